@@ -1,0 +1,67 @@
+//! The line's table of contents: unsigned, because everything it lists is signed or named by digest.
+//! Withholding an item can only keep a host where it is: tickets expire.
+use crate::digest::Digest;
+use crate::id::RolloutId;
+use crate::limits::{INDEX_BYTES_MAX, INDEX_ITEMS_MAX};
+use serde::{Deserialize, Serialize};
+
+/// What is current. Served at `/v1/lines/LINE/index.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    /// counts up with every change; the bell rings with it
+    pub version: u64,
+    /// digest of the signed policy, served at `/v1/lines/LINE/policy.json`
+    pub policy: Option<Digest>,
+    /// digest of the TUF timestamp, served at `/v1/tuf/timestamp.json`
+    pub timestamp: Option<Digest>,
+    /// current tickets, served at `/v1/lines/LINE/tickets/ROLLOUT.json`
+    pub tickets: Vec<IndexTicket>,
+    /// freezes in force, served at `/v1/lines/LINE/stops/DIGEST.json` (digest of the envelope's bytes)
+    pub stops: Vec<Digest>,
+}
+
+/// One current ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexTicket {
+    /// which rollout
+    pub rollout: RolloutId,
+    /// digest of the envelope's bytes
+    pub digest: Digest,
+}
+
+/// What the bell says: a hint without content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bell {
+    /// the index's version
+    pub version: u64,
+}
+
+/// Why an index was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// larger or longer than allowed
+    #[error("index is over {INDEX_BYTES_MAX} bytes or {INDEX_ITEMS_MAX} items")]
+    TooLarge,
+    /// not the JSON we expect
+    #[error("parse index")]
+    Parse(#[source] serde_json::Error),
+}
+
+impl Index {
+    /// Reads an index.
+    /// # Errors
+    /// [`IndexError`].
+    pub fn parse(bytes: &[u8]) -> Result<Index, IndexError> {
+        if bytes.len() > INDEX_BYTES_MAX {
+            return Err(IndexError::TooLarge);
+        }
+        let index: Index = serde_json::from_slice(bytes).map_err(IndexError::Parse)?;
+        if index.tickets.len() + index.stops.len() > INDEX_ITEMS_MAX {
+            return Err(IndexError::TooLarge);
+        }
+        Ok(index)
+    }
+}

@@ -1,0 +1,64 @@
+//! Every limit, with its reason. A file, message, list, wait or retry without a limit is a defect.
+use crate::time::Millis;
+
+/// Longest name (vendor, component, person …): fits a file name with a prefix and a DNS label.
+pub const NAME_LENGTH_MAX: usize = 63;
+/// Longest free text (a reason, a cause): one terminal screen line or two, never a log file.
+pub const TEXT_LENGTH_MAX: usize = 512;
+/// Largest signed object of ours (ticket, policy, stop, beat, command), bytes. A ticket of 4,096
+/// strata is about 400 KiB.
+pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
+/// Largest freeze, bytes: it must fit where nothing else does (early boot, one datagram).
+pub const STOP_BYTES_MAX: usize = 1024;
+/// Most signatures on one object: more people than any threshold has, and a bound on CPU per object.
+pub const SIGNATURES_MAX: usize = 32;
+/// Largest TUF metadata file, bytes (python-tuf's default for targets is 5 MB).
+pub const TUF_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most root rotations walked in one refresh.
+pub const TUF_ROOT_ROTATIONS_MAX: u32 = 64;
+/// Most vendors (delegated roles) looked at in one refresh.
+pub const VENDORS_MAX: usize = 256;
+/// Largest release manifest, bytes.
+pub const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
+/// Most files in a release: the whole public Sigma set (3,757 files) fits five times.
+pub const FILES_MAX: usize = 20_000;
+/// Longest path of a file inside a release, bytes.
+pub const PATH_LENGTH_MAX: usize = 255;
+/// Largest release, bytes of all files together.
+pub const RELEASE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Most words in a hook's command line, and the longest of them.
+pub const ARGV_MAX: usize = 64;
+/// Longest a hook (validate, reload, health) or probe may run.
+pub const HOOK_TIMEOUT_MAX: Millis = Millis::from_secs(300);
+/// Most components on one host.
+pub const COMPONENTS_MAX: usize = 64;
+/// Most probes in a policy or manifest.
+pub const PROBES_MAX: usize = 16;
+/// Largest beat, bytes: 64 components, 16 charges, 32 alerts fit twice.
+pub const BEAT_BYTES_MAX: usize = 64 * 1024;
+/// Most alerts carried by one beat; the rest wait for the next one and are counted.
+pub const ALERTS_PER_BEAT_MAX: usize = 32;
+/// Most charges carried by one beat.
+pub const CHARGES_PER_BEAT_MAX: usize = 16;
+/// Most strata in one ticket.
+pub const STRATA_MAX: usize = 4096;
+/// Most generations (steps) in one rollout: at growth 1 % a step covers 10^17 hosts.
+pub const GENERATIONS_MAX: usize = 4096;
+/// Most tickets, stops and policies listed by one line's index.
+pub const INDEX_ITEMS_MAX: usize = 4096;
+/// Largest index, bytes.
+pub const INDEX_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Most people or keys in one role.
+pub const KEYS_MAX: usize = 64;
+/// Most approvals on one ticket.
+pub const APPROVALS_MAX: usize = 8;
+/// Most points on a blast-radius curve B(D).
+pub const HORIZONS_MAX: usize = 8;
+/// Longest a signed message may lie before it is refused as stale (clock skew plus transport).
+pub const MESSAGE_AGE_MAX: Millis = Millis::from_secs(300);
+/// How far in the future a signed message may lie.
+pub const MESSAGE_SKEW_MAX: Millis = Millis::from_secs(60);
+/// Longest the bell (long poll) keeps a caller waiting.
+pub const BELL_WAIT_MAX: Millis = Millis::from_secs(30);
+/// Most hosts enrolled on one line in this version.
+pub const HOSTS_MAX: u64 = 50_000_000;

@@ -1,0 +1,218 @@
+//! The operator's policy: signed offline by a threshold of people, enforced by server and host.
+use crate::id::{LineId, PersonId};
+use crate::key::PublicKey;
+use crate::limits::{APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, PROBES_MAX};
+use crate::release::Probe;
+use crate::time::{Millis, Time};
+use serde::{Deserialize, Serialize};
+
+/// Speed class of a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// the usual one
+    Routine,
+    /// minutes to the whole fleet; needs distinct people's approvals
+    Emergency,
+}
+
+/// A person and the key that speaks for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// who
+    pub person: PersonId,
+    /// their key
+    pub key: PublicKey,
+}
+
+/// One point of the blast-radius curve B(D): of faults that show within `after` of activation, at
+/// most so many hosts crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Horizon {
+    /// D: how long a fault may hide after activation
+    pub after: Millis,
+    /// at most this many hosts …
+    pub hosts_max: u64,
+    /// … and at most this share of the line's hosts, in millionths (1,000,000: no limit), but never
+    /// under one host
+    pub share_max_ppm: u32,
+}
+
+/// What one lane allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanePolicy {
+    /// B(D), sorted by `after`, no two alike
+    pub budget: Vec<Horizon>,
+    /// most hosts in the canary wave
+    pub first_wave_max: u32,
+    /// a ticket may cover at most this multiple of the hosts of the ticket before it, in thousandths
+    pub growth_max_permille: u64,
+    /// least time between two tickets that widen
+    pub soak_min: Millis,
+    /// distinct people who must approve before the first hand-out
+    pub approvals_min: u32,
+}
+
+/// How hosts of this line are observed; the same for treated hosts and controls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// time between two beats
+    pub beat: Millis,
+    /// no beat for so long: silent
+    pub silent_after: Millis,
+}
+
+/// Time constants of the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// longest from ticket to activation on an online host
+    pub delivery: Millis,
+    /// load and soak: a fault with D = 0 has shown by then
+    pub window: Millis,
+}
+
+/// The operator's (or vendor line's) signed rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// format of this object; 1
+    pub schema: u32,
+    /// whose line
+    pub line: LineId,
+    /// counts up, never back
+    pub version: u64,
+    /// not valid from then on
+    pub expires: Time,
+    /// the line's online key: signs tickets and this line's freezes, nothing else
+    pub online: PublicKey,
+    /// who may start, hold, resume, halt, approve and pull the cord
+    pub people: Vec<Person>,
+    /// routine lane
+    pub routine: LanePolicy,
+    /// emergency lane
+    pub emergency: LanePolicy,
+    /// false-alarm bound α, in millionths
+    pub alpha_ppm: u32,
+    /// budget-overrun bound δ, in millionths
+    pub delta_ppm: u32,
+    /// hosts never handed the release before the last soak has ended, in thousandths of a stratum …
+    pub holdback_permille: u32,
+    /// … and at least so many per stratum
+    pub holdback_min: u32,
+    /// how hosts are observed
+    pub watch: Watch,
+    /// time constants of the gate
+    pub timing: Timing,
+    /// how long one ticket is valid
+    pub ticket_valid: Millis,
+    /// operator's probes, asked on every host
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Probe>,
+}
+
+/// Why a policy was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// not the JSON we expect
+    #[error("parse policy")]
+    Parse(#[source] serde_json::Error),
+    /// a value outside its range
+    #[error("policy field {0} {1}")]
+    Field(&'static str, &'static str),
+}
+
+impl Policy {
+    /// Reads and checks a policy payload; its signatures are for `andon-trust`.
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn parse(bytes: &[u8]) -> Result<Policy, PolicyError> {
+        let policy: Policy = serde_json::from_slice(bytes).map_err(PolicyError::Parse)?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// The rules that JSON cannot express.
+    /// # Errors
+    /// [`PolicyError::Field`] naming the first field that is wrong.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(PolicyError::Field(field, problem)) }
+        };
+        rule(self.schema == 1, "schema", "is not 1")?;
+        rule(
+            !self.people.is_empty() && self.people.len() <= KEYS_MAX,
+            "people",
+            "is empty or too long",
+        )?;
+        rule(self.probes.len() <= PROBES_MAX, "probes", "is too long")?;
+        for probe in &self.probes {
+            rule(probe.check.check().is_ok(), "probes", "has a command beyond the limits")?;
+        }
+        rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
+        rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")?;
+        rule(self.holdback_permille <= 500, "holdback_permille", "is over 500")?;
+        rule(self.watch.beat.0 >= 100, "watch.beat", "is under 100 ms")?;
+        rule(
+            self.watch.silent_after.0 >= 2 * self.watch.beat.0,
+            "watch.silent_after",
+            "is under two beats",
+        )?;
+        rule(self.timing.delivery.0 > 0, "timing.delivery", "is 0")?;
+        rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
+        for lane in [&self.routine, &self.emergency] {
+            lane.check()?;
+        }
+        rule(self.emergency.approvals_min >= 2, "emergency.approvals_min", "is under two people")
+    }
+
+    /// The rules of one lane.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> &LanePolicy {
+        match lane {
+            Lane::Routine => &self.routine,
+            Lane::Emergency => &self.emergency,
+        }
+    }
+
+    /// From hand-out to the moment when a host without a fault of horizon D = 0 counts as vouched:
+    /// delivery, load and soak, and the time silence needs to show.
+    #[must_use]
+    pub fn generation(&self) -> Millis {
+        self.timing.delivery.plus(self.timing.window).plus(self.watch.silent_after)
+    }
+}
+
+impl LanePolicy {
+    fn check(&self) -> Result<(), PolicyError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(PolicyError::Field(field, problem)) }
+        };
+        let points = 1..=HORIZONS_MAX;
+        rule(points.contains(&self.budget.len()), "budget", "is empty or too long")?;
+        let sorted = self.budget.windows(2).all(|pair| pair[0].after < pair[1].after);
+        rule(sorted, "budget", "is not sorted by after")?;
+        let sane = |h: &Horizon| h.hosts_max >= 1 && (1..=1_000_000).contains(&h.share_max_ppm);
+        rule(
+            self.budget.iter().all(sane),
+            "budget",
+            "has a point of no hosts or of over 1000000 ppm",
+        )?;
+        rule(self.first_wave_max >= 1, "first_wave_max", "is 0")?;
+        rule(self.growth_max_permille > 1000, "growth_max_permille", "is not over 1000")?;
+        rule(self.approvals_min as usize <= APPROVALS_MAX, "approvals_min", "is too large")
+    }
+}
+
+impl Horizon {
+    /// B at this horizon for a line of `hosts` hosts: the smaller of both limits, at least one host.
+    #[must_use]
+    pub fn budget(&self, hosts: u64) -> u64 {
+        let share = u128::from(hosts) * u128::from(self.share_max_ppm) / 1_000_000;
+        self.hosts_max.min(u64::try_from(share).unwrap_or(u64::MAX)).max(1)
+    }
+}

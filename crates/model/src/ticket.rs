@@ -1,0 +1,149 @@
+//! The wave ticket: one small signed object that moves millions of hosts, and no more than it says.
+use crate::digest::Digest;
+use crate::envelope::Envelope;
+use crate::id::{ComponentId, HostId, LineId, RolloutId, StratumId};
+use crate::limits::{APPROVALS_MAX, GENERATIONS_MAX, STRATA_MAX};
+use crate::policy::{Lane, Watch};
+use crate::position::Position;
+use crate::release::Version;
+use crate::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// Up to which position the hosts of one stratum are covered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// the stratum
+    pub stratum: StratumId,
+    /// highest position covered; `None`: nobody yet
+    pub position_max: Option<Position>,
+    /// how many hosts that is
+    pub handed: u32,
+}
+
+/// One widening so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// counts up from 1
+    pub generation: u32,
+    /// hosts covered over all strata
+    pub handed: u64,
+    /// when the ticket was issued
+    pub at: Time,
+}
+
+/// Who enrolled after the plan was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Newcomers {
+    /// not covered: they hold no exposure credit
+    Excluded,
+    /// covered: the release is vouched on the whole line
+    Included,
+}
+
+/// Signed by the line's online key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    /// format of this object; 1
+    pub schema: u32,
+    /// whose line
+    pub line: LineId,
+    /// which rollout
+    pub rollout: RolloutId,
+    /// digest of the release's manifest
+    pub release: Digest,
+    /// its component
+    pub component: ComponentId,
+    /// its version
+    pub version: Version,
+    /// speed class
+    pub lane: Lane,
+    /// counts up with every widening; equals the last step's
+    pub generation: u32,
+    /// seed of the random order; its digest stood in the journal before the start
+    pub seed: Digest,
+    /// the last host that the plan knew
+    pub enrolled_max: Option<HostId>,
+    /// whether later ones are covered too
+    pub newcomers: Newcomers,
+    /// sorted by stratum
+    pub ceilings: Vec<Ceiling>,
+    /// every widening, oldest first, this one last
+    pub steps: Vec<Step>,
+    /// how covered hosts and controls are observed
+    pub watch: Watch,
+    /// when it was issued; it covers nobody before
+    pub not_before: Time,
+    /// it covers nobody from then on
+    pub not_after: Time,
+    /// digest of the gate's evidence for this widening
+    pub evidence: Digest,
+    /// version of the policy it was issued under
+    pub policy_version: u64,
+    /// signed [`crate::command::Approval`]s
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Envelope>,
+}
+
+/// Why a ticket's own text makes no sense (whether it may be obeyed is for `andon-trust`).
+#[derive(Debug, thiserror::Error)]
+pub enum TicketError {
+    /// not the JSON we expect
+    #[error("parse ticket")]
+    Parse(#[source] serde_json::Error),
+    /// a field that contradicts another
+    #[error("ticket field {0} {1}")]
+    Field(&'static str, &'static str),
+}
+
+impl Ticket {
+    /// Reads a ticket payload and checks that it is consistent in itself.
+    /// # Errors
+    /// [`TicketError`].
+    pub fn parse(bytes: &[u8]) -> Result<Ticket, TicketError> {
+        let ticket: Ticket = serde_json::from_slice(bytes).map_err(TicketError::Parse)?;
+        ticket.check()?;
+        Ok(ticket)
+    }
+
+    fn check(&self) -> Result<(), TicketError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(TicketError::Field(field, problem)) }
+        };
+        rule(self.schema == 1, "schema", "is not 1")?;
+        rule(self.ceilings.len() <= STRATA_MAX, "ceilings", "is too long")?;
+        let sorted = self.ceilings.windows(2).all(|pair| pair[0].stratum < pair[1].stratum);
+        rule(sorted, "ceilings", "is not sorted by stratum")?;
+        rule(self.steps.len() <= GENERATIONS_MAX, "steps", "is too long")?;
+        rule(self.approvals.len() <= APPROVALS_MAX, "approvals", "is too long")?;
+        let last = self.steps.last().ok_or(TicketError::Field("steps", "is empty"))?;
+        rule(last.generation == self.generation, "generation", "is not the last step's")?;
+        let handed: u64 = self.ceilings.iter().map(|c| u64::from(c.handed)).sum();
+        rule(last.handed == handed, "steps", "does not add up to the ceilings")?;
+        let rising = |pair: &[Step]| {
+            pair[1].generation == pair[0].generation.saturating_add(1)
+                && pair[0].handed < pair[1].handed
+                && pair[0].at <= pair[1].at
+        };
+        rule(self.steps.windows(2).all(rising), "steps", "does not count up")?;
+        rule(self.steps[0].generation == 1, "steps", "does not begin with generation 1")?;
+        rule(self.not_before < self.not_after, "not_after", "is not after not_before")
+    }
+
+    /// Whether a host's place is covered, time and signatures aside.
+    #[must_use]
+    pub fn covers(&self, host: HostId, stratum: &StratumId) -> bool {
+        if self.enrolled_max.is_none_or(|last| host > last) {
+            return self.newcomers == Newcomers::Included;
+        }
+        let position = Position::of(&self.seed, &self.release, host);
+        self.ceilings
+            .iter()
+            .find(|ceiling| ceiling.stratum == *stratum)
+            .and_then(|ceiling| ceiling.position_max)
+            .is_some_and(|max| position <= max)
+    }
+}

@@ -1,0 +1,23 @@
+//! When a host counts as silent: one rule for treated hosts and controls alike. It does not know
+//! which of both a host is, and that is its whole point: the gate's false-alarm bound holds only
+//! while both arms are observed in the same way.
+use andon_model::Time;
+use andon_model::beat::Presence;
+use andon_model::policy::Watch;
+
+/// Whether a host last heard of at `last_seen`, with these words, is silent at `now`. A host that
+/// said goodbye is silent once the time it asked for and the usual patience have both passed.
+#[must_use]
+pub fn silent(watch: &Watch, last_seen: Time, presence: Presence, now: Time) -> bool {
+    let patience = match presence {
+        Presence::Alive => watch.silent_after,
+        Presence::Goodbye { back_within } => back_within.plus(watch.silent_after),
+    };
+    now.since(last_seen) >= patience
+}
+
+/// Whether a host is away by its own word: neither silent nor at risk of it.
+#[must_use]
+pub fn away(watch: &Watch, last_seen: Time, presence: Presence, now: Time) -> bool {
+    matches!(presence, Presence::Goodbye { .. }) && !silent(watch, last_seen, presence, now)
+}

@@ -1,1 +1,2 @@
+//! `andond`: parse, build, run, map the error.
 fn main() {}

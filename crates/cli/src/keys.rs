@@ -1,0 +1,95 @@
+//! Private keys as files: made from the kernel's randomness, kept at mode 0600, found by path or,
+//! inside a folder of `andon init`, by short name.
+use crate::files::{self, Access, FileError};
+use crate::layout::Layout;
+use andon_trust::sign::{KeyFile, SigningKey};
+use std::path::{Path, PathBuf};
+
+/// Largest key file, bytes.
+const KEY_FILE_BYTES_MAX: u64 = 4096;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    /// no randomness
+    #[error("draw randomness for a key")]
+    Random(getrandom::Error),
+    /// file trouble
+    #[error("use key file")]
+    File(#[from] FileError),
+    /// not a key file
+    #[error("read key file {path}")]
+    Form {
+        /// which
+        path: PathBuf,
+        /// why
+        source: andon_trust::sign::KeyFileError,
+    },
+    /// no such file or name
+    #[error("find key {0:?}, neither a file nor a name in the keys folder")]
+    Missing(String),
+    /// readable by others
+    #[error("key file {0} can be read by others; chmod 600 it")]
+    Exposed(PathBuf),
+}
+
+/// A key in memory, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldKey {
+    /// what the key file says
+    pub(crate) name: String,
+    /// what it is for
+    pub(crate) role: String,
+    /// the key
+    pub(crate) key: SigningKey,
+}
+
+/// Thirty-two bytes of the kernel's randomness.
+/// # Errors
+/// [`KeyError::Random`].
+pub(crate) fn random() -> Result<[u8; 32], KeyError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
+    Ok(bytes)
+}
+
+/// Makes a key and its file.
+/// # Errors
+/// [`KeyError`].
+pub(crate) fn make(path: &Path, name: &str, role: &str) -> Result<HeldKey, KeyError> {
+    let seed = random()?;
+    let key = SigningKey::from_seed(seed);
+    let file = KeyFile::new(name, role, seed);
+    files::create(path, &file.to_bytes(), Access::Secret)?;
+    Ok(HeldKey { name: name.to_owned(), role: role.to_owned(), key })
+}
+
+/// Reads a key file; refuses one that others may read.
+/// # Errors
+/// [`KeyError`].
+pub(crate) fn read(path: &Path) -> Result<HeldKey, KeyError> {
+    let bytes = files::read(path, KEY_FILE_BYTES_MAX)?;
+    if files::is_exposed(path) {
+        return Err(KeyError::Exposed(path.to_owned()));
+    }
+    let form = |source| KeyError::Form { path: path.to_owned(), source };
+    let file = KeyFile::parse(&bytes).map_err(form)?;
+    let key = file.signing_key().map_err(form)?;
+    Ok(HeldKey { name: file.name.clone(), role: file.role.clone(), key })
+}
+
+/// Finds a key by path, or by name below the keys folder: `alice` (a person), `vendors/acme/1`,
+/// `platform/cord`.
+/// # Errors
+/// [`KeyError`].
+pub(crate) fn find(word: &str, layout: Option<&Layout>) -> Result<HeldKey, KeyError> {
+    let mut places = vec![PathBuf::from(word)];
+    if let Some(layout) = layout {
+        places.push(layout.keys().join("people").join(format!("{word}.json")));
+        places.push(layout.keys().join(format!("{word}.json")));
+    }
+    match places.iter().find(|path| path.is_file()) {
+        Some(path) => read(path),
+        None => Err(KeyError::Missing(word.to_owned())),
+    }
+}

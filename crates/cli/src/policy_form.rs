@@ -1,0 +1,349 @@
+//! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
+//! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
+use crate::span::Span;
+use andon_model::limits::HOSTS_MAX;
+use andon_model::policy::{
+    Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch,
+};
+use andon_model::release::{Hook, Probe, ProbeCheck};
+use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Everything in a policy that a person decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicyForm {
+    /// whose line
+    pub(crate) line: LineId,
+    /// how long one signed version holds
+    pub(crate) valid_for: Span,
+    /// the line's online key
+    pub(crate) online: PublicKey,
+    /// false-alarm bound, in millionths
+    pub(crate) alpha_ppm: u32,
+    /// budget-overrun bound, in millionths
+    pub(crate) delta_ppm: u32,
+    /// kept back until the last soak ends, in thousandths of a stratum …
+    pub(crate) holdback_permille: u32,
+    /// … and at least so many
+    pub(crate) holdback_min: u32,
+    /// how long a ticket is valid
+    pub(crate) ticket_valid: Span,
+    /// who may act, and their daily keys
+    pub(crate) people: BTreeMap<PersonId, PublicKey>,
+    /// how hosts are observed
+    pub(crate) watch: WatchForm,
+    /// time constants of the gate
+    pub(crate) timing: TimingForm,
+    /// the usual lane
+    pub(crate) routine: LaneForm,
+    /// the fast lane
+    pub(crate) emergency: LaneForm,
+    /// operator's probes
+    #[serde(default, rename = "probe")]
+    pub(crate) probes: Vec<ProbeForm>,
+}
+
+/// See [`Watch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WatchForm {
+    /// between two beats
+    pub(crate) beat: Span,
+    /// no beat for so long: silent
+    pub(crate) silent_after: Span,
+}
+
+/// See [`Timing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimingForm {
+    /// ticket to activation
+    pub(crate) delivery: Span,
+    /// load and soak
+    pub(crate) window: Span,
+}
+
+/// See [`LanePolicy`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaneForm {
+    /// B(D)
+    pub(crate) budget: Vec<HorizonForm>,
+    /// most hosts in the canary wave
+    pub(crate) first_wave_max: u32,
+    /// in thousandths
+    pub(crate) growth_max_permille: u64,
+    /// between two widening tickets
+    pub(crate) soak_min: Span,
+    /// distinct people
+    pub(crate) approvals_min: u32,
+}
+
+/// See [`Horizon`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HorizonForm {
+    /// D
+    pub(crate) after: Span,
+    /// at most so many hosts; absent: no such limit
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hosts_max: Option<u64>,
+    /// at most this share, in millionths; absent: no such limit
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) share_max_ppm: Option<u32>,
+}
+
+/// See [`Probe`]: either `file_readable` or `command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProbeForm {
+    /// its name
+    pub(crate) name: ComponentId,
+    /// a file that must open
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file_readable: Option<String>,
+    /// a command that must exit with 0
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<Vec<String>>,
+    /// it has failed when it has not ended by then
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<Span>,
+}
+
+/// Why a form is no policy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PolicyFormError {
+    /// not the TOML we expect
+    #[error("read policy form")]
+    Parse(#[from] toml::de::Error),
+    /// a value that makes no sense
+    #[error("check policy form")]
+    Policy(#[from] PolicyError),
+    /// a probe with none or both of its ways
+    #[error("probe {0} needs either file_readable or command")]
+    Probe(ComponentId),
+}
+
+const fn secs(seconds: u64) -> Span {
+    Span(Millis::from_secs(seconds))
+}
+
+impl PolicyForm {
+    /// The promises of SPECIFICATION.md as defaults: routine lane B = {0 s: min(100, 1 %),
+    /// 10 min: 0.1 %}, emergency lane {0 s: 100} by two people; generation of about 40 s.
+    pub(crate) fn defaults(line: LineId, online: PublicKey) -> PolicyForm {
+        let point = |after, hosts_max, share_max_ppm| HorizonForm { after, hosts_max, share_max_ppm };
+        // 1 + B/ln(1/δ) with B = 100 and δ = 0.001: the minimax law's bound on growth.
+        let lane = |budget, soak_min, approvals_min| LaneForm {
+            budget,
+            first_wave_max: 16,
+            growth_max_permille: 15_500,
+            soak_min,
+            approvals_min,
+        };
+        let routine = vec![point(secs(0), Some(100), Some(10_000)), point(secs(600), None, Some(1000))];
+        PolicyForm {
+            line,
+            valid_for: secs(365 * 86_400),
+            online,
+            alpha_ppm: 1000,
+            delta_ppm: 1000,
+            holdback_permille: 5,
+            holdback_min: 1,
+            ticket_valid: secs(24 * 3600),
+            people: BTreeMap::new(),
+            watch: WatchForm { beat: secs(5), silent_after: secs(15) },
+            timing: TimingForm { delivery: secs(15), window: secs(10) },
+            routine: lane(routine, secs(120), 0),
+            emergency: lane(vec![point(secs(0), Some(100), None)], secs(30), 2),
+            probes: Vec::new(),
+        }
+    }
+
+    /// Reads `policy.toml`.
+    /// # Errors
+    /// [`PolicyFormError::Parse`].
+    pub(crate) fn parse(text: &str) -> Result<PolicyForm, PolicyFormError> {
+        Ok(toml::from_str(text)?)
+    }
+
+    /// The policy that this form asks for, checked.
+    /// # Errors
+    /// [`PolicyFormError`].
+    pub(crate) fn policy(&self, version: u64, now: Time) -> Result<Policy, PolicyFormError> {
+        let person = |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
+        let policy = Policy {
+            schema: 1,
+            line: self.line.clone(),
+            version,
+            expires: now.plus(self.valid_for.0),
+            online: self.online,
+            people: self.people.iter().map(person).collect(),
+            routine: self.routine.lane(),
+            emergency: self.emergency.lane(),
+            alpha_ppm: self.alpha_ppm,
+            delta_ppm: self.delta_ppm,
+            holdback_permille: self.holdback_permille,
+            holdback_min: self.holdback_min,
+            watch: Watch { beat: self.watch.beat.0, silent_after: self.watch.silent_after.0 },
+            timing: Timing { delivery: self.timing.delivery.0, window: self.timing.window.0 },
+            ticket_valid: self.ticket_valid.0,
+            probes: self.probes.iter().map(ProbeForm::probe).collect::<Result<_, _>>()?,
+        };
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// `policy.toml`, commented.
+    pub(crate) fn write(&self) -> String {
+        let mut out = String::from(HEAD);
+        let mut put = |line: std::fmt::Arguments<'_>| {
+            let _never_fails = writeln!(out, "{line}");
+        };
+        put(format_args!("line = \"{}\"", self.line));
+        put(format_args!("# A signed version holds for so long; sign again before.\nvalid_for = \"{}\"", self.valid_for));
+        put(format_args!("# The server's key for tickets. It can widen only inside this policy.\nonline = \"{}\"", self.online));
+        put(format_args!("# At most this share of good rollouts is halted by mistake, in millionths.\nalpha_ppm = {}", self.alpha_ppm));
+        put(format_args!("# A bad one exceeds its budget with at most this chance, in millionths.\ndelta_ppm = {}", self.delta_ppm));
+        put(format_args!("# Hosts that stay back until the last soak has ended, in thousandths of a stratum.\nholdback_permille = {}\nholdback_min = {}", self.holdback_permille, self.holdback_min));
+        put(format_args!("# A ticket covers nobody after this time; the server renews it.\nticket_valid = \"{}\"", self.ticket_valid));
+        put(format_args!("\n# Who may start, hold, resume, halt, approve and pull the cord, and their daily keys.\n[people]"));
+        for (person, key) in &self.people {
+            put(format_args!("{person:?} = \"{key}\"", person = person.as_str()));
+        }
+        put(format_args!("\n# A host beats this often; after this long without a beat it counts as silent.\n[watch]\nbeat = \"{}\"\nsilent_after = \"{}\"", self.watch.beat, self.watch.silent_after));
+        put(format_args!("\n# Longest from ticket to activation; load and soak until a fault shows.\n[timing]\ndelivery = \"{}\"\nwindow = \"{}\"", self.timing.delivery, self.timing.window));
+        put(format_args!("{ROUTINE}{}", self.routine.write()));
+        put(format_args!("{EMERGENCY}{}", self.emergency.write()));
+        put(format_args!("{PROBES}"));
+        for probe in &self.probes {
+            put(format_args!("\n[[probe]]\n{}", toml::to_string(probe).unwrap_or_default().trim_end()));
+        }
+        out
+    }
+}
+
+const HEAD: &str = "\
+# The operator's policy. Edit, then run: andon --dir . policy sign --key PERSON --key PERSON
+# Server and hosts obey the signed form only (server/policy.json); its version never goes back.
+";
+const ROUTINE: &str = "
+# The usual lane. budget is the blast radius: of faults that show within `after`, at most
+# `hosts_max` hosts crash, and at most `share_max_ppm` millionths of the line (never under one).
+[routine]
+";
+const EMERGENCY: &str = "
+# The fast lane: minutes to the whole line. Needs at least two people.
+[emergency]
+";
+const PROBES: &str = "
+# Health questions asked on every host. Exit status 0 is well. For example:
+#   [[probe]]
+#   name = \"sshd\"
+#   command = [\"systemctl\", \"is-active\", \"--quiet\", \"ssh\"]
+#   timeout = \"5s\"";
+
+impl LaneForm {
+    fn lane(&self) -> LanePolicy {
+        let horizon = |point: &HorizonForm| Horizon {
+            after: point.after.0,
+            hosts_max: point.hosts_max.unwrap_or(HOSTS_MAX),
+            share_max_ppm: point.share_max_ppm.unwrap_or(1_000_000),
+        };
+        LanePolicy {
+            budget: self.budget.iter().map(horizon).collect(),
+            first_wave_max: self.first_wave_max,
+            growth_max_permille: self.growth_max_permille,
+            soak_min: self.soak_min.0,
+            approvals_min: self.approvals_min,
+        }
+    }
+
+    fn write(&self) -> String {
+        let points: String = self.budget.iter().map(|p| format!("  {},\n", p.write())).collect();
+        format!(
+            "budget = [\n{points}]\n# Most hosts in the first wave.\nfirst_wave_max = {}\n\
+             # A wave covers at most this many thousandths of the one before.\n\
+             growth_max_permille = {}\n# Least time between two waves.\nsoak_min = \"{}\"\n\
+             # Distinct people who must approve.\napprovals_min = {}",
+            self.first_wave_max, self.growth_max_permille, self.soak_min, self.approvals_min
+        )
+    }
+}
+
+impl HorizonForm {
+    fn write(&self) -> String {
+        let mut out = format!("{{ after = \"{}\"", self.after);
+        if let Some(hosts) = self.hosts_max {
+            let _never_fails = write!(out, ", hosts_max = {hosts}");
+        }
+        if let Some(share) = self.share_max_ppm {
+            let _never_fails = write!(out, ", share_max_ppm = {share}");
+        }
+        out + " }"
+    }
+}
+
+impl ProbeForm {
+    fn probe(&self) -> Result<Probe, PolicyFormError> {
+        let timeout = self.timeout.unwrap_or(secs(5)).0;
+        let check = match (&self.file_readable, &self.command) {
+            (Some(path), None) => ProbeCheck::FileReadable(path.clone()),
+            (None, Some(argv)) => ProbeCheck::Command(Hook { argv: argv.clone(), timeout }),
+            _ => return Err(PolicyFormError::Probe(self.name.clone())),
+        };
+        Ok(Probe { name: self.name.clone(), check })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form() -> PolicyForm {
+        let key = PublicKey([7; 32]);
+        let mut form = PolicyForm::defaults("operator:hospital".parse().unwrap(), key);
+        form.people.insert(PersonId::new("a.lice").unwrap(), key);
+        form.probes.push(ProbeForm {
+            name: ComponentId::new("sshd").unwrap(),
+            file_readable: None,
+            command: Some(vec!["true".to_owned(), "quo\"te".to_owned()]),
+            timeout: Some(secs(3)),
+        });
+        form
+    }
+
+    #[test]
+    fn the_commented_file_reads_back_as_the_same_form() {
+        assert_eq!(PolicyForm::parse(&form().write()).unwrap(), form());
+    }
+
+    #[test]
+    fn defaults_are_the_promised_blast_radius() {
+        let policy = form().policy(1, Time(0)).unwrap();
+        let at = |lane: &LanePolicy, hosts| -> Vec<u64> {
+            lane.budget.iter().map(|point| point.budget(hosts)).collect()
+        };
+        assert_eq!(at(&policy.routine, 1000), [10, 1]);
+        assert_eq!(at(&policy.routine, 8_500_000), [100, 8500]);
+        assert_eq!(at(&policy.emergency, 1000), [100]);
+        assert_eq!(policy.emergency.approvals_min, 2);
+        assert_eq!(policy.generation(), Millis::from_secs(40));
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let mut wrong = form();
+        wrong.emergency.approvals_min = 1;
+        let error = wrong.policy(1, Time(0)).unwrap_err();
+        assert!(matches!(error, PolicyFormError::Policy(PolicyError::Field(field, _))
+            if field == "emergency.approvals_min"));
+        wrong = form();
+        wrong.probes[0].command = None;
+        assert!(matches!(wrong.policy(1, Time(0)), Err(PolicyFormError::Probe(_))));
+        assert!(PolicyForm::parse(&(form().write() + "\nsurprise = 1\n")).is_err());
+    }
+}

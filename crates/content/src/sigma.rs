@@ -4,7 +4,7 @@
 //! product) is evaluated on program starts. Rules for other kinds of events are compiled too, so
 //! that a broken one is found, and then stay inert; [`Counts`] says how many.
 use crate::event::{Counts, Detect, Detection, ProcessEvent};
-use andon_model::limits::{RULE_FILE_BYTES_MAX, RULES_BYTES_MAX, RULES_MAX};
+use andon_model::limits::{RULE_FILE_BYTES_MAX, RULE_NESTING_MAX, RULES_BYTES_MAX, RULES_MAX};
 use rsigma_eval::{Engine, Event, EventValue};
 use rsigma_parser::{FilterRule, LogSource, SigmaRule};
 use std::borrow::Cow;
@@ -118,6 +118,9 @@ impl Parsed {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return self.problem(path, "is not UTF-8");
         };
+        if flow_nesting_bound(text) > RULE_NESTING_MAX {
+            return self.problem(path, format_args!("opens over {RULE_NESTING_MAX} brackets"));
+        }
         let collection = match rsigma_parser::parse_sigma_yaml(text) {
             Ok(collection) => collection,
             Err(refused) => return self.problem(path, refused),
@@ -174,6 +177,12 @@ impl Parsed {
         };
         Ok(RuleSet { engine, source: exec_source(), counts })
     }
+}
+
+/// An upper bound of how deep flow collections nest, without parsing. (Block collections need no
+/// bound of ours: the parser stops at 128 levels in linear time.)
+fn flow_nesting_bound(text: &str) -> usize {
+    text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
 fn exec_source() -> LogSource {

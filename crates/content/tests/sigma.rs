@@ -52,8 +52,7 @@ fn rules_for_other_events_never_fire_on_a_program_start() {
         "{ category: process_creation, product: linux, service: sudo }",
     ];
     for source in elsewhere {
-        let rule =
-            MARKER.replace("{ category: process_creation, product: linux }", source);
+        let rule = MARKER.replace("{ category: process_creation, product: linux }", source);
         let rules = one(&rule).unwrap();
         assert_eq!((rules.counts().active, rules.counts().inert), (0, 1), "{source}");
         assert_eq!(rules.detect(&exec("/opt/tool", "tool marker-42")), [], "{source}");
@@ -84,8 +83,10 @@ fn a_set_with_one_bad_file_is_refused_whole_and_the_file_is_named() {
         ["ab", "bc", "cd", "de", "ef", "fg", "gh", "hi", "ij"]
             .map(|pair| {
                 let (from, to) = pair.split_at(1);
-                format!("{to}: &{to} [{}]\n", [format!("*{from}"); 1].concat().repeat(1)
-                    + &format!(",*{from}").repeat(8))
+                format!(
+                    "{to}: &{to} [{}]\n",
+                    [format!("*{from}"); 1].concat().repeat(1) + &format!(",*{from}").repeat(8)
+                )
             })
             .concat()
     );
@@ -120,10 +121,11 @@ fn a_set_with_one_bad_file_is_refused_whole_and_the_file_is_named() {
 
 #[test]
 fn limits_hold() {
-    let long = format!("{MARKER}# {}", "x".repeat(1024 * 1024));
+    let long = format!("{MARKER}# {}", "x".repeat(256 * 1024));
     assert!(matches!(one(&long), Err(LoadError::Files(_))));
-    let many = (0..21).map(|at| (format!("{at}.yml"), "---\ntitle: x\n".repeat(1)));
-    assert!(RuleSet::load(many).is_err());
+    let file = MARKER.replace("level: high", "level: high\n---").repeat(1_000);
+    let many = (0..21).map(|at| (format!("{at}.yml"), &file));
+    assert!(matches!(RuleSet::load(many), Err(LoadError::Rules | LoadError::Files(_))));
     let block = vec![b'#'; 1024 * 1024];
     let huge = (0..65).map(|at| (format!("{at}.txt"), block.as_slice()));
     assert!(matches!(RuleSet::load(huge), Err(LoadError::Bytes)));

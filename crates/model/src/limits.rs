@@ -62,9 +62,12 @@ pub const MESSAGE_SKEW_MAX: Millis = Millis::from_secs(60);
 pub const BELL_WAIT_MAX: Millis = Millis::from_secs(30);
 /// Most hosts enrolled on one line in this version.
 pub const HOSTS_MAX: u64 = 50_000_000;
-/// Largest file of detection rules, bytes: the largest public Sigma file is about 60 KiB.
-pub const RULE_FILE_BYTES_MAX: usize = 1024 * 1024;
-/// Most bytes of detection rules in one set: the whole public Sigma set is about 8 MiB.
+/// Largest file of detection rules, bytes: public Sigma files have a few KiB each.
+pub const RULE_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Most opening brackets (`[`, `{`) in one rule file: the YAML parser's time grows with the square
+/// of their nesting; 4,096 levels cost about 30 ms.
+pub const RULE_NESTING_MAX: usize = 4096;
+/// Most bytes of detection rules in one set: thousands of files of a few KiB fit several times.
 pub const RULES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most detection rules in one set; files may hold several.
 pub const RULES_MAX: usize = 20_000;

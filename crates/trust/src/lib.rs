@@ -1,1 +1,22 @@
-//! andon-trust.
+//! May this be believed? Signatures, thresholds, TUF metadata, policy, tickets, stops.
+//!
+//! What it is: verification as pure functions and one sans-I/O machine, [`view::View`], which is the
+//! whole client workflow of a host: it says what to fetch, is given bytes, and ends with offers that
+//! are safe to act on. What it is not: it opens no socket or file, reads no clock, and without the
+//! feature `sign` it cannot sign.
+//! Read first: [`envelope::verify_threshold`], [`ticket::verify`], [`view::View`].
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod envelope;
+pub mod policy;
+#[cfg(all(feature = "sign", feature = "tuf"))]
+pub mod repository;
+#[cfg(feature = "sign")]
+pub mod sign;
+pub mod stop;
+pub mod ticket;
+#[cfg(feature = "tuf")]
+pub mod tuf;
+#[cfg(feature = "tuf")]
+pub mod view;

@@ -1,0 +1,60 @@
+//! The operator's policy: signed by the operator's own root, never older than what was seen.
+use crate::envelope::{VerifyError, verify_threshold};
+use andon_model::Time;
+use andon_model::enrol::Anchor;
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::policy::{Policy, PolicyError};
+
+/// Why a policy is not obeyed.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyRefusal {
+    /// not signed by enough people of the operator's root
+    #[error("verify policy")]
+    Signature(#[from] VerifyError),
+    /// its own text is wrong
+    #[error("read policy")]
+    Text(#[from] PolicyError),
+    /// for another line
+    #[error("policy is for another line than this host's")]
+    Line,
+    /// older than one seen before
+    #[error("policy has version {got}, version {seen} was seen before")]
+    Rollback {
+        /// its version
+        got: u64,
+        /// the newest seen
+        seen: u64,
+    },
+    /// over
+    #[error("policy has expired")]
+    Expired,
+}
+
+/// The policy, if it is signed by the anchor's threshold, for the anchor's line, in force, and not
+/// older than `version_seen`.
+/// # Errors
+/// [`PolicyRefusal`].
+pub fn verify(
+    envelope: &Envelope,
+    anchor: &Anchor,
+    now: Time,
+    version_seen: u64,
+) -> Result<Policy, PolicyRefusal> {
+    let payload = verify_threshold(
+        envelope,
+        PayloadType::Policy,
+        &anchor.operators,
+        anchor.operators_threshold,
+    )?;
+    let policy = Policy::parse(payload)?;
+    if policy.line != anchor.line {
+        return Err(PolicyRefusal::Line);
+    }
+    if policy.version < version_seen {
+        return Err(PolicyRefusal::Rollback { got: policy.version, seen: version_seen });
+    }
+    if policy.expires <= now {
+        return Err(PolicyRefusal::Expired);
+    }
+    Ok(policy)
+}

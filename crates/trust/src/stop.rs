@@ -1,0 +1,86 @@
+//! FREEZE: any one key of a party that may stop what it names.
+use crate::envelope::{VerifyError, verify_any};
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::limits::{MESSAGE_SKEW_MAX, STOP_BYTES_MAX};
+use andon_model::stop::{Freeze, FreezeError, Party, Scope};
+use andon_model::{Digest, OperatorId, PublicKey, Time, VendorId};
+use std::collections::BTreeMap;
+
+/// Who may stop what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authorities {
+    /// keys of the platform: may stop anything
+    pub platform: Vec<PublicKey>,
+    /// each vendor's delegated keys: may stop what is theirs
+    pub vendors: BTreeMap<VendorId, Vec<PublicKey>>,
+    /// digests of each vendor's releases
+    pub releases: BTreeMap<Digest, VendorId>,
+    /// this fleet's operator, if its line is an operator's
+    pub operator: Option<OperatorId>,
+    /// keys of the operator's people and the line's online key: may stop anything on this line
+    pub operators: Vec<PublicKey>,
+}
+
+/// Why a freeze is not obeyed.
+#[derive(Debug, thiserror::Error)]
+pub enum StopRefusal {
+    /// larger than a freeze may be
+    #[error("freeze has {0} bytes, at most {STOP_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// nobody who may stop this signed it
+    #[error("verify freeze")]
+    Signature(#[from] VerifyError),
+    /// its own text is wrong
+    #[error("read freeze")]
+    Text(#[from] FreezeError),
+    /// a vendor stopping somebody else's releases, or another fleet's operator
+    #[error("{0} may not freeze this")]
+    Scope(String),
+    /// over
+    #[error("freeze has expired")]
+    Expired,
+    /// not yet
+    #[error("freeze is dated in the future")]
+    Future,
+}
+
+/// The freeze, if one key of the party it names signed it, that party may stop what it names, and it
+/// is in force.
+/// # Errors
+/// [`StopRefusal`].
+pub fn verify(
+    envelope: &Envelope,
+    authorities: &Authorities,
+    now: Time,
+) -> Result<Freeze, StopRefusal> {
+    let size = envelope.to_bytes().len();
+    if size > STOP_BYTES_MAX {
+        return Err(StopRefusal::TooLarge(size));
+    }
+    let freeze = Freeze::parse(&envelope.payload)?;
+    let keys = match &freeze.by {
+        Party::Platform => authorities.platform.as_slice(),
+        Party::Vendor(name) => authorities.vendors.get(name).map_or(&[][..], Vec::as_slice),
+        Party::Operator(_) => authorities.operators.as_slice(),
+    };
+    verify_any(envelope, PayloadType::Freeze, keys)?;
+    let may = match (&freeze.by, &freeze.scope) {
+        (Party::Platform, _) => true,
+        (Party::Operator(name), _) => authorities.operator.as_ref() == Some(name),
+        (Party::Vendor(name), Scope::Vendor(whose)) => name == whose,
+        (Party::Vendor(name), Scope::Release(digest)) => {
+            authorities.releases.get(digest) == Some(name)
+        }
+        (Party::Vendor(_), Scope::All) => false,
+    };
+    if !may {
+        return Err(StopRefusal::Scope(freeze.by.to_string()));
+    }
+    if freeze.expires <= now {
+        return Err(StopRefusal::Expired);
+    }
+    if freeze.issued > now.plus(MESSAGE_SKEW_MAX) {
+        return Err(StopRefusal::Future);
+    }
+    Ok(freeze)
+}

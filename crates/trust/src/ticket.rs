@@ -1,0 +1,167 @@
+//! Wave tickets: what a host checks before it believes that it is its turn.
+//!
+//! A stolen online key can sign tickets. It cannot make a host believe in a wave larger or faster
+//! than the policy's offline signers allowed, nor use the emergency lane without people's approvals.
+use crate::command::verify_approval;
+use crate::envelope::{VerifyError, verify_one};
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::limits::MESSAGE_SKEW_MAX;
+use andon_model::policy::{Lane, LanePolicy, Policy};
+use andon_model::ticket::{Step, Ticket, TicketError};
+use andon_model::{Digest, HostId, StratumId, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What a host remembers of the newest ticket of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeenTicket {
+    /// its release
+    pub release: Digest,
+    /// when it was issued
+    pub not_before: Time,
+    /// every widening so far
+    pub steps: Vec<Step>,
+}
+
+impl SeenTicket {
+    /// What to remember of a ticket that was verified.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> SeenTicket {
+        SeenTicket {
+            release: ticket.release,
+            not_before: ticket.not_before,
+            steps: ticket.steps.clone(),
+        }
+    }
+}
+
+/// Why a ticket is not obeyed.
+#[derive(Debug, thiserror::Error)]
+pub enum TicketRefusal {
+    /// not signed by the line's online key
+    #[error("verify ticket")]
+    Signature(#[from] VerifyError),
+    /// its own text is wrong
+    #[error("read ticket")]
+    Text(#[from] TicketError),
+    /// for another line
+    #[error("ticket is for another line")]
+    Line,
+    /// issued under rules that we do not hold
+    #[error("ticket was issued under policy version {0}, newer than ours")]
+    PolicyVersion(u64),
+    /// over
+    #[error("ticket has expired")]
+    Expired,
+    /// not yet
+    #[error("ticket is dated in the future")]
+    Future,
+    /// older than, or not a continuation of, one that was seen
+    #[error("ticket goes back behind one seen before, or tells its past differently")]
+    Rollback,
+    /// wider at once than the policy allows
+    #[error("ticket's generation {0} widens more than the policy allows")]
+    Growth(u32),
+    /// sooner than the policy allows
+    #[error("ticket's generation {0} comes sooner than the policy's soak allows")]
+    Soak(u32),
+    /// emergency lane without enough people
+    #[error("ticket carries approvals of {got} distinct people, {want} are needed")]
+    Approvals {
+        /// how many it carries
+        got: usize,
+        /// how many it needs
+        want: u32,
+    },
+}
+
+/// The ticket, if it is signed by the policy's online key, in force, inside the policy's growth and
+/// soak limits, continues what was `seen`, and carries the approvals its lane needs.
+/// # Errors
+/// [`TicketRefusal`].
+pub fn verify(
+    envelope: &Envelope,
+    policy: &Policy,
+    now: Time,
+    seen: Option<&SeenTicket>,
+) -> Result<Ticket, TicketRefusal> {
+    let payload = verify_one(envelope, PayloadType::Ticket, &policy.online)?;
+    let ticket = Ticket::parse(payload)?;
+    if ticket.line != policy.line {
+        return Err(TicketRefusal::Line);
+    }
+    if ticket.policy_version > policy.version {
+        return Err(TicketRefusal::PolicyVersion(ticket.policy_version));
+    }
+    if ticket.not_after <= now {
+        return Err(TicketRefusal::Expired);
+    }
+    if ticket.not_before > now.plus(MESSAGE_SKEW_MAX) {
+        return Err(TicketRefusal::Future);
+    }
+    if seen.is_some_and(|seen| !continues(&ticket, seen)) {
+        return Err(TicketRefusal::Rollback);
+    }
+    let lane = policy.lane(ticket.lane);
+    check_pace(&ticket, lane)?;
+    check_approvals(&ticket, policy, lane)?;
+    Ok(ticket)
+}
+
+/// Whether this host's place is covered. Without this check a ticket for 16 hosts moves everybody.
+#[must_use]
+pub fn covers(ticket: &Ticket, host: HostId, stratum: &StratumId) -> bool {
+    ticket.covers(host, stratum)
+}
+
+fn continues(ticket: &Ticket, seen: &SeenTicket) -> bool {
+    ticket.release == seen.release
+        && ticket.not_before >= seen.not_before
+        && ticket.steps.starts_with(&seen.steps)
+}
+
+fn check_pace(ticket: &Ticket, lane: &LanePolicy) -> Result<(), TicketRefusal> {
+    let first = &ticket.steps[0];
+    if first.handed > u64::from(lane.first_wave_max) {
+        return Err(TicketRefusal::Growth(first.generation));
+    }
+    for pair in ticket.steps.windows(2) {
+        let (before, after) = (&pair[0], &pair[1]);
+        let most = u128::from(before.handed.max(1)) * u128::from(lane.growth_max_permille) / 1000;
+        if u128::from(after.handed) > most {
+            return Err(TicketRefusal::Growth(after.generation));
+        }
+        if after.at.since(before.at) < lane.soak_min {
+            return Err(TicketRefusal::Soak(after.generation));
+        }
+    }
+    Ok(())
+}
+
+fn check_approvals(
+    ticket: &Ticket,
+    policy: &Policy,
+    lane: &LanePolicy,
+) -> Result<(), TicketRefusal> {
+    // An approval must have been in force when the rollout's first ticket was issued; it need not
+    // outlive the rollout.
+    let when = ticket.steps[0].at;
+    let mut people = BTreeSet::new();
+    for envelope in &ticket.approvals {
+        if let Ok(approval) = verify_approval(envelope, policy, when)
+            && approval.release == ticket.release
+            && approval.lane == ticket.lane
+        {
+            people.insert(approval.person);
+        }
+    }
+    let want = match ticket.lane {
+        Lane::Emergency => lane.approvals_min.max(2),
+        Lane::Routine => lane.approvals_min,
+    };
+    if (people.len() as u64) < u64::from(want) {
+        return Err(TicketRefusal::Approvals { got: people.len(), want });
+    }
+    Ok(())
+}

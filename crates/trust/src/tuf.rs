@@ -1,0 +1,347 @@
+//! TUF metadata (specification 1.0.x): our own trait over `sigstore-tuf`'s verification core, plus
+//! what that core does not do: distinct key *material* in every role, thresholds above 0, size limits.
+//!
+//! What it is not: the client workflow's order of fetches, which is [`crate::view`]'s.
+use crate::envelope::signature_is_valid;
+use andon_model::limits::{TUF_BYTES_MAX, VENDORS_MAX};
+use andon_model::{Digest, PublicKey, Signature, Time, VendorId};
+use sigstore_crypto::{CryptoProvider, HashContext, SigningScheme};
+use sigstore_tuf::{Delegations, Key, Metadata, RoleKeys, Root, Targets, TrustedMetadataSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Why metadata is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum TufError {
+    /// larger than allowed
+    #[error("{0} has {1} bytes, at most {TUF_BYTES_MAX} are allowed")]
+    TooLarge(String, usize),
+    /// the core refused it
+    #[error("verify {0}")]
+    Core(String, #[source] Box<sigstore_tuf::Error>),
+    /// one physical key under two ids
+    #[error("{0} lists one key's material under two ids")]
+    AliasedKey(String),
+    /// a role that anybody, or nobody, could sign
+    #[error("{0} has threshold {1} over {2} keys")]
+    Threshold(String, usize, usize),
+    /// a clock outside the calendar
+    #[error("the time is outside what can be written as a date")]
+    Clock,
+    /// more roles than allowed
+    #[error("targets delegate to {0} roles, at most {VENDORS_MAX} are allowed")]
+    Vendors(usize),
+    /// asked for out of order
+    #[error("{0} was not loaded yet")]
+    Order(&'static str),
+}
+
+/// A file that metadata vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetFile {
+    /// SHA-256 of its bytes
+    pub digest: Digest,
+    /// its length in bytes
+    pub length: u64,
+}
+
+/// A vendor's role as the top-level targets delegate it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VendorRole {
+    /// its keys
+    pub keys: Vec<PublicKey>,
+    /// how many of them must sign
+    pub threshold: usize,
+    /// its targets under its own paths, by path
+    pub targets: BTreeMap<String, TargetFile>,
+}
+
+/// A verified view of TUF metadata, fed file by file in the specification's order (section 5).
+pub trait MetadataSet {
+    /// Version of the trusted root.
+    fn root_version(&self) -> u64;
+    /// 5.3: the next root.
+    /// # Errors
+    /// [`TufError`]; the set is unchanged.
+    fn update_root(&mut self, bytes: &[u8]) -> Result<(), TufError>;
+    /// 5.4: the timestamp. Returns the snapshot's version.
+    /// # Errors
+    /// [`TufError`]; the set is unchanged.
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
+    /// 5.5: the snapshot. Returns the version of the top-level targets.
+    /// # Errors
+    /// [`TufError`]; the set is unchanged.
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
+    /// 5.6: the top-level targets. Returns the vendors they delegate to, with the version that the
+    /// snapshot pins for each (a vendor without a pin has published nothing).
+    /// # Errors
+    /// [`TufError`]; the set is unchanged.
+    fn update_targets(
+        &mut self,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<BTreeMap<VendorId, Option<u64>>, TufError>;
+    /// 5.6.7: one vendor's delegated role.
+    /// # Errors
+    /// [`TufError`]; the set is unchanged.
+    fn update_vendor(
+        &mut self,
+        vendor: &VendorId,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<VendorRole, TufError>;
+    /// A vendor's keys as delegated, whether or not its role could be loaded.
+    fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey>;
+    /// When the first of timestamp, snapshot and targets expires.
+    fn expires(&self) -> Time;
+}
+
+/// [`MetadataSet`] over `sigstore-tuf` 0.15.1.
+#[derive(Debug)]
+pub struct TufSet {
+    core: TrustedMetadataSet,
+}
+
+impl TufSet {
+    /// Starts from a pinned root.
+    /// # Errors
+    /// [`TufError`].
+    pub fn from_root(bytes: &[u8]) -> Result<TufSet, TufError> {
+        provide_crypto();
+        size("root", bytes)?;
+        check_root(bytes)?;
+        let core = TrustedMetadataSet::from_root(bytes).map_err(|e| refused("root", e))?;
+        Ok(TufSet { core })
+    }
+}
+
+impl MetadataSet for TufSet {
+    fn root_version(&self) -> u64 {
+        self.core.root().version
+    }
+
+    fn update_root(&mut self, bytes: &[u8]) -> Result<(), TufError> {
+        size("root", bytes)?;
+        check_root(bytes)?;
+        self.core.update_root(bytes).map_err(|e| refused("root", e))
+    }
+
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
+        size("timestamp", bytes)?;
+        let when = date(now)?;
+        self.core.update_timestamp(bytes, when).map_err(|e| refused("timestamp", e))?;
+        let pin = self.core.timestamp().and_then(|t| t.snapshot_meta());
+        pin.map(|pin| pin.version).ok_or(TufError::Order("snapshot pin"))
+    }
+
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
+        size("snapshot", bytes)?;
+        let when = date(now)?;
+        self.core.update_snapshot(bytes, when).map_err(|e| refused("snapshot", e))?;
+        let pin = self.core.snapshot().and_then(|s| s.meta.get("targets.json"));
+        pin.map(|pin| pin.version).ok_or(TufError::Order("targets pin"))
+    }
+
+    fn update_targets(
+        &mut self,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<BTreeMap<VendorId, Option<u64>>, TufError> {
+        size("targets", bytes)?;
+        let parsed = Metadata::<Targets>::from_slice(bytes).map_err(|e| refused("targets", e))?;
+        if let Some(delegations) = &parsed.signed().delegations {
+            check_delegations(delegations)?;
+        }
+        let when = date(now)?;
+        self.core.update_targets(bytes, when).map_err(|e| refused("targets", e))?;
+        let pins = self.core.snapshot().map(|s| &s.meta).ok_or(TufError::Order("snapshot"))?;
+        let roles = parsed.signed().delegations.iter().flat_map(|d| &d.roles);
+        let named = roles.filter_map(|role| VendorId::new(&role.name).ok());
+        Ok(named
+            .map(|name| {
+                let pin = pins.get(&format!("{name}.json")).map(|pin| pin.version);
+                (name, pin)
+            })
+            .collect())
+    }
+
+    fn update_vendor(
+        &mut self,
+        vendor: &VendorId,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<VendorRole, TufError> {
+        let name = vendor.as_str();
+        size(name, bytes)?;
+        let when = date(now)?;
+        let keys = self.vendor_keys(vendor);
+        let role = delegated_role(&self.core, name).ok_or(TufError::Order("delegation"))?;
+        let role = role.clone();
+        let loaded = self.core.update_delegated_targets(bytes, name, "targets", when);
+        let loaded = loaded.map_err(|e| refused(name, e))?;
+        let own = format!("releases/{name}/");
+        let mut targets = BTreeMap::new();
+        for (path, file) in &loaded.targets {
+            // A path that was not delegated to this vendor is not this vendor's to speak for.
+            let delegated = role.matches_path(path).unwrap_or(false) && path.starts_with(&own);
+            let digest = file.hashes.get("sha256").and_then(|hex| hex.parse().ok());
+            if let (true, Some(digest)) = (delegated, digest) {
+                targets.insert(path.clone(), TargetFile { digest, length: file.length });
+            }
+        }
+        Ok(VendorRole { keys, threshold: role.threshold, targets })
+    }
+
+    fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey> {
+        let Some(role) = delegated_role(&self.core, vendor.as_str()) else { return Vec::new() };
+        let keys = self.core.targets_role("targets").and_then(|t| t.delegations.as_ref());
+        let Some(keys) = keys.map(|d| &d.keys) else { return Vec::new() };
+        let material = role.keyids.iter().filter_map(|id| keys.get(id));
+        material.filter_map(|key| key.keyval.public.parse().ok()).collect()
+    }
+
+    fn expires(&self) -> Time {
+        let dates = [
+            self.core.timestamp().map(|m| m.expires),
+            self.core.snapshot().map(|m| m.expires),
+            self.core.targets_role("targets").map(|m| m.expires),
+        ];
+        let first = dates.iter().map(|date| date.map_or(0, |d| d.as_millisecond())).min();
+        Time(u64::try_from(first.unwrap_or(0)).unwrap_or(0))
+    }
+}
+
+fn delegated_role<'t>(
+    core: &'t TrustedMetadataSet,
+    name: &str,
+) -> Option<&'t sigstore_tuf::DelegatedRole> {
+    let delegations = core.targets_role("targets")?.delegations.as_ref()?;
+    delegations.roles.iter().find(|role| role.name == name)
+}
+
+fn refused(what: &str, error: sigstore_tuf::Error) -> TufError {
+    TufError::Core(what.to_owned(), Box::new(error))
+}
+
+fn size(what: &str, bytes: &[u8]) -> Result<(), TufError> {
+    if bytes.len() > TUF_BYTES_MAX {
+        return Err(TufError::TooLarge(what.to_owned(), bytes.len()));
+    }
+    Ok(())
+}
+
+fn date(now: Time) -> Result<jiff::Timestamp, TufError> {
+    let millis = i64::try_from(now.0).map_err(|_| TufError::Clock)?;
+    jiff::Timestamp::from_millisecond(millis).map_err(|_| TufError::Clock)
+}
+
+fn check_root(bytes: &[u8]) -> Result<(), TufError> {
+    let root = Metadata::<Root>::from_slice(bytes).map_err(|e| refused("root", e))?;
+    let root = root.signed();
+    check_keys("root", &root.keys)?;
+    for (name, role) in &root.roles {
+        check_role(name, role, &root.keys)?;
+    }
+    Ok(())
+}
+
+fn check_delegations(delegations: &Delegations) -> Result<(), TufError> {
+    if delegations.roles.len() > VENDORS_MAX {
+        return Err(TufError::Vendors(delegations.roles.len()));
+    }
+    check_keys("targets", &delegations.keys)?;
+    for role in &delegations.roles {
+        check_role(&role.name, &role.role_keys(), &delegations.keys)?;
+    }
+    Ok(())
+}
+
+/// The core counts key ids. One physical key under two ids would satisfy a threshold of two alone.
+fn check_keys(what: &str, keys: &BTreeMap<String, Key>) -> Result<(), TufError> {
+    let mut material = BTreeSet::new();
+    for key in keys.values() {
+        let plain: String = key.keyval.public.chars().filter(|c| !c.is_whitespace()).collect();
+        if !material.insert(plain.to_ascii_lowercase()) {
+            return Err(TufError::AliasedKey(what.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn check_role(name: &str, role: &RoleKeys, keys: &BTreeMap<String, Key>) -> Result<(), TufError> {
+    let known = role.keyids.iter().filter(|id| keys.contains_key(*id)).collect::<BTreeSet<_>>();
+    if role.threshold == 0 || role.threshold > known.len() {
+        return Err(TufError::Threshold(name.to_owned(), role.threshold, known.len()));
+    }
+    Ok(())
+}
+
+/// Ed25519 by `ed25519-dalek`, SHA-2 by `sha2`: pure Rust, and the same code as our own envelopes use.
+#[derive(Debug)]
+struct OurCrypto;
+
+static OUR_CRYPTO: OurCrypto = OurCrypto;
+
+/// The core wants one provider per process; installing it twice is harmless.
+fn provide_crypto() {
+    let _already_there = sigstore_crypto::provider::install_default_provider(&OUR_CRYPTO);
+}
+
+struct Hash<D>(D);
+
+impl<D: sha2::Digest + Send> HashContext for Hash<D> {
+    fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+    fn finalize(self: Box<Self>) -> Vec<u8> {
+        self.0.finalize().to_vec()
+    }
+}
+
+impl CryptoProvider for OurCrypto {
+    fn hash(
+        &self,
+        algorithm: sigstore_types::HashAlgorithm,
+    ) -> sigstore_crypto::Result<Box<dyn HashContext>> {
+        use sha2::Digest as _;
+        Ok(match algorithm {
+            sigstore_types::HashAlgorithm::Sha2256 => Box::new(Hash(sha2::Sha256::new())),
+            sigstore_types::HashAlgorithm::Sha2384 => Box::new(Hash(sha2::Sha384::new())),
+            sigstore_types::HashAlgorithm::Sha2512 => Box::new(Hash(sha2::Sha512::new())),
+            other => {
+                let text = format!("hash {other:?} is not read by this version");
+                return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
+            }
+        })
+    }
+
+    fn verify_raw(
+        &self,
+        scheme: SigningScheme,
+        key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> sigstore_crypto::Result<()> {
+        let wrong = |what: &str| sigstore_crypto::Error::Verification(what.to_owned());
+        if scheme != SigningScheme::Ed25519 {
+            let text = format!("{scheme:?} is not read by this version; sign with Ed25519");
+            return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
+        }
+        let key = PublicKey(key.try_into().map_err(|_| wrong("key is not 32 bytes"))?);
+        let signature = signature.try_into().map_err(|_| wrong("signature is not 64 bytes"))?;
+        if signature_is_valid(&key, message, &Signature(signature)) {
+            return Ok(());
+        }
+        Err(wrong("signature does not fit"))
+    }
+
+    fn verify_prehashed(
+        &self,
+        scheme: SigningScheme,
+        _key: &[u8],
+        _digest: &[u8],
+        _signature: &[u8],
+    ) -> sigstore_crypto::Result<()> {
+        let text = format!("{scheme:?} over digests is not read by this version");
+        Err(sigstore_crypto::Error::UnsupportedAlgorithm(text))
+    }
+}

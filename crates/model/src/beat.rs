@@ -133,6 +133,9 @@ pub struct SensorStatus {
     pub drops: u64,
     /// rules loaded
     pub rules: u32,
+    /// when it last saw a canary program that it started itself; absent: it does not see now
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_seen: Option<Time>,
 }
 
 /// A signed message of life and state.

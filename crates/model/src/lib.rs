@@ -13,6 +13,7 @@ pub mod command;
 pub mod digest;
 pub mod enrol;
 pub mod envelope;
+pub mod handover;
 pub mod host_journal;
 pub mod id;
 pub mod index;

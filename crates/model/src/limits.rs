@@ -71,3 +71,6 @@ pub const RULE_NESTING_MAX: usize = 4096;
 pub const RULES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most detection rules in one set; files may hold several.
 pub const RULES_MAX: usize = 20_000;
+/// Longest line between supervisor and check, bytes: eight of the largest manifests in one message.
+/// What does not fit is left out by the child and named as a refusal.
+pub const HANDOVER_LINE_BYTES_MAX: usize = 8 * MANIFEST_BYTES_MAX + ENVELOPE_BYTES_MAX;

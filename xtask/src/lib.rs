@@ -3,6 +3,7 @@
 //! What it is: whatever would be more than a few lines of shell.
 //! What it is not: part of anything that is installed.
 #![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "summaries and tables are what these programs are for")]
 
 pub mod mutants;
 pub mod run;

@@ -82,7 +82,8 @@ pub fn files(root: &Path) -> Result<Vec<File>> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let full = root.join(&folder);
-        let entries = std::fs::read_dir(&full).with_context(|| format!("list {}", full.display()))?;
+        let entries =
+            std::fs::read_dir(&full).with_context(|| format!("list {}", full.display()))?;
         for entry in entries {
             let entry = entry.with_context(|| format!("list {}", full.display()))?;
             let name = entry.file_name();

@@ -125,9 +125,10 @@ fn judge(ratchet: &Ratchet, size: &Size) -> Vec<Finding> {
 fn over(code: usize, max: usize, listed: Option<&Entry>) -> Option<String> {
     match listed {
         None if code > max => Some(format!("has {code} code lines, at most {max} are allowed")),
-        Some(entry) if code > max && code > entry.lines => {
-            Some(format!("grew from {} to {code} code lines; the ratchet only shrinks", entry.lines))
-        }
+        Some(entry) if code > max && code > entry.lines => Some(format!(
+            "grew from {} to {code} code lines; the ratchet only shrinks",
+            entry.lines
+        )),
         Some(entry) if code > max && code < entry.lines => {
             Some(format!("shrank from {} to {code} code lines: write that down", entry.lines))
         }
@@ -159,12 +160,8 @@ mod tests {
 
     #[test]
     fn long_functions_and_thick_mains_are_found() {
-        let function = |code| Size::Function {
-            path: "a.rs".to_owned(),
-            name: "f".to_owned(),
-            line: 7,
-            code,
-        };
+        let function =
+            |code| Size::Function { path: "a.rs".to_owned(), name: "f".to_owned(), line: 7, code };
         assert!(said("", function(70)).is_empty());
         assert!(said("", function(71))[0].starts_with("a.rs:7: function f has 71"));
         assert!(

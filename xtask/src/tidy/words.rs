@@ -22,7 +22,8 @@ pub fn check(files: &[File]) -> Vec<Finding> {
                 let Some(place) = line.find(word) else { continue };
                 // `https://host/wo…rk/` is somebody's address, `./wo…rk/` a folder below us
                 let before = line[..place].chars().next_back();
-                let joined = before.is_some_and(|c| c.is_ascii_alphanumeric() || ".}_-".contains(c));
+                let joined =
+                    before.is_some_and(|c| c.is_ascii_alphanumeric() || ".}_-".contains(c));
                 if !(word.starts_with('/') && joined) {
                     found.push(Finding::new(&file.path, at + 1, format!("has {word:?}, {what}")));
                 }

@@ -1,0 +1,171 @@
+//! `./x test` and `./x bench`, step by step. Every step runs even when one before it failed, so that
+//! one run tells everything; the summary comes last.
+use crate::run::{self, cargo};
+use crate::{mutants, tidy};
+use anyhow::{Context as _, Result, bail};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How one step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum End {
+    Passed,
+    Failed,
+    Skipped(&'static str),
+}
+
+/// Packages whose programs the demo and the end-to-end tests start.
+pub const PROGRAMS: &[&str] =
+    &["andon-cli", "andon-server", "andon-supervisor", "andon-check", "andon-sensor"];
+
+type Step = (&'static str, fn(&Path) -> Result<End>);
+
+const STEPS: &[Step] = &[
+    ("format", format),
+    ("tidy", |root| end(tidy::report(root)?)),
+    ("clippy", clippy),
+    ("build", build),
+    ("tests", tests),
+    ("mutants apply", |root| mutants::check(root).map(|_| End::Passed)),
+    ("licences and bans", deny),
+    ("demo", demo),
+];
+
+/// All steps, or those named; true when none failed.
+/// # Errors
+/// When a name is unknown.
+pub fn test(root: &Path, names: &[&str]) -> Result<bool> {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|(s, _)| s != *name)) {
+        let all: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+        bail!("no step is named {unknown:?}; there are: {}", all.join(", "));
+    }
+    let mut rows = Vec::new();
+    for (name, step) in STEPS {
+        if !names.is_empty() && !names.contains(name) {
+            continue;
+        }
+        eprintln!("\n== {name}");
+        let began = Instant::now();
+        let end = step(root).unwrap_or_else(|error| {
+            eprintln!("{name}: {error:#}");
+            End::Failed
+        });
+        rows.push((*name, end, began.elapsed()));
+    }
+    print!("{}", summary(&rows));
+    Ok(rows.iter().all(|(_, end, _)| *end != End::Failed))
+}
+
+fn summary(rows: &[(&str, End, Duration)]) -> String {
+    let mut out = String::from("\n== summary\n");
+    for (name, end, time) in rows {
+        let word = match end {
+            End::Passed => "ok".to_owned(),
+            End::Failed => "FAILED".to_owned(),
+            End::Skipped(why) => format!("skipped: {why}"),
+        };
+        let _ = writeln!(out, "{name:<18} {:>7.1} s  {word}", time.as_secs_f64());
+    }
+    let count = |wanted: fn(&End) -> bool| rows.iter().filter(|(_, end, _)| wanted(end)).count();
+    let failed = count(|end| *end == End::Failed);
+    let skipped = count(|end| matches!(end, End::Skipped(_)));
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    let passed = rows.len() - failed - skipped;
+    let _ = writeln!(out, "steps: {word}. {passed} passed; {failed} failed; {skipped} skipped");
+    out
+}
+
+fn end(well: bool) -> Result<End> {
+    Ok(if well { End::Passed } else { End::Failed })
+}
+
+fn format(root: &Path) -> Result<End> {
+    end(run::passes(cargo(root).args(["fmt", "--all", "--check"]))?)
+}
+
+fn clippy(root: &Path) -> Result<End> {
+    let words = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    end(run::passes(cargo(root).args(words))?)
+}
+
+/// The very build that `./x demo` uses: the same packages, so the same features and artefacts.
+fn build(root: &Path) -> Result<End> {
+    let mut command = cargo(root);
+    command.args(["build", "--locked", "--bins"]);
+    for package in PROGRAMS {
+        command.args(["-p", package]);
+    }
+    end(run::passes(&mut command)?)
+}
+
+/// nextest where it is installed, cargo's own runner elsewhere; documentation examples after it.
+fn tests(root: &Path) -> Result<End> {
+    let nextest = run::there("cargo", &["nextest", "--version"]);
+    let words: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--no-fail-fast"] };
+    let targets: &[&str] = if nextest { &[] } else { &["--lib", "--bins", "--tests"] };
+    let mut command = cargo(root);
+    command.args(words).args(["--locked", "--workspace"]).args(targets);
+    // the programs were built by the step before, from this very tree
+    command.env("ANDON_E2E_PREBUILT", "1");
+    end(run::passes(&mut command)?)
+}
+
+fn deny(root: &Path) -> Result<End> {
+    if !run::there("cargo", &["deny", "--version"]) {
+        return Ok(End::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)"));
+    }
+    end(run::passes(cargo(root).args([
+        "deny",
+        "--offline",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))?)
+}
+
+fn demo(root: &Path) -> Result<End> {
+    let program = programs(root).join("andon");
+    let mut command = std::process::Command::new(&program);
+    command.current_dir(root).arg("demo");
+    end(run::passes(&mut command)?)
+}
+
+/// Where cargo puts the development profile's programs.
+fn programs(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), PathBuf::from)
+        .join("debug")
+}
+
+/// Builds and runs the benchmark program; its words pass through.
+/// # Errors
+/// When something cannot be started.
+pub fn bench(root: &Path, words: &[&str]) -> Result<bool> {
+    if build(root)? == End::Failed {
+        bail!("the programs do not build");
+    }
+    let mut command = cargo(root);
+    command.args(["run", "--locked", "--quiet", "-p", "andon-e2e", "--bin", "andon-bench", "--"]);
+    command.args(words).env("ANDON_E2E_PREBUILT", "1");
+    run::passes(&mut command).context("run the benchmark")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_closes_with_a_line_that_tells_the_outcome() {
+        let rows = [
+            ("a", End::Passed, Duration::from_millis(1500)),
+            ("b", End::Skipped("no tool"), Duration::ZERO),
+        ];
+        let text = summary(&rows);
+        assert!(text.contains("a                      1.5 s  ok\n"), "{text}");
+        assert!(text.ends_with("steps: ok. 1 passed; 0 failed; 1 skipped\n"), "{text}");
+        let text = summary(&[("a", End::Failed, Duration::ZERO)]);
+        assert!(text.ends_with("steps: FAILED. 0 passed; 1 failed; 0 skipped\n"), "{text}");
+    }
+}

@@ -3,10 +3,14 @@
 //!
 //! What it is not: the client workflow's order of fetches, which is [`crate::view`]'s.
 use crate::envelope::signature_is_valid;
+use andon_model::digest::to_hex;
 use andon_model::limits::{TUF_BYTES_MAX, VENDORS_MAX};
 use andon_model::{Digest, PublicKey, Signature, Time, VendorId};
+use serde::{Deserialize, Serialize};
 use sigstore_crypto::{CryptoProvider, HashContext, SigningScheme};
-use sigstore_tuf::{Delegations, Key, Metadata, RoleKeys, Root, Targets, TrustedMetadataSet};
+use sigstore_tuf::{
+    DelegatedRole, Delegations, Key, Metadata, RoleKeys, Root, Targets, TrustedMetadataSet,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why metadata is not believed.
@@ -30,13 +34,17 @@ pub enum TufError {
     /// more roles than allowed
     #[error("targets delegate to {0} roles, at most {VENDORS_MAX} are allowed")]
     Vendors(usize),
+    /// over
+    #[error("{0} has expired")]
+    Expired(String),
     /// asked for out of order
     #[error("{0} was not loaded yet")]
     Order(&'static str),
 }
 
 /// A file that metadata vouches for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TargetFile {
     /// SHA-256 of its bytes
     pub digest: Digest,
@@ -45,12 +53,15 @@ pub struct TargetFile {
 }
 
 /// A vendor's role as the top-level targets delegate it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VendorRole {
     /// its keys
     pub keys: Vec<PublicKey>,
     /// how many of them must sign
     pub threshold: usize,
+    /// void from then on
+    pub expires: Time,
     /// its targets under its own paths, by path
     pub targets: BTreeMap<String, TargetFile>,
 }
@@ -91,8 +102,10 @@ pub trait MetadataSet {
     ) -> Result<VendorRole, TufError>;
     /// A vendor's keys as delegated, whether or not its role could be loaded.
     fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey>;
-    /// When the first of timestamp, snapshot and targets expires.
-    fn expires(&self) -> Time;
+    /// Whether everything above the vendors' roles is complete and in force.
+    /// # Errors
+    /// [`TufError`] naming what is missing, does not fit, or has expired.
+    fn authorised(&self, now: Time) -> Result<(), TufError>;
 }
 
 /// [`MetadataSet`] over `sigstore-tuf` 0.15.1.
@@ -178,42 +191,86 @@ impl MetadataSet for TufSet {
         let role = role.clone();
         let loaded = self.core.update_delegated_targets(bytes, name, "targets", when);
         let loaded = loaded.map_err(|e| refused(name, e))?;
-        let own = format!("releases/{name}/");
-        let mut targets = BTreeMap::new();
-        for (path, file) in &loaded.targets {
-            // A path that was not delegated to this vendor is not this vendor's to speak for.
-            let delegated = role.matches_path(path).unwrap_or(false) && path.starts_with(&own);
-            let digest = file.hashes.get("sha256").and_then(|hex| hex.parse().ok());
-            if let (true, Some(digest)) = (delegated, digest) {
-                targets.insert(path.clone(), TargetFile { digest, length: file.length });
-            }
-        }
-        Ok(VendorRole { keys, threshold: role.threshold, targets })
+        Ok(vendor_role(&role, keys, loaded))
     }
 
     fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey> {
         let Some(role) = delegated_role(&self.core, vendor.as_str()) else { return Vec::new() };
-        let keys = self.core.targets_role("targets").and_then(|t| t.delegations.as_ref());
-        let Some(keys) = keys.map(|d| &d.keys) else { return Vec::new() };
-        let material = role.keyids.iter().filter_map(|id| keys.get(id));
-        material.filter_map(|key| key.keyval.public.parse().ok()).collect()
+        let delegations = self.core.targets_role("targets").and_then(|t| t.delegations.as_ref());
+        delegations.map(|d| role_keys(role, d)).unwrap_or_default()
     }
 
-    fn expires(&self) -> Time {
-        let dates = [
-            self.core.timestamp().map(|m| m.expires),
-            self.core.snapshot().map(|m| m.expires),
-            self.core.targets_role("targets").map(|m| m.expires),
-        ];
-        let first = dates.iter().map(|date| date.map_or(0, |d| d.as_millisecond())).min();
-        Time(u64::try_from(first.unwrap_or(0)).unwrap_or(0))
+    fn authorised(&self, now: Time) -> Result<(), TufError> {
+        let when = date(now)?;
+        self.core.check_root_expired(when).map_err(|e| refused("root", e))?;
+        self.core.check_timestamp_expired(when).map_err(|e| refused("timestamp", e))?;
+        self.core.check_snapshot_expired(when).map_err(|e| refused("snapshot", e))?;
+        let timestamp = self.core.timestamp().ok_or(TufError::Order("timestamp"))?;
+        let snapshot = self.core.snapshot().ok_or(TufError::Order("snapshot"))?;
+        let targets = self.core.targets_role("targets").ok_or(TufError::Order("targets"))?;
+        if targets.expires < when {
+            return Err(TufError::Expired("targets".to_owned()));
+        }
+        if timestamp.snapshot_meta().map(|pin| pin.version) != Some(snapshot.version) {
+            return Err(TufError::Order("the snapshot that the timestamp names"));
+        }
+        if snapshot.meta.get("targets.json").map(|pin| pin.version) != Some(targets.version) {
+            return Err(TufError::Order("the targets that the snapshot names"));
+        }
+        Ok(())
     }
 }
 
-fn delegated_role<'t>(
-    core: &'t TrustedMetadataSet,
-    name: &str,
-) -> Option<&'t sigstore_tuf::DelegatedRole> {
+/// A vendor's role against the delegation in top-level targets, without a snapshot's pin: what a
+/// publisher checks before a host has to.
+/// # Errors
+/// [`TufError`].
+pub fn check_vendor_role(
+    targets: &[u8],
+    vendor: &VendorId,
+    bytes: &[u8],
+    now: Time,
+) -> Result<VendorRole, TufError> {
+    provide_crypto();
+    let name = vendor.as_str();
+    size(name, bytes)?;
+    let parent = Metadata::<Targets>::from_slice(targets).map_err(|e| refused("targets", e))?;
+    let delegations = parent.signed().delegations.as_ref().ok_or(TufError::Order("delegation"))?;
+    check_delegations(delegations)?;
+    let role = delegations.roles.iter().find(|role| role.name == name);
+    let role = role.ok_or(TufError::Order("delegation"))?;
+    let loaded = Metadata::<Targets>::from_slice(bytes).map_err(|e| refused(name, e))?;
+    let threshold = loaded.verify_threshold(&delegations.keys, &role.role_keys(), name);
+    threshold.map_err(|e| refused(name, e))?;
+    if loaded.signed().expires < date(now)? {
+        return Err(TufError::Expired(name.to_owned()));
+    }
+    Ok(vendor_role(role, role_keys(role, delegations), loaded.signed()))
+}
+
+fn vendor_role(role: &DelegatedRole, keys: Vec<PublicKey>, loaded: &Targets) -> VendorRole {
+    let own = format!("releases/{}/", role.name);
+    let mut targets = BTreeMap::new();
+    for (path, file) in &loaded.targets {
+        // A path that was not delegated to this vendor is not this vendor's to speak for.
+        let delegated = role.matches_path(path).unwrap_or(false) && path.starts_with(&own);
+        let digest = file.hashes.get("sha256").and_then(|hex| hex.parse().ok());
+        if let (true, Some(digest)) = (delegated, digest) {
+            targets.insert(path.clone(), TargetFile { digest, length: file.length });
+        }
+    }
+    let expires = Time(u64::try_from(loaded.expires.as_millisecond()).unwrap_or(0));
+    VendorRole { keys, threshold: role.threshold, expires, targets }
+}
+
+fn role_keys(role: &DelegatedRole, delegations: &Delegations) -> Vec<PublicKey> {
+    let keys = role.keyids.iter().filter_map(|id| delegations.keys.get(id));
+    keys.filter(|key| key.scheme == "ed25519")
+        .filter_map(|key| material(key).parse().ok())
+        .collect()
+}
+
+fn delegated_role<'t>(core: &'t TrustedMetadataSet, name: &str) -> Option<&'t DelegatedRole> {
     let delegations = core.targets_role("targets")?.delegations.as_ref()?;
     delegations.roles.iter().find(|role| role.name == name)
 }
@@ -257,14 +314,25 @@ fn check_delegations(delegations: &Delegations) -> Result<(), TufError> {
 
 /// The core counts key ids. One physical key under two ids would satisfy a threshold of two alone.
 fn check_keys(what: &str, keys: &BTreeMap<String, Key>) -> Result<(), TufError> {
-    let mut material = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for key in keys.values() {
-        let plain: String = key.keyval.public.chars().filter(|c| !c.is_whitespace()).collect();
-        if !material.insert(plain.to_ascii_lowercase()) {
+        if !seen.insert(material(key)) {
             return Err(TufError::AliasedKey(what.to_owned()));
         }
     }
     Ok(())
+}
+
+/// A key's material, alike for every way of writing it: a raw Ed25519 key in hexadecimal of either
+/// case, or the same key as PEM.
+fn material(key: &Key) -> String {
+    const ED25519_SPKI: usize = 44;
+    let text = key.keyval.public.trim();
+    match sigstore_types::DerPublicKey::from_pem(text) {
+        Ok(der) if der.as_bytes().len() == ED25519_SPKI => to_hex(&der.as_bytes()[12..]),
+        Ok(der) => to_hex(der.as_bytes()),
+        Err(_) => text.to_ascii_lowercase(),
+    }
 }
 
 fn check_role(name: &str, role: &RoleKeys, keys: &BTreeMap<String, Key>) -> Result<(), TufError> {

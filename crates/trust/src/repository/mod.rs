@@ -1,6 +1,9 @@
 //! The signing side of the TUF repository: builds and signs metadata, returns bytes, writes nothing.
+mod served;
+pub use served::{NamedFile, Repository, TopRoles};
+
 use crate::sign::SigningKey;
-use andon_model::{Digest, PublicKey, Time, VendorId};
+use andon_model::{Digest, Millis, PublicKey, Time, VendorId};
 use serde_json::{Map, Value, json};
 use sigstore_tuf::canonical_json::to_canonical_bytes;
 use std::collections::BTreeMap;
@@ -22,6 +25,35 @@ pub enum RepositoryError {
     /// not the JSON we expect
     #[error("parse {0}")]
     Parse(&'static str, #[source] serde_json::Error),
+    /// a file that should be there
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// a host would refuse it
+    #[error("check metadata as a host does")]
+    Tuf(#[from] crate::tuf::TufError),
+    /// not the next one
+    #[error("role has version {got}, expected {want}; fetch the current one and sign again")]
+    Version {
+        /// its version
+        got: u64,
+        /// the next one
+        want: u64,
+    },
+    /// targets that hosts would overlook
+    #[error("role lists a target outside its vendor's paths or without a SHA-256 digest")]
+    Paths,
+    /// published releases are immutable
+    #[error("role changes or removes a target that was published before")]
+    Removed,
+}
+
+/// How long the online roles' signatures hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// of a snapshot
+    pub snapshot: Millis,
+    /// of a timestamp: the longest a withheld update can stay unnoticed
+    pub timestamp: Millis,
 }
 
 /// Keys of one role and how many of them must sign.
@@ -89,6 +121,34 @@ impl SignedMetadata {
         self.signed.get("version").and_then(Value::as_u64).unwrap_or(0)
     }
 
+    /// When it expires.
+    /// # Errors
+    /// [`RepositoryError::Shape`].
+    pub fn expires(&self) -> Result<Time, RepositoryError> {
+        let text = self.signed.get("expires").and_then(Value::as_str);
+        let date: Option<jiff::Timestamp> = text.and_then(|text| text.parse().ok());
+        let millis = date.and_then(|date| u64::try_from(date.as_millisecond()).ok());
+        millis.map(Time).ok_or(RepositoryError::Shape("expires"))
+    }
+
+    fn target_entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.signed.get("targets").and_then(Value::as_object).into_iter().flatten()
+    }
+
+    fn target_names(&self) -> impl Iterator<Item = &String> {
+        self.target_entries().map(|(path, _)| path)
+    }
+
+    fn target(&self, path: &str) -> Option<&Value> {
+        self.signed.get("targets")?.get(path)
+    }
+
+    fn delegated(&self) -> Vec<VendorId> {
+        let roles = self.signed.pointer("/delegations/roles").and_then(Value::as_array);
+        let names = roles.into_iter().flatten().filter_map(|role| role.get("name")?.as_str());
+        names.filter_map(|name| VendorId::new(name).ok()).collect()
+    }
+
     /// As served.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -126,19 +186,44 @@ pub fn targets(
     expires: Time,
     vendors: &[Delegation],
 ) -> Result<SignedMetadata, RepositoryError> {
-    let mut keys = Map::new();
-    let mut roles = Vec::new();
-    for delegation in vendors {
-        let mut role = role_value(&delegation.role, &mut keys)?;
-        role["name"] = json!(delegation.vendor.as_str());
-        role["terminating"] = json!(true);
-        role["paths"] = json!([format!("releases/{}/*/*", delegation.vendor)]);
-        roles.push(role);
-    }
-    Ok(SignedMetadata::new(json!({
+    let mut made = SignedMetadata::new(json!({
         "_type": "targets", "spec_version": SPEC_VERSION, "version": version,
-        "expires": date(expires)?, "targets": {}, "delegations": {"keys": keys, "roles": roles},
-    })))
+        "expires": date(expires)?, "targets": {}, "delegations": {"keys": {}, "roles": []},
+    }));
+    for delegation in vendors {
+        insert_delegation(&mut made.signed, delegation)?;
+    }
+    Ok(made)
+}
+
+/// Adds or replaces one delegation, one version up, unsigned again.
+fn delegate(targets: &mut SignedMetadata, added: &Delegation) -> Result<(), RepositoryError> {
+    let mut signed = targets.signed.clone();
+    insert_delegation(&mut signed, added)?;
+    signed["version"] = json!(targets.version() + 1);
+    *targets = SignedMetadata::new(signed);
+    Ok(())
+}
+
+fn insert_delegation(signed: &mut Value, added: &Delegation) -> Result<(), RepositoryError> {
+    let shape = || RepositoryError::Shape("targets");
+    let mut keys = Map::new();
+    let mut role = role_value(&added.role, &mut keys)?;
+    role["name"] = json!(added.vendor.as_str());
+    role["terminating"] = json!(true);
+    role["paths"] = json!([format!("releases/{}/*/*", added.vendor)]);
+    let roles = signed.pointer_mut("/delegations/roles").and_then(Value::as_array_mut);
+    let roles = roles.ok_or_else(shape)?;
+    roles.retain(|old| old.get("name") != Some(&json!(added.vendor.as_str())));
+    roles.push(role);
+    // Keys that no delegation names any more go: python-tuf and we both read only what is used.
+    let used: Vec<Value> =
+        roles.iter().filter_map(|r| r.get("keyids")?.as_array()).flatten().cloned().collect();
+    let table = signed.pointer_mut("/delegations/keys").and_then(Value::as_object_mut);
+    let table = table.ok_or_else(shape)?;
+    table.extend(keys);
+    table.retain(|id, _| used.contains(&json!(id)));
+    Ok(())
 }
 
 /// A vendor's role: `previous` (its bytes, if any) with one more target, one version up, unsigned.

@@ -1,0 +1,269 @@
+//! The whole repository as a value: what is served now, what becomes of it when a vendor publishes.
+//!
+//! What it is not: storage. [`Repository::publish`] returns the new files; the caller writes them in
+//! that order, the timestamp last, and keeps older ones for hosts in the middle of a refresh.
+use super::{Delegation, RepositoryError, Role, SignedMetadata, Validity};
+use super::{key_id, root, snapshot, targets, timestamp};
+use crate::sign::SigningKey;
+use crate::tuf::{MetadataSet as _, TufSet};
+use andon_model::{Time, VendorId};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A file's name below `/v1/tuf/` and its bytes.
+pub type NamedFile = (String, Vec<u8>);
+
+/// The four top-level roles of a new root.
+#[derive(Clone, Debug)]
+pub struct TopRoles {
+    /// may replace the root
+    pub root: Role,
+    /// signs the timestamp (online)
+    pub timestamp: Role,
+    /// signs the snapshot (online)
+    pub snapshot: Role,
+    /// delegates to vendors
+    pub targets: Role,
+}
+
+/// Everything that is served below `/v1/tuf/`.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: SignedMetadata,
+    targets: SignedMetadata,
+    vendors: BTreeMap<VendorId, Vec<u8>>,
+    snapshot: Option<Vec<u8>>,
+    timestamp: Option<Vec<u8>>,
+}
+
+impl Repository {
+    /// A new repository, nothing signed yet: let the holders of keys call [`Repository::sign_root`]
+    /// and [`Repository::sign_targets`], then [`Repository::publish`].
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn create(
+        roles: &TopRoles,
+        vendors: &[Delegation],
+        root_expires: Time,
+        targets_expires: Time,
+    ) -> Result<Repository, RepositoryError> {
+        let table = [
+            ("root", roles.root.clone()),
+            ("timestamp", roles.timestamp.clone()),
+            ("snapshot", roles.snapshot.clone()),
+            ("targets", roles.targets.clone()),
+        ];
+        Ok(Repository {
+            root: root(1, root_expires, &table)?,
+            targets: targets(1, targets_expires, vendors)?,
+            vendors: BTreeMap::new(),
+            snapshot: None,
+            timestamp: None,
+        })
+    }
+
+    /// Reads a repository back. `read` gives a file of that name, or nothing if there is none; roots
+    /// are asked for one after another.
+    /// # Errors
+    /// [`RepositoryError`] when files are missing or are not what the snapshot says.
+    pub fn load(
+        read: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
+    ) -> Result<Repository, RepositoryError> {
+        let timestamp = read("timestamp.json").ok_or(RepositoryError::Missing("timestamp"))?;
+        let version = pinned(&SignedMetadata::parse(&timestamp)?, "snapshot.json");
+        let version = version.ok_or(RepositoryError::Shape("timestamp"))?;
+        let bytes = read(&format!("{version}.snapshot.json"));
+        let snapshot = bytes.ok_or(RepositoryError::Missing("snapshot"))?;
+        let pins = SignedMetadata::parse(&snapshot)?;
+        let version = pinned(&pins, "targets.json").ok_or(RepositoryError::Shape("snapshot"))?;
+        let bytes = read(&format!("{version}.targets.json"));
+        let targets = SignedMetadata::parse(&bytes.ok_or(RepositoryError::Missing("targets"))?)?;
+        let mut vendors = BTreeMap::new();
+        for name in targets.delegated() {
+            if let Some(version) = pinned(&pins, &format!("{name}.json")) {
+                let bytes = read(&format!("{version}.{name}.json"));
+                vendors.insert(name, bytes.ok_or(RepositoryError::Missing("vendor role"))?);
+            }
+        }
+        let mut root = None;
+        for version in 1..=u64::from(andon_model::limits::TUF_ROOT_ROTATIONS_MAX) {
+            match read(&format!("{version}.root.json")) {
+                Some(bytes) => root = Some(SignedMetadata::parse(&bytes)?),
+                None => break,
+            }
+        }
+        let root = root.ok_or(RepositoryError::Missing("root"))?;
+        Ok(Repository {
+            root,
+            targets,
+            vendors,
+            snapshot: Some(snapshot),
+            timestamp: Some(timestamp),
+        })
+    }
+
+    /// Adds one key's signature to the root.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn sign_root(&mut self, key: &SigningKey) -> Result<(), RepositoryError> {
+        self.root.sign(key)
+    }
+    /// Adds one key's signature to the top-level targets.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn sign_targets(&mut self, key: &SigningKey) -> Result<(), RepositoryError> {
+        self.targets.sign(key)
+    }
+
+    /// Delegates to a new vendor, or changes a vendor's keys. The targets' signatures fall away:
+    /// their holders sign the new version.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn add_vendor(&mut self, added: &Delegation) -> Result<(), RepositoryError> {
+        super::delegate(&mut self.targets, added)
+    }
+
+    /// The signed root, for anchors.
+    #[must_use]
+    pub fn root_bytes(&self) -> Vec<u8> {
+        self.root.to_bytes()
+    }
+
+    /// A vendor's current role, to extend with [`super::vendor_role`].
+    #[must_use]
+    pub fn role(&self, vendor: &VendorId) -> Option<&[u8]> {
+        self.vendors.get(vendor).map(Vec::as_slice)
+    }
+
+    /// Takes a vendor's new signed role if every host would: delegated, one version up, threshold
+    /// met by distinct keys, in force, targets under its own paths with SHA-256, none taken back.
+    /// Returns its version. Nothing is served before [`Repository::publish`].
+    /// # Errors
+    /// [`RepositoryError`]; the repository is unchanged.
+    pub fn set_role(
+        &mut self,
+        vendor: &VendorId,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<u64, RepositoryError> {
+        let role = SignedMetadata::parse(bytes)?;
+        let before = self.vendors.get(vendor).map(|b| SignedMetadata::parse(b)).transpose()?;
+        let want = before.as_ref().map_or(1, |b| b.version() + 1);
+        if role.version() != want {
+            return Err(RepositoryError::Version { got: role.version(), want });
+        }
+        let checked = crate::tuf::check_vendor_role(&self.targets.to_bytes(), vendor, bytes, now)?;
+        if checked.targets.len() != role.target_names().count() {
+            return Err(RepositoryError::Paths);
+        }
+        let lost = |b: &SignedMetadata| b.target_entries().any(|(p, e)| role.target(p) != Some(e));
+        if before.as_ref().is_some_and(lost) {
+            return Err(RepositoryError::Removed);
+        }
+        self.vendors.insert(vendor.clone(), bytes.to_vec());
+        Ok(want)
+    }
+
+    /// Signs a new snapshot (if anything changed) and a new timestamp, then plays a host that knows
+    /// nothing but the root over the result: what a host would refuse is refused here. Returns the
+    /// new files in the order in which they must be written.
+    /// # Errors
+    /// [`RepositoryError`]; the repository is unchanged.
+    pub fn publish(
+        &mut self,
+        now: Time,
+        valid: Validity,
+        snapshot_key: &SigningKey,
+        timestamp_key: &SigningKey,
+    ) -> Result<Vec<NamedFile>, RepositoryError> {
+        let mut next = self.clone();
+        let mut out = vec![(format!("{}.root.json", self.root.version()), self.root.to_bytes())];
+        let table = self.table()?;
+        for (name, version, bytes) in &table {
+            out.push((format!("{version}.{name}"), bytes.clone()));
+        }
+        let expires = now.plus(valid.snapshot);
+        let version = self.version_of(self.snapshot.as_deref())?;
+        // A snapshot is signed anew when it is not the same list, or has lived half its life.
+        let stale = self.expires_of(self.snapshot.as_deref())?.0
+            <= now.plus(valid.snapshot).0 - valid.snapshot.0 / 2;
+        if self.snapshot.is_none() || stale || !self.snapshot_holds(&table)? {
+            let rows: Vec<_> =
+                table.iter().map(|(n, v, b)| (n.clone(), *v, b.as_slice())).collect();
+            let mut made = snapshot(version + 1, expires, &rows)?;
+            made.sign(snapshot_key)?;
+            next.snapshot = Some(made.to_bytes());
+        }
+        let bytes = next.snapshot.clone().ok_or(RepositoryError::Missing("snapshot"))?;
+        let version = next.version_of(Some(&bytes))?;
+        out.push((format!("{version}.snapshot.json"), bytes.clone()));
+        let stamped = self.version_of(self.timestamp.as_deref())?;
+        let mut made = timestamp(stamped + 1, now.plus(valid.timestamp), version, &bytes)?;
+        made.sign(timestamp_key)?;
+        next.timestamp = Some(made.to_bytes());
+        out.push(("timestamp.json".to_owned(), made.to_bytes()));
+        next.rehearse(now)?;
+        *self = next;
+        Ok(out)
+    }
+
+    /// When the timestamp must have been renewed.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn timestamp_expires(&self) -> Result<Time, RepositoryError> {
+        self.expires_of(self.timestamp.as_deref())
+    }
+
+    /// A stranger's walk over what would be served.
+    fn rehearse(&self, now: Time) -> Result<(), RepositoryError> {
+        let missing = RepositoryError::Missing;
+        let mut set = TufSet::from_root(&self.root.to_bytes())?;
+        set.update_timestamp(self.timestamp.as_deref().ok_or(missing("timestamp"))?, now)?;
+        set.update_snapshot(self.snapshot.as_deref().ok_or(missing("snapshot"))?, now)?;
+        set.update_targets(&self.targets.to_bytes(), now)?;
+        set.authorised(now)?;
+        for (vendor, bytes) in &self.vendors {
+            // One vendor's expired role is that vendor's loss and must not hold up the others.
+            let _own_loss = set.update_vendor(vendor, bytes, now);
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Result<Vec<(String, u64, Vec<u8>)>, RepositoryError> {
+        let mut rows =
+            vec![("targets.json".to_owned(), self.targets.version(), self.targets.to_bytes())];
+        for (vendor, bytes) in &self.vendors {
+            let version = SignedMetadata::parse(bytes)?.version();
+            rows.push((format!("{vendor}.json"), version, bytes.clone()));
+        }
+        Ok(rows)
+    }
+
+    fn snapshot_holds(&self, rows: &[(String, u64, Vec<u8>)]) -> Result<bool, RepositoryError> {
+        let Some(bytes) = &self.snapshot else { return Ok(false) };
+        let current = SignedMetadata::parse(bytes)?;
+        let wanted = rows.iter().map(|(n, v, b)| (n.clone(), super::pin(*v, b))).collect();
+        Ok(current.signed.get("meta") == Some(&Value::Object(wanted)))
+    }
+
+    fn version_of(&self, bytes: Option<&[u8]>) -> Result<u64, RepositoryError> {
+        bytes.map_or(Ok(0), |bytes| Ok(SignedMetadata::parse(bytes)?.version()))
+    }
+
+    fn expires_of(&self, bytes: Option<&[u8]>) -> Result<Time, RepositoryError> {
+        bytes.map_or(Ok(Time(0)), |bytes| SignedMetadata::parse(bytes)?.expires())
+    }
+
+    /// Whether this key may sign the top-level targets: a mix-up is noticed before it is signed.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn is_targets_key(&self, key: &SigningKey) -> Result<bool, RepositoryError> {
+        let id = key_id(&key.public())?;
+        let ids = self.root.signed.pointer("/roles/targets/keyids").and_then(Value::as_array);
+        Ok(ids.is_some_and(|ids| ids.iter().any(|known| known.as_str() == Some(&id))))
+    }
+}
+
+fn pinned(metadata: &SignedMetadata, name: &str) -> Option<u64> {
+    metadata.signed.get("meta")?.get(name)?.get("version")?.as_u64()
+}

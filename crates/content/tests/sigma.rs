@@ -1,4 +1,5 @@
 //! The engine on rules and command lines: what must match, what must not, what must be refused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use andon_content::sigma::{LoadError, RuleSet};
 use andon_content::{Detect, ProcessEvent, preflight};
 use std::path::{Path, PathBuf};

@@ -74,3 +74,21 @@ pub const RULES_MAX: usize = 20_000;
 /// Longest line between supervisor and check, bytes: eight of the largest manifests in one message.
 /// What does not fit is left out by the child and named as a refusal.
 pub const HANDOVER_LINE_BYTES_MAX: usize = 8 * MANIFEST_BYTES_MAX + ENVELOPE_BYTES_MAX;
+/// Most (release, rollout) pairs a host remembers having fallen back from, per component: more than
+/// one line's concurrent rollouts of one component ever are.
+pub const BAD_MARKS_MAX: usize = 8;
+/// Points of failures (a crash 2, an unexplained end 1) at which a slot is given up although it was
+/// confirmed, when the other slot holds a confirmed release: two crashes, or four unexplained ends.
+pub const CRASH_SCORE_FALLBACK: u8 = 4;
+/// The same with nothing to fall back to: five crashes, then the component is off and the host up.
+pub const CRASH_SCORE_PARK: u8 = 10;
+/// A confirmed release that ran well for so long starts with no points held against it.
+pub const CRASH_WINDOW: Millis = Millis::from_secs(600);
+/// Longest a service may take from its start or reload to `READY=1`.
+pub const READY_WAIT_MAX: Millis = Millis::from_secs(5);
+/// Pause before a crashed service is started again: doubles from the first to the second value.
+pub const RESTART_PAUSE: [Millis; 2] = [Millis::from_secs(1), Millis::from_secs(60)];
+/// Pause before a fetch that failed is asked for again.
+pub const FETCH_PAUSE: Millis = Millis::from_secs(5);
+/// Most alerts a host keeps for its next beats; older ones are counted and dropped.
+pub const ALERTS_KEPT_MAX: usize = 256;

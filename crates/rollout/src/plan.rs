@@ -1,9 +1,15 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
+use crate::event::{ArmTally, Count, Observation, StratumTally};
+use crate::gate::{Gate, Verdict, WaveAge};
+use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{ComponentId, Digest, HostId, LineId, Millis, RolloutId, StratumId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Below so many hosts a stratum cannot halt a rollout by itself at the default α and holdback.
+const BLIND_BELOW: u32 = 20;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +99,14 @@ pub struct StratumPlan {
     pub size: u32,
     /// of them, handed nothing before the last soak of the rest has ended
     pub holdback: u32,
+}
+
+/// Why a plan makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// a field outside its range
+    #[error("plan field {0} {1}")]
+    Field(&'static str, &'static str),
 }
 
 /// What a person should know before the start: above all what the gate can not see here.
@@ -192,15 +206,144 @@ impl Plan {
         self.timing.delivery.plus(self.timing.window).plus(self.watch.silent_after)
     }
 
+    /// Whether the plan is consistent in itself: the machine holds on one that is not.
+    /// # Errors
+    /// [`PlanError`] naming the first field that is wrong.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(PlanError::Field(field, problem)) }
+        };
+        rule(self.strata.len() <= STRATA_MAX, "strata", "is too long")?;
+        let sorted = self.strata.windows(2).all(|pair| pair[0].stratum < pair[1].stratum);
+        rule(sorted, "strata", "is not sorted")?;
+        let sane = |s: &StratumPlan| s.size > 0 && s.holdback < s.size;
+        rule(self.strata.iter().all(sane), "strata", "has an empty or wholly held back stratum")?;
+        rule(self.hosts() <= HOSTS_MAX, "strata", "has too many hosts")?;
+        rule(!self.budget.is_empty() && self.budget.len() <= HORIZONS_MAX, "budget", "is empty")?;
+        let rising = self.budget.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        rule(rising, "budget", "is not sorted by horizon")?;
+        rule(self.budget.iter().all(|point| point.1 > 0), "budget", "has a point of no hosts")?;
+        rule(self.first_wave_max > 0, "first_wave_max", "is 0")?;
+        rule(self.growth_max_permille > 1000, "growth_max_permille", "is not over 1000")?;
+        rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
+        rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")
+    }
+
+    /// Hosts of the first wave per stratum: as even as possible, the largest strata first, within
+    /// the tightest budget and beside the holdback.
+    #[must_use]
+    pub fn first_wave(&self) -> Vec<u32> {
+        let budget = self.budget.iter().map(|point| point.1).min().unwrap_or(0);
+        self.spread(u64::from(self.first_wave_max).min(budget))
+    }
+
+    /// `hosts` spread evenly over strata, what does not divide to the largest.
+    fn spread(&self, hosts: u64) -> Vec<u32> {
+        let mut order: Vec<usize> = (0..self.strata.len()).collect();
+        order.sort_by_key(|at| (std::cmp::Reverse(self.strata[*at].size), *at));
+        let mut out = vec![0_u32; self.strata.len()];
+        let mut left = hosts;
+        loop {
+            let open =
+                |out: &[u32], at: usize| self.strata[at].size - self.strata[at].holdback > out[at];
+            order.retain(|at| open(&out, *at));
+            if left == 0 || order.is_empty() {
+                return out;
+            }
+            let each = u32::try_from(left / order.len() as u64).unwrap_or(u32::MAX).max(1);
+            for at in &order {
+                let most = self.strata[*at].size - self.strata[*at].holdback - out[*at];
+                let more = each.min(most).min(u32::try_from(left).unwrap_or(u32::MAX));
+                out[*at] += more;
+                left -= u64::from(more);
+            }
+        }
+    }
+
     fn report(&self) -> PlanReport {
+        let first: u32 = self.first_wave().iter().sum();
+        let crashes_to_halt = self.crashes_to_halt(first);
+        let mut findings = Vec::new();
+        if self.hosts() == 0 {
+            findings.push(Finding::Baseline);
+        } else if crashes_to_halt.is_none() {
+            findings.push(Finding::FirstWaveCannotHalt);
+        }
+        for (after, hosts) in &self.budget {
+            if self.hosts() > 0 && *hosts >= self.hosts() {
+                findings.push(Finding::BudgetCoversAll { after_ms: after.0, hosts: *hosts });
+            }
+        }
+        // Each treated host of a stratum that goes bad multiplies E by at most its size: two hosts
+        // of ten, whatever controls there are, stay below 1/α = 1,000.
+        for StratumPlan { stratum, size, .. } in self.strata.iter().filter(|s| s.size < BLIND_BELOW)
+        {
+            findings.push(Finding::StratumBlind { stratum: stratum.clone(), size: *size });
+        }
+        if let Some((after, _)) = self.budget.last() {
+            findings.push(Finding::HorizonEnds { after_ms: after.0 });
+        }
         PlanReport {
             hosts: self.hosts(),
             holdback: self.strata.iter().map(|s| u64::from(s.holdback)).sum(),
-            first_wave: 0,
-            crashes_to_halt: None,
-            findings: Vec::new(),
+            first_wave: first,
+            crashes_to_halt,
+            findings,
         }
     }
+
+    /// The fewest of the first wave whose silence, all in one tick, halts it: by the gate itself.
+    fn crashes_to_halt(&self, first: u32) -> Option<u32> {
+        let wave = self.first_wave();
+        let halts = |crashed: u32| {
+            let bad = self.spread(u64::from(crashed));
+            let tally = |at: usize| {
+                let arm = |hosts: u32, new: u32| ArmTally {
+                    silence: Count::of(new, hosts),
+                    bad_new: new,
+                    hosts,
+                    ..ArmTally::default()
+                };
+                let new = bad[at].min(wave[at]);
+                let controls = arm(self.strata[at].size - wave[at], 0);
+                StratumTally { waves: vec![arm(wave[at], new)], controls }
+            };
+            let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
+            let mut gate = Gate::new(wave.len(), &self.budget);
+            gate.add_wave(&wave);
+            let age = WaveAge { fresh: true, counts: vec![true; self.budget.len()] };
+            let read = gate.observe(self.created, &seen, &[age]);
+            read.is_some() && gate.verdict(self) == Verdict::Fail
+        };
+        if first == 0 || !halts(first) {
+            return None;
+        }
+        let (mut low, mut high) = (0, first);
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            if halts(middle) { high = middle } else { low = middle }
+        }
+        Some(high)
+    }
+}
+
+/// Exactly `total` (or all, if there are fewer), in proportion to `caps` and never above them.
+/// What does not divide goes to the largest remainders, ties to the first.
+pub(crate) fn apportion(total: u64, caps: &[u64]) -> Vec<u64> {
+    let sum: u128 = caps.iter().map(|cap| u128::from(*cap)).sum();
+    if u128::from(total) >= sum {
+        return caps.to_vec();
+    }
+    let share = |cap: &u64| u128::from(total) * u128::from(*cap);
+    let whole = |cap: &u64| u64::try_from(share(cap) / sum).unwrap_or(u64::MAX);
+    let mut out: Vec<u64> = caps.iter().map(whole).collect();
+    let left = total.saturating_sub(out.iter().sum());
+    let mut order: Vec<usize> = (0..caps.len()).collect();
+    order.sort_by_key(|at| (std::cmp::Reverse(share(&caps[*at]) % sum), *at));
+    for at in order.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+        out[at] += 1;
+    }
+    out
 }
 
 /// Hosts to hold back in a stratum of `size`: the policy's share, at least its minimum, at most half.

@@ -1,0 +1,195 @@
+//! What the evidence amounts to: pass, wait or fail, and the room that the budget leaves.
+//! It reads the gate's sums and changes nothing.
+use super::bound::{room, spent, ucb};
+use super::sums::Gate;
+use super::tally::{CHANNELS, as_f64};
+use super::{Channel, ChannelEvidence, Evidence, HorizonEvidence, StratumEvidence};
+use crate::plan::Plan;
+use andon_model::{Millis, Time};
+use serde::{Deserialize, Serialize};
+
+/// E above which growth stops and the question is asked again. Under a good update it is passed in
+/// at most 1 of 30 rollouts, which costs them some time; a bad one is then a few hosts from 1/α.
+const SUSPICIOUS: f64 = 30.0;
+/// Largest E shown: JSON has no infinity.
+const LN_SHOWN_MAX: f64 = 690.0;
+
+/// What the gate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// nothing against widening
+    Pass,
+    /// suspicious: do not widen, ask again
+    Wait,
+    /// E has reached 1/α: halt
+    Fail,
+}
+
+/// How many more hosts may be handed now.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    pub pooled: u64,
+    /// horizon that leaves least
+    pub tightest: Millis,
+    pub strata: Vec<u64>,
+    /// hosts vouched for the first horizon, pooled and per stratum
+    pub vouched: u64,
+    pub strata_vouched: Vec<u64>,
+}
+
+/// When each wave was handed, seen from the plan and the present.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub plan: &'a Plan,
+    pub now: Time,
+    /// (when, cumulative hosts per stratum) of each ticket issued
+    pub waves: &'a [(Time, Vec<u32>)],
+}
+
+impl View<'_> {
+    fn ripe(&self, after: Millis) -> Vec<bool> {
+        let age = self.plan.generation().plus(after);
+        self.waves.iter().map(|(at, _)| self.now >= at.plus(age)).collect()
+    }
+    fn handed(&self, stratum: usize) -> u64 {
+        let last = self.waves.last().and_then(|(_, handed)| handed.get(stratum));
+        last.map_or(0, |handed| u64::from(*handed))
+    }
+    fn handed_all(&self) -> u64 {
+        self.waves.last().map_or(0, |(_, handed)| handed.iter().map(|n| u64::from(*n)).sum())
+    }
+    fn delta(&self) -> f64 {
+        f64::from(self.plan.delta_ppm) / 1e6
+    }
+}
+
+/// 1/α.
+pub(crate) fn threshold(plan: &Plan) -> f64 {
+    1e6 / f64::from(plan.alpha_ppm.max(1))
+}
+
+impl Gate {
+    /// What the evidence amounts to.
+    pub(crate) fn verdict(&self, plan: &Plan) -> Verdict {
+        let ln_e = self.ln_e();
+        if ln_e >= threshold(plan).ln() {
+            Verdict::Fail
+        } else if ln_e > SUSPICIOUS.ln() {
+            Verdict::Wait
+        } else {
+            Verdict::Pass
+        }
+    }
+
+    /// Channel and stratum with most evidence; no stratum if none is suspicious by itself.
+    pub(crate) fn suspects(&self) -> (Channel, Option<usize>) {
+        let mut channel = (Channel::Silence, f64::NEG_INFINITY);
+        for (process, name) in self.channels.iter().zip(CHANNELS) {
+            let ln_e = process.parts().ln_e();
+            if ln_e > channel.1 {
+                channel = (name, ln_e);
+            }
+        }
+        let mut stratum = (None, SUSPICIOUS.ln());
+        for at in 0..self.cells.len() {
+            let ln_e = self.ln_stratum(at);
+            if ln_e > stratum.1 {
+                stratum = (Some(at), ln_e);
+            }
+        }
+        (channel.0, stratum.0)
+    }
+
+    /// The budget rule: next ≤ (B_D − spent_D) / UCB_D − (handed − v_D), for every horizon D,
+    /// pooled and per stratum.
+    pub(crate) fn room(&self, view: &View<'_>) -> Room {
+        let strata = self.cells.len();
+        let mut out = Room {
+            pooled: u64::MAX,
+            tightest: Millis::ZERO,
+            strata: vec![u64::MAX; strata],
+            vouched: 0,
+            strata_vouched: vec![0; strata],
+        };
+        for (at, (after, budget)) in view.plan.budget.iter().enumerate() {
+            let ripe = view.ripe(*after);
+            let pooled = self.horizon(view, at, &ripe);
+            if pooled.room < out.pooled {
+                (out.pooled, out.tightest) = (pooled.room, *after);
+            }
+            for stratum in 0..strata {
+                let v = self.vouched(stratum, view.now, *after, &ripe);
+                let (x, b) = self.failed(stratum, at);
+                let bound = ucb(x, as_f64(v), b, view.delta());
+                let open = as_f64(view.handed(stratum).saturating_sub(v));
+                let more = room(as_f64(*budget), pooled.spent, bound, open);
+                out.strata[stratum] = out.strata[stratum].min(more);
+                if at == 0 {
+                    out.strata_vouched[stratum] = v;
+                    out.vouched += v;
+                }
+            }
+        }
+        out
+    }
+
+    fn horizon(&self, view: &View<'_>, at: usize, ripe: &[bool]) -> HorizonEvidence {
+        let (after, budget) = view.plan.budget[at];
+        let strata = 0..self.cells.len();
+        let v: u64 = strata.clone().map(|s| self.vouched(s, view.now, after, ripe)).sum();
+        let failed = strata.map(|s| self.failed(s, at));
+        let (x, b) = failed.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let bound = ucb(x, as_f64(v), b, view.delta());
+        let unvouched = view.handed_all().saturating_sub(v);
+        let spent = spent(x, b);
+        HorizonEvidence {
+            after_ms: after.0,
+            hosts: budget,
+            spent,
+            ucb: bound,
+            vouched: v,
+            unvouched,
+            room: room(as_f64(budget), spent, bound, as_f64(unvouched)),
+        }
+    }
+
+    /// Everything read, for tickets, journals and people.
+    pub(crate) fn evidence(&self, view: &View<'_>) -> Evidence {
+        let shown = |ln: f64| ln.min(LN_SHOWN_MAX).exp();
+        let channels = self.channels.iter().zip(CHANNELS).map(|(process, channel)| {
+            let parts = process.parts();
+            ChannelEvidence {
+                channel,
+                e: shown(parts.ln_e()),
+                pooled: shown(parts.pooled),
+                strata: shown(parts.strata),
+                fresh: shown(parts.fresh),
+            }
+        });
+        let ripe: Vec<Vec<bool>> = view.plan.budget.iter().map(|b| view.ripe(b.0)).collect();
+        let first = view.plan.budget.first().map_or(Millis::ZERO, |point| point.0);
+        let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
+            let v = ripe.first().map_or(0, |ripe| self.vouched(at, view.now, first, ripe));
+            let (x, b) = self.failed(at, 0);
+            let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
+            StratumEvidence {
+                stratum: plan.stratum.clone(),
+                e: shown(self.ln_stratum(at)),
+                ucb: ucb(x, as_f64(v), b, view.delta()),
+                x: bad,
+                k: bad + self.controls_bad[at],
+                u: self.at_risk[at].0,
+                c: self.at_risk[at].1,
+            }
+        };
+        Evidence {
+            at: view.now,
+            e: shown(self.ln_e()),
+            threshold: threshold(view.plan),
+            channels: channels.collect(),
+            strata: view.plan.strata.iter().enumerate().map(stratum).collect(),
+            horizons: ripe.iter().enumerate().map(|(at, r)| self.horizon(view, at, r)).collect(),
+        }
+    }
+}

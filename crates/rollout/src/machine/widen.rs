@@ -1,0 +1,201 @@
+//! What is next: wait (and why), widen (and by how much), or complete. It only looks; the machine
+//! acts.
+use super::{Phase, Rollout, total};
+use crate::explain::Reason;
+use crate::gate::{Room, Verdict};
+use crate::plan::apportion;
+use andon_model::limits::GENERATIONS_MAX;
+use andon_model::ticket::Newcomers;
+use andon_model::{Millis, Time};
+
+/// First probe when the question is asked again; the next are twice as large each.
+const PROBES_FIRST: u64 = 8;
+/// Most hosts handed at once in a stratum of which nobody is vouched yet.
+const UNKNOWN_STRATUM_MAX: u64 = 8;
+/// A widening by less than this share of the hosts handed is not worth a ticket while waiting helps.
+const CHURN_DIVISOR: u64 = 10;
+/// Generations after the last ticket for which confirmations are awaited before completing.
+const CONFIRMATION_GENERATIONS: u64 = 10;
+
+/// What is next.
+#[derive(Clone, Debug)]
+pub(super) enum Next {
+    Wait(Reason),
+    Expose { handed: Vec<u32>, newcomers: Newcomers, asked_again: bool },
+    Complete,
+    Overflow,
+}
+
+impl Rollout {
+    pub(super) fn next(&self) -> Next {
+        if let Some(exposure) = &self.pending {
+            return Next::Wait(Reason::TicketPending { generation: exposure.generation });
+        }
+        let Some((last, _)) = self.waves.last() else {
+            return self.first_wave();
+        };
+        if self.newcomers == Newcomers::Included {
+            return self.completion(*last);
+        }
+        // No widening without tallies from after the latest ticket.
+        if self.observed.is_none() {
+            return Next::Wait(Reason::ObservationMissing { since: self.clock.since(*last) });
+        }
+        let until = last.plus(self.plan.generation().max(self.plan.soak_min));
+        if self.clock < until {
+            return Next::Wait(Reason::Soaking { until });
+        }
+        if self.waves.len() >= GENERATIONS_MAX {
+            return Next::Overflow;
+        }
+        self.widen(*last)
+    }
+
+    fn first_wave(&self) -> Next {
+        let newcomers =
+            if self.plan.hosts() == 0 { Newcomers::Included } else { Newcomers::Excluded };
+        Next::Expose { handed: self.plan.first_wave(), newcomers, asked_again: false }
+    }
+
+    fn completion(&self, last: Time) -> Next {
+        let generation = self.plan.generation();
+        let patience = Millis(generation.0.saturating_mul(CONFIRMATION_GENERATIONS));
+        let missing = self.gate.missing(self.clock);
+        if self.plan.hosts() == 0 {
+            Next::Complete
+        } else if self.observed.is_none() {
+            Next::Wait(Reason::ObservationMissing { since: self.clock.since(last) })
+        } else if self.clock < last.plus(generation) {
+            Next::Wait(Reason::Soaking { until: last.plus(generation) })
+        } else if missing > 0 && self.clock < last.plus(patience) {
+            Next::Wait(Reason::AwaitingConfirmations { missing })
+        } else {
+            Next::Complete
+        }
+    }
+
+    fn widen(&self, last: Time) -> Next {
+        let room = self.gate.room(&self.view());
+        match self.gate.verdict(&self.plan) {
+            Verdict::Fail => Next::Wait(Reason::AskingAgain { probes: self.probes }),
+            Verdict::Wait => self.ask_again(&room),
+            Verdict::Pass => {
+                let left = self.left();
+                if left.iter().all(|hosts| *hosts == 0) {
+                    self.last_wave(last, &room)
+                } else {
+                    self.grow(last, &left, &room)
+                }
+            }
+        }
+    }
+
+    /// Hosts per stratum that may still be handed before the holdback.
+    fn left(&self) -> Vec<u64> {
+        let handed = self.handed();
+        let left = self.plan.strata.iter().zip(&handed);
+        left.map(|(s, handed)| u64::from((s.size - s.holdback).saturating_sub(*handed))).collect()
+    }
+
+    fn grow(&self, last: Time, left: &[u64], room: &Room) -> Next {
+        let caps = self.caps(left, room);
+        let handed = total(&self.handed());
+        let mut most = room.pooled.min(self.growth_left());
+        if room.vouched == 0 {
+            // Nobody is known to have taken it (all away?): canaries again, within the budget.
+            most = most.min(u64::from(self.plan.first_wave_max));
+        }
+        let more = apportion(most, &caps);
+        let sum: u64 = more.iter().sum();
+        let all = sum == left.iter().sum::<u64>();
+        let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
+        let waiting_helps = self.clock < last.plus(self.plan.generation()).plus(longest);
+        if sum == 0 || (sum < handed / CHURN_DIVISOR && !all && waiting_helps) {
+            return Next::Wait(if room.vouched == 0 {
+                Reason::NobodyVouched
+            } else {
+                Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 }
+            });
+        }
+        self.expose(&more, Newcomers::Excluded, false)
+    }
+
+    /// The holdback, once everybody else has soaked for the longest horizon.
+    fn last_wave(&self, last: Time, room: &Room) -> Next {
+        let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
+        let until = last.plus(self.plan.generation().plus(longest));
+        if self.clock < until {
+            return Next::Wait(Reason::Soaking { until });
+        }
+        if room.vouched == 0 {
+            return Next::Wait(Reason::NobodyVouched);
+        }
+        let handed = self.handed();
+        let held = self.plan.strata.iter().zip(&handed);
+        let held: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
+        let caps: Vec<u64> = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
+        let more = apportion(room.pooled.min(self.growth_left()), &caps);
+        let (sum, all) = (more.iter().sum::<u64>(), held.iter().sum::<u64>());
+        if sum == 0 && all > 0 {
+            return Next::Wait(Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 });
+        }
+        let newcomers = if sum == all { Newcomers::Included } else { Newcomers::Excluded };
+        self.expose(&more, newcomers, false)
+    }
+
+    /// Suspicious but not proven: probes in the suspicious stratum, 8, 16, 32 … within the budget.
+    fn ask_again(&self, room: &Room) -> Next {
+        let doubled = PROBES_FIRST.saturating_mul(1_u64.checked_shl(self.probes).unwrap_or(0));
+        let mut caps: Vec<u64> =
+            self.left().iter().zip(&room.strata).map(|(left, room)| *left.min(room)).collect();
+        let mut most = doubled.saturating_mul(2);
+        if let (_, Some(suspect)) = self.gate.suspects() {
+            for (at, cap) in caps.iter_mut().enumerate() {
+                if at != suspect {
+                    *cap = 0;
+                }
+            }
+            most = doubled;
+        }
+        let more = apportion(most.min(room.pooled).min(self.growth_left()), &caps);
+        if more.iter().all(|hosts| *hosts == 0) {
+            return Next::Wait(Reason::AskingAgain { probes: self.probes });
+        }
+        self.expose(&more, Newcomers::Excluded, true)
+    }
+
+    fn caps(&self, left: &[u64], room: &Room) -> Vec<u64> {
+        let cap = |at: usize| {
+            let known = room.strata_vouched[at] > 0;
+            let most = if known { u64::MAX } else { UNKNOWN_STRATUM_MAX };
+            left[at].min(room.strata[at]).min(most)
+        };
+        (0..left.len()).map(cap).collect()
+    }
+
+    /// Hosts that the next ticket may add so that hosts accept it: they check growth themselves.
+    fn growth_left(&self) -> u64 {
+        let handed = total(&self.handed());
+        let most = u128::from(handed.max(1)) * u128::from(self.plan.growth_max_permille) / 1000;
+        u64::try_from(most).unwrap_or(u64::MAX).saturating_sub(handed)
+    }
+
+    fn expose(&self, more: &[u64], newcomers: Newcomers, asked_again: bool) -> Next {
+        let add = |(handed, more): (u32, &u64)| handed.checked_add(u32::try_from(*more).ok()?);
+        let handed: Option<Vec<u32>> = self.handed().into_iter().zip(more).map(add).collect();
+        match handed {
+            Some(handed) => Next::Expose { handed, newcomers, asked_again },
+            None => Next::Overflow,
+        }
+    }
+
+    /// When the next observation may change something; none while people are asked, or at the end.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        match (&self.phase, self.next()) {
+            (Phase::Exposing, Next::Wait(Reason::Soaking { until })) => Some(until),
+            (Phase::Exposing, _) => Some(self.clock),
+            _ => None,
+        }
+    }
+}

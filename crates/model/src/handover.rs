@@ -2,6 +2,10 @@
 //! line over stdin and stdout. The child meets the network; the supervisor believes only what these
 //! types can hold, and checks every digest again.
 //!
+//! The child is started as `andon-check --server URL --anchor FILE --state STATE`. It writes below
+//! `STATE/inbox` and `STATE/check` only, and can read nothing else of STATE. It ends when its
+//! standard input does; ended otherwise, it is started again.
+//!
 //! Files are handed over in `STATE/inbox/RELEASE/` (RELEASE = the manifest's digest in hexadecimal):
 //! `manifest.json` holds the manifest's exact bytes, `files/PATH` each file it lists.
 use crate::beat::BeatAnswer;
@@ -86,7 +90,7 @@ pub enum FromCheck {
     },
     /// something asked for could not be done; the supervisor asks again later
     Failed {
-        /// what: `sync`, `post_beat`, `enrol`
+        /// what: `sync`, `post_beat`, `enrol`; `sandbox` when the kernel lacks a part of it
         what: Text,
         /// why
         why: Text,

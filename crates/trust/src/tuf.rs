@@ -102,6 +102,8 @@ pub trait MetadataSet {
     ) -> Result<VendorRole, TufError>;
     /// A vendor's keys as delegated, whether or not its role could be loaded.
     fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey>;
+    /// When the first of timestamp, snapshot and targets expires; time 0 if one was not loaded.
+    fn expires(&self) -> Time;
     /// Whether everything above the vendors' roles is complete and in force.
     /// # Errors
     /// [`TufError`] naming what is missing, does not fit, or has expired.
@@ -198,6 +200,16 @@ impl MetadataSet for TufSet {
         let Some(role) = delegated_role(&self.core, vendor.as_str()) else { return Vec::new() };
         let delegations = self.core.targets_role("targets").and_then(|t| t.delegations.as_ref());
         delegations.map(|d| role_keys(role, d)).unwrap_or_default()
+    }
+
+    fn expires(&self) -> Time {
+        let dates = [
+            self.core.timestamp().map(|m| m.expires),
+            self.core.snapshot().map(|m| m.expires),
+            self.core.targets_role("targets").map(|m| m.expires),
+        ];
+        let first = dates.iter().map(|date| date.map_or(0, |d| d.as_millisecond())).min();
+        Time(u64::try_from(first.unwrap_or(0)).unwrap_or(0))
     }
 
     fn authorised(&self, now: Time) -> Result<(), TufError> {

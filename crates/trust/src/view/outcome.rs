@@ -1,132 +1,109 @@
-//! What a view asks for, what it is given, and what it comes to.
+//! What a round ends with. Wire form too: `andon-check` hands it to the supervisor.
 use andon_model::policy::{Lane, Policy};
 use andon_model::release::Manifest;
 use andon_model::stop::Freeze;
 use andon_model::{Digest, RolloutId};
 use serde::{Deserialize, Serialize};
 
-/// What the caller does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// get this from the server and hand the answer to [`crate::view::View::supply`]
-    Fetch(Fetch),
-    /// the round is over; [`crate::view::View::outcome`] is current
-    Done,
-}
-
-/// One thing to get with GET.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// path below the server's address, beginning with `/v1/`
-    pub path: String,
-    /// stop reading after so many bytes and answer [`Answer::Failed`]
-    pub limit: usize,
-    /// sent as ETag in If-None-Match; a 304 is [`Answer::NotModified`]
-    pub known: Option<Digest>,
-}
-
-/// What came of a [`Fetch`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// the body
-    Bytes(Vec<u8>),
-    /// 304: what is `known` is current
-    NotModified,
-    /// 404: it is not there
-    Missing,
-    /// anything else, in words for people
-    Failed(String),
-}
-
-/// A release that this host may activate now: signature, delegation, policy, the ticket's window and
-/// pace, this host's position and every freeze allow it.
+/// A release that this host may activate now: every signature, delegation, window, limit and
+/// ceiling was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
     /// under which rollout
     pub rollout: RolloutId,
-    /// the ticket's generation
+    /// its generation
     pub generation: u32,
-    /// digest of the manifest's bytes
+    /// digest of the manifest
     pub release: Digest,
     /// speed class
     pub lane: Lane,
-    /// what to install
+    /// what it is
     pub manifest: Manifest,
 }
 
-/// A freeze that binds this host.
+/// A freeze that is in force here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeInForce {
-    /// digest of the envelope's bytes: its name in index and on the server
+    /// digest of its payload
     pub digest: Digest,
     /// what it says
     pub freeze: Freeze,
 }
 
-/// Something that was not believed, or not there. It never stops anything else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refusal {
-    /// which object
-    pub what: String,
-    /// why, with the causes behind it
-    pub why: String,
-    /// for programs
-    pub code: RefusalCode,
-}
-
-/// Kinds of refusal.
+/// Why something was not believed, for machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// listed but not served
-    Withheld,
-    /// the server did not answer properly; asked again next round
-    Unreachable,
-    /// not the form we read, too large, or a field unknown or outside its range
+    /// larger than its limit
+    TooLarge,
+    /// not what it should look like
     Malformed,
-    /// too few valid signatures of those who may sign
+    /// signatures do not suffice
     Signature,
-    /// over
-    Expired,
-    /// dated in the future
-    Future,
-    /// older than, or contradicting, what was seen before
+    /// older than what was seen, or telling its past differently
     Rollback,
-    /// wider or sooner than the policy allows
-    Pace,
-    /// too few people's approvals
-    Approvals,
-    /// no policy, or one newer than ours, would be needed to judge it
-    Policy,
-    /// bytes are not what signed metadata says
+    /// not in force at this time
+    Expired,
+    /// listed but not there, or not reachable
+    Missing,
+    /// bytes are not what was promised
     Digest,
-    /// no vendor's metadata lists it
-    Unlisted,
-    /// made for another class of host
-    Class,
-    /// a freeze forbids it
+    /// faster or wider than the policy allows, or for somebody else
+    Policy,
+    /// stopped by somebody's cord
     Frozen,
-    /// somebody who may not say this
-    Scope,
-    /// more than the limit allows
-    Limit,
+    /// not made for this kind of host
+    Class,
 }
 
-/// Where a host stands after a round.
+/// One thing that was not believed; the host stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// what
+    pub what: String,
+    /// why, for machines
+    pub code: RefusalCode,
+    /// why, for people
+    pub why: String,
+}
+
+/// What a round found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// the last good policy, in force or not
+    /// the policy in force
     pub policy: Option<Policy>,
-    /// what may be activated now, sorted by component, then version
+    /// what may be activated
     pub offers: Vec<Offer>,
-    /// freezes in force, sorted by digest
+    /// what is stopped
     pub freezes: Vec<FreezeInForce>,
-    /// what was not believed in this round
+    /// what was not believed
     pub refusals: Vec<Refusal>,
-    /// version of the index that was read last
+    /// version of the index
     pub index_version: u64,
+}
+
+impl Outcome {
+    pub(super) fn refuse(&mut self, what: &str, code: RefusalCode, why: &str) {
+        const REFUSALS_MAX: usize = 256;
+        if self.refusals.len() < REFUSALS_MAX {
+            let (what, why) = (what.to_owned(), why.to_owned());
+            self.refusals.push(Refusal { what, code, why });
+        }
+    }
+}
+
+/// An error and what caused it, on one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        out.push_str(": ");
+        out.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    out
 }

@@ -226,12 +226,12 @@ impl World {
     }
     /// A ticket that covers hosts 1 to 100 of the stratum up to `position_max`.
     pub fn ticket(&self, id: &str, release: Digest, version: u32, steps: &[(u64, u64)]) -> Ticket {
-        let step = |(n, (handed, at)): (usize, &(u64, u64))| Step {
+        let step = |(n, (handed, at)): (usize, &(u64, u64))| andon_model::ticket::Step {
             generation: u32::try_from(n + 1).unwrap(),
             handed: *handed,
             at: NOW.plus(Millis::from_secs(*at)),
         };
-        let steps: Vec<Step> = steps.iter().enumerate().map(step).collect();
+        let steps: Vec<_> = steps.iter().enumerate().map(step).collect();
         let last = *steps.last().unwrap();
         Ticket {
             schema: 1,

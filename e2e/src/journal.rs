@@ -1,0 +1,56 @@
+//! The server's journal, read from its database file by a reader that is not the server.
+use anyhow::{Context as _, Result};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Row as _};
+use std::path::Path;
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// number
+    pub seq: i64,
+    /// kind of record
+    pub kind: String,
+    /// whom it is about
+    pub subject: String,
+    /// the record
+    pub json: String,
+}
+
+/// All rows, in order. A file that has no journal in it yet has no rows.
+/// # Errors
+/// When the file is no database, or is damaged.
+pub fn rows(path: &Path) -> Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("start a reader")?.block_on(read(path))
+}
+
+async fn read(path: &Path) -> Result<Vec<Row>> {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+    let mut database: SqliteConnection =
+        options.connect().await.with_context(|| format!("open {}", path.display()))?;
+    let sound: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut database)
+        .await
+        .context("check the database")?;
+    anyhow::ensure!(sound == "ok", "{} is damaged: {sound}", path.display());
+    let table = "SELECT count(*) FROM sqlite_schema WHERE name = 'journal'";
+    let there: i64 =
+        sqlx::query_scalar(table).fetch_one(&mut database).await.context("look for the table")?;
+    if there == 0 {
+        return Ok(Vec::new());
+    }
+    let all = sqlx::query("SELECT seq, kind, subject, json FROM journal ORDER BY seq");
+    let rows = all.fetch_all(&mut database).await.context("read the journal")?;
+    rows.iter()
+        .map(|row| {
+            Ok(Row {
+                seq: row.try_get(0)?,
+                kind: row.try_get(1)?,
+                subject: row.try_get(2)?,
+                json: row.try_get(3)?,
+            })
+        })
+        .collect::<Result<_, sqlx::Error>>()
+        .context("read a row")
+}

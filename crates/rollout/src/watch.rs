@@ -1,7 +1,6 @@
 //! When a host counts as silent: one rule for treated hosts and controls alike. It does not know
 //! which of both a host is, and that is its whole point: the gate's false-alarm bound holds only
 //! while both arms are observed in the same way.
-use crate::event::Count;
 use andon_model::Time;
 use andon_model::beat::Presence;
 use andon_model::policy::Watch;
@@ -23,53 +22,12 @@ pub fn away(watch: &Watch, last_seen: Time, presence: Presence, now: Time) -> bo
     matches!(presence, Presence::Goodbye { .. }) && !silent(watch, last_seen, presence, now)
 }
 
-/// One host as the silence tally sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// when it was last heard of
-    pub last_seen: Time,
-    /// what it said then
-    pub presence: Presence,
-    /// which wave it belongs to, from 0; `None`: a control
-    pub wave: Option<usize>,
-    /// whether its first silence was counted in an earlier tick
-    pub counted: bool,
-}
-
-/// First silences at one tick, in the order waves, then controls. `on_silent` is told the number
-/// (in iteration order) of every host counted now, so that the caller marks it as counted.
-pub fn first_silences(
-    watch: &Watch,
-    waves: usize,
-    hosts: impl Iterator<Item = Sight>,
-    now: Time,
-    mut on_silent: impl FnMut(usize),
-) -> (Vec<Count>, Count) {
-    let (mut treated, mut controls) = (vec![Count::default(); waves], Count::default());
-    for (number, host) in hosts.enumerate() {
-        if host.counted || away(watch, host.last_seen, host.presence, now) {
-            continue;
-        }
-        let own = patience(watch, host.wave);
-        let arm = match host.wave {
-            Some(wave) if wave < waves => &mut treated[wave],
-            Some(_) => continue,
-            None => &mut controls,
-        };
-        arm.at_risk = arm.at_risk.saturating_add(1);
-        if silent(&own, host.last_seen, host.presence, now) {
-            arm.new = arm.new.saturating_add(1);
-            on_silent(number);
-        }
-    }
-    (treated, controls)
-}
-
-/// How long a host of a wave, or a control, may be quiet: the same for both. Were controls given
-/// longer, a power cut would show in treated hosts first, and halt a good update.
-fn patience(watch: &Watch, wave: Option<usize>) -> Watch {
+/// How a host of a wave, or a control (`None`), is watched: both alike. Were controls given longer, a
+/// power cut would show in treated hosts first and halt a good update. Whoever tallies asks here.
+#[must_use]
+pub fn of_arm(watch: &Watch, wave: Option<usize>) -> Watch {
     match wave {
         Some(_) => *watch,
-        None => *watch, // controls: the same watch
+        None => *watch, // controls: the very same
     }
 }

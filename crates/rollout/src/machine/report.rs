@@ -101,22 +101,21 @@ impl Rollout {
         WorstCase { hosts, text }
     }
 
+    /// Commands to type next; KEY stands for a key file of the person who types.
     fn commands(&self) -> Vec<String> {
-        let (id, release) = (&self.plan.rollout, &self.plan.release);
-        let pull = format!("andon pull {release}");
+        let id = &self.plan.rollout;
+        let steer = |verb: &str| format!("andon rollout {verb} {id} --key KEY");
+        let why = |verb: &str| format!("andon rollout {verb} {id} --key KEY --reason TEXT");
+        let pull = format!("andon pull release {} --key KEY --reason TEXT", self.plan.release);
         match &self.phase {
             Phase::Planned => vec![format!("andon rollout get {id}")],
-            Phase::AwaitingApproval => {
-                vec![format!("andon rollout approve {id}"), format!("andon rollout halt {id}")]
-            }
+            Phase::AwaitingApproval => vec![steer("approve"), why("halt")],
             Phase::Exposing => {
-                vec![format!("andon rollout get {id} -w"), format!("andon rollout hold {id}"), pull]
+                vec![format!("andon rollout get {id} -w"), why("hold"), pull]
             }
-            Phase::Held(_) => vec![
-                format!("andon why rollout {id}"),
-                format!("andon rollout resume {id}"),
-                format!("andon rollout halt {id}"),
-            ],
+            Phase::Held(_) => {
+                vec![format!("andon why rollout {id}"), steer("resume"), why("halt")]
+            }
             Phase::Halted(..) => vec![format!("andon why rollout {id}"), pull],
             Phase::Completed(_) => vec![format!("andon rollout get {id}")],
         }

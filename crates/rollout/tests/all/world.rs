@@ -6,7 +6,7 @@ use andon_model::release::Version;
 use andon_model::{
     ComponentId, Digest, HostId, LineId, Millis, PersonId, PublicKey, RolloutId, StratumId, Time,
 };
-use andon_rollout::watch::{Sight, first_silences};
+use andon_rollout::watch;
 use andon_rollout::{
     Action, ArmTally, Count, Event, Exposure, Observation, Plan, PlanReport, PlanRequest, Rollout,
     StratumTally,
@@ -31,20 +31,21 @@ impl Random {
         usize::try_from(self.next() % n as u64).unwrap()
     }
     /// Binomial by jumping from success to success: exact, quick while n p is small.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within n")]
     pub(crate) fn binomial(&mut self, n: u32, p: f64) -> u32 {
         if p >= 1.0 {
             return n;
         }
+        if p <= 0.0 {
+            return 0;
+        }
         let (mut at, mut hits) = (0.0, 0);
-        while p > 0.0 {
+        loop {
             at += (self.unit().max(1e-300).ln() / (-p).ln_1p()).floor() + 1.0;
             if at > f64::from(n) {
-                break;
+                return hits;
             }
             hits += 1;
         }
-        hits
     }
 }
 
@@ -292,55 +293,25 @@ impl World {
         self.apply(Event::Observed(seen));
     }
 
+    /// As the server does it, host by host.
     fn observe(&mut self, waves: &[Vec<u32>]) -> Observation {
-        let now = self.now();
-        let watch = self.rollout.plan().watch;
-        let slower = Watch {
-            silent_after: Millis(watch.silent_after.0 * self.trouble.controls_slower),
-            ..watch
-        };
-        let mut seen = Observation::default();
-        for stratum in 0..self.rollout.plan().strata.len() {
-            let wave = |h: &Host| waves.iter().position(|w| h.rank < w[stratum]);
-            let of = |h: &Host| Sight {
-                last_seen: h.last_seen,
-                presence: Presence::Alive,
-                wave: wave(h),
-                counted: h.silent,
+        let (now, plan) = (self.now(), self.rollout.plan());
+        let empty =
+            StratumTally { waves: vec![ArmTally::default(); waves.len()], ..Default::default() };
+        let mut seen = Observation { strata: vec![empty; plan.strata.len()] };
+        for host in &mut self.hosts {
+            let wave = waves.iter().position(|wave| host.rank < wave[host.stratum]);
+            let mut watch = watch::of_arm(&plan.watch, wave);
+            let stratum = &mut seen.strata[host.stratum];
+            let arm = match wave {
+                Some(wave) => &mut stratum.waves[wave],
+                None => &mut stratum.controls,
             };
-            let mine: Vec<usize> =
-                (0..self.hosts.len()).filter(|i| self.hosts[*i].stratum == stratum).collect();
-            let mut fallen = Vec::new();
-            let sights = || mine.iter().map(|i| of(&self.hosts[*i]));
-            let (treated, mut controls) =
-                first_silences(&watch, waves.len(), sights(), now, |i| fallen.push(mine[i]));
-            if self.trouble.controls_slower != 1 {
-                fallen.retain(|i| wave(&self.hosts[*i]).is_some());
-                let late = |i: usize| wave(&self.hosts[mine[i]]).is_none();
-                let mut slow = Vec::new();
-                controls = first_silences(&slower, waves.len(), sights(), now, |i| {
-                    if late(i) {
-                        slow.push(mine[i]);
-                    }
-                })
-                .1;
-                fallen.extend(slow);
+            if wave.is_none() {
+                watch.silent_after.0 *= self.trouble.controls_slower;
             }
-            let mut tally = StratumTally {
-                waves: treated
-                    .iter()
-                    .map(|c| ArmTally { silence: *c, ..ArmTally::default() })
-                    .collect(),
-                controls: ArmTally { silence: controls, ..ArmTally::default() },
-            };
-            for i in mine {
-                let arm = match waves.iter().position(|w| self.hosts[i].rank < w[stratum]) {
-                    Some(w) => &mut tally.waves[w],
-                    None => &mut tally.controls,
-                };
-                self.hosts[i].count(arm, fallen.contains(&i));
-            }
-            seen.strata.push(tally);
+            let silent = watch::silent(&watch, host.last_seen, Presence::Alive, now);
+            host.count(arm, silent);
         }
         seen
     }
@@ -358,19 +329,25 @@ impl World {
 }
 
 impl Host {
-    fn count(&mut self, arm: &mut ArmTally, silent_now: bool) {
+    /// Only the first event of a channel counts, and only the first of all for `bad_new`.
+    fn count(&mut self, arm: &mut ArmTally, silent: bool) {
         arm.hosts += 1;
-        let reports = self.crashed && !self.mute && !self.reported;
-        if !self.reported {
-            arm.report.at_risk += 1;
-            arm.report.new += u32::from(reports);
+        let reports = self.crashed && !self.mute;
+        let channels = [
+            (&mut arm.silence, &mut self.silent, silent),
+            (&mut arm.report, &mut self.reported, reports),
+        ];
+        let mut news = false;
+        for (count, before, now) in channels {
+            count.at_risk += u32::from(!*before);
+            count.new += u32::from(now && !*before);
+            news |= now && !*before;
+            *before |= now;
         }
         arm.probe.at_risk += 1;
-        arm.bad_new += u32::from((silent_now || reports) && !self.bad);
+        arm.bad_new += u32::from(news && !self.bad);
+        self.bad |= news;
         arm.confirmed += u32::from(self.confirmed);
-        arm.fell_back += u32::from(self.crashed && !self.mute);
-        self.bad |= silent_now || reports;
-        self.silent |= silent_now;
-        self.reported |= reports;
+        arm.fell_back += u32::from(reports);
     }
 }

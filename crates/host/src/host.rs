@@ -1,9 +1,23 @@
-//! A host: all components and services together.
+//! A host: all components and services together. This file holds the state and hands each input to
+//! the file of its family: `offer` (what comes in), `service` (what runs), `blame` (what failed),
+//! `health` (hooks and probes), `report` (what is told).
 use crate::command::Command;
-use crate::input::Input;
-use andon_model::beat::{Beat, Presence};
-use andon_model::id::{ComponentId, HostId};
-use andon_model::time::Time;
+use crate::component::{Component, RecordHealth, Work};
+use crate::health::ProbeSeen;
+use crate::input::{Found, Input, Previous};
+use crate::machine::{Event, Evidence, Phase, Slot, SlotState};
+use crate::report::Outbox;
+use crate::service::{Run, Service};
+use andon_model::digest::Digest;
+use andon_model::handover::FreezeSeen;
+use andon_model::host_journal::Fact;
+use andon_model::id::{ComponentId, HostId, VendorId};
+use andon_model::limits::COMPONENTS_MAX;
+use andon_model::policy::Watch;
+use andon_model::release::{ComponentKind, Probe};
+use andon_model::text::Text;
+use andon_model::time::{Millis, Time};
+use std::collections::BTreeMap;
 
 /// A service that comes with the host's own packages: watched, not updated by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,30 +39,274 @@ pub struct HostConfig {
     pub builtin: Vec<Builtin>,
 }
 
+/// Whether anything may be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Fresh,
+    Up,
+    Leaving,
+}
+
 /// The core. One per host.
 #[derive(Debug)]
 pub struct Host {
-    config: HostConfig,
+    pub(crate) id: Option<HostId>,
+    pub(crate) boot: u32,
+    pub(crate) now: Time,
+    pub(crate) life: Life,
+    pub(crate) out: Vec<Command>,
+    pub(crate) components: BTreeMap<ComponentId, Component>,
+    pub(crate) services: BTreeMap<ComponentId, Service>,
+    pub(crate) freezes: Vec<FreezeSeen>,
+    pub(crate) watch: Watch,
+    pub(crate) policy_probes: Vec<Probe>,
+    pub(crate) probes: BTreeMap<ComponentId, ProbeSeen>,
+    pub(crate) probe_next: Time,
+    pub(crate) outbox: Outbox,
 }
 
 impl Host {
     /// A host that has not booted yet.
     #[must_use]
     pub fn new(config: HostConfig) -> Host {
-        Host { config }
+        let builtin = config.builtin.into_iter().take(COMPONENTS_MAX);
+        Host {
+            id: config.host,
+            boot: config.boot,
+            now: Time(0),
+            life: Life::Fresh,
+            out: Vec::new(),
+            components: BTreeMap::new(),
+            services: builtin.map(|one| (one.component, Service::builtin(one.exec))).collect(),
+            freezes: Vec::new(),
+            // Until a policy is known: often enough for probes, seldom enough for nobody to notice.
+            watch: Watch { beat: Millis::from_secs(60), silent_after: Millis::from_secs(180) },
+            policy_probes: Vec::new(),
+            probes: BTreeMap::new(),
+            probe_next: Time(0),
+            outbox: Outbox::default(),
+        }
     }
+
     /// Takes one input and says what to do. Total: never fails, whatever the input.
-    pub fn apply(&mut self, _now: Time, _input: Input) -> Vec<Command> {
-        Vec::new()
+    pub fn apply(&mut self, now: Time, input: Input) -> Vec<Command> {
+        self.now = now;
+        match input {
+            Input::Booted { found, previous } => self.booted(found, previous),
+            Input::Enrolled { host } => self.enrolled(host),
+            Input::PolicySeen { watch, probes } => {
+                self.watch = watch;
+                self.policy_probes = probes;
+            }
+            Input::Offered { release, rollout, generation, manifest } => {
+                self.offered(release, rollout, generation, manifest);
+            }
+            Input::Fetched { release } => self.fetched(&release),
+            Input::FetchFailed { release, why } => self.fetch_failed(&release, &why),
+            Input::Staged { component, release } => self.staged(&component, &release),
+            Input::StageFailed { component, release, why } => {
+                self.stage_failed(&component, &release, &why);
+            }
+            Input::RecordFailed { component, why } => self.record_failed(&component, &why),
+            Input::ServiceReady { component } => self.service_ready(&component),
+            Input::ServiceExited { component, exit } => self.service_exited(&component, exit),
+            Input::ServiceHung { component } => {
+                self.service_hung(&component, "missed its watchdog")
+            }
+            Input::StartFailed { component, why } => self.start_failed(&component, &why),
+            Input::HookEnded { component, slot, hook, well } => {
+                self.hook_ended(&component, slot, hook, well);
+            }
+            Input::ProbeAnswered { name, well } => self.probe_answered(&name, well),
+            Input::FreezesSeen { freezes } => self.freezes_seen(freezes),
+            Input::ChargesStored { up_to } => self.outbox.stored(up_to),
+            Input::AlertSeen { alert } => self.alert_seen(*alert),
+            Input::SensorSeen { status } => self.outbox.sensor = Some(status),
+            Input::Tick => self.tick(),
+            Input::Leaving => self.leaving(),
+        }
+        if self.life == Life::Up {
+            self.settle();
+        }
+        std::mem::take(&mut self.out)
     }
+
     /// When to apply `Tick` at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        None
+        let runs = self.services.values().filter_map(|service| match service.run {
+            Run::Starting { until } | Run::Reloading { until } => Some(until),
+            Run::Paused { until } if self.life == Life::Up => Some(until),
+            _ => None,
+        });
+        let soaks = self.components.values().filter(|one| !self.kept_from_confirming(one));
+        let soaks = soaks.filter_map(|one| one.machine.soak_ends());
+        let pauses = self.components.values().filter_map(|one| match one.work {
+            Work::Paused { until } => Some(until),
+            _ => None,
+        });
+        let probes = self.has_questions().then_some(self.probe_next);
+        runs.chain(soaks).chain(pauses).chain(probes).min()
     }
-    /// The next beat, to be signed and sent; `None` before enrolment.
-    pub fn beat(&mut self, _now: Time, _presence: Presence) -> Option<Beat> {
-        let _ = self.config.host?;
-        None
+
+    fn tick(&mut self) {
+        self.freezes.retain(|seen| self.now < seen.freeze.expires);
+        self.services_tick();
+        self.soaks_tick();
+        self.questions_tick();
+    }
+
+    fn enrolled(&mut self, host: HostId) {
+        if self.id != Some(host) {
+            self.id = Some(host);
+            self.journal(Fact::Enrolled);
+        }
+    }
+
+    /// Reads the records, charges what was being risked when the lights went out, starts the rest.
+    fn booted(&mut self, found: Vec<Found>, previous: Previous) {
+        self.life = Life::Up;
+        self.journal(Fact::Booted { boot: self.boot });
+        for found in found.into_iter().take(COMPONENTS_MAX) {
+            self.restore(found);
+        }
+        self.charge_what_was_risked(previous);
+        let ids: Vec<ComponentId> = self.components.keys().cloned().collect();
+        for id in ids {
+            self.check_manifests(&id);
+            self.resume(&id);
+        }
+    }
+
+    fn restore(&mut self, found: Found) {
+        match found.record {
+            Ok(record) => {
+                self.outbox.unreported(record.charge.clone());
+                let component = Component::restored(record, &found.manifests);
+                self.components.insert(found.component, component);
+            }
+            Err(error) => {
+                let mut component = Component::new(found.component.clone());
+                component.record_health = RecordHealth::Broken;
+                self.refused(&format!("record of {}", found.component), &error.to_string());
+                self.components.insert(found.component, component);
+            }
+        }
+    }
+
+    fn charge_what_was_risked(&mut self, previous: Previous) {
+        let (evidence, cause) = match previous {
+            Previous::HostEnded => (Evidence::HostDied, "host went down in its watch period"),
+            Previous::SupervisorEnded => (Evidence::Unexplained, "supervisor ended while loading"),
+        };
+        let risked = |one: &&Component| match (one.machine.phase(), previous) {
+            (Phase::Loading, _) => true,
+            (Phase::Soaking, Previous::HostEnded) => true,
+            _ => false,
+        };
+        let newest = self.components.values().filter(risked).max_by_key(|one| one.machine.since());
+        if let Some(id) = newest.map(|one| one.id.clone()) {
+            self.charge(&id, evidence, cause);
+        }
+    }
+
+    /// A slot that should run but whose manifest is gone is given up.
+    fn check_manifests(&mut self, id: &ComponentId) {
+        let Some(component) = self.components.get_mut(id) else { return };
+        while component.machine.active().is_some() && component.active().is_none() {
+            let outcome = component.machine.apply(self.now, Event::Unusable);
+            self.refused(
+                &format!("slot of {id}"),
+                "its manifest is missing or not the recorded one",
+            );
+            self.after_loss(id, outcome);
+            let Some(again) = self.components.get_mut(id) else { return };
+            if again.machine.active().is_none() {
+                return;
+            }
+            return self.check_manifests(id);
+        }
+    }
+
+    /// Brings a restored component back: a service gets its entry, files their link.
+    fn resume(&mut self, id: &ComponentId) {
+        let Some(component) = self.components.get_mut(id) else { return };
+        component.machine.apply(self.now, Event::Stopped);
+        let Some(slot) = component.machine.active() else { return };
+        if component.active_is(ComponentKind::Service) {
+            self.services.entry(id.clone()).or_insert_with(Service::of_component);
+        } else if component.active_is(ComponentKind::Files) {
+            component.machine.apply(self.now, Event::Started);
+            component.machine.apply(self.now, Event::Ready);
+            self.write_record(id);
+            self.out.push(Command::SwitchCurrent { component: id.clone(), slot });
+        }
+    }
+
+    fn record_failed(&mut self, id: &ComponentId, why: &str) {
+        self.refused(&format!("write record of {id}"), why);
+        let now = self.now;
+        let Some(component) = self.components.get_mut(id) else { return };
+        component.record_health = RecordHealth::Broken;
+        component.work = Work::Idle;
+        // What was just made active in memory is not so on disk, and was not started.
+        if component.machine.probation() && component.machine.phase() == Phase::Loading {
+            component.machine.apply(now, Event::Unusable);
+        }
+        for name in self.services_of(id) {
+            let Some(service) = self.services.get_mut(&name) else { continue };
+            service.run = match service.run {
+                Run::Starting { .. } => Run::Off,
+                Run::Reloading { .. } => Run::Up { since: now },
+                run => run,
+            };
+        }
+    }
+
+    fn leaving(&mut self) {
+        self.life = Life::Leaving;
+        self.stop_everything();
+        let ids: Vec<ComponentId> = self.components.keys().cloned().collect();
+        for id in ids {
+            let Some(component) = self.components.get_mut(&id) else { continue };
+            let before = component.machine;
+            component.machine.apply(self.now, Event::Stopped);
+            if before != component.machine {
+                self.write_record(&id);
+            }
+        }
+        self.journal(Fact::Goodbye);
+    }
+
+    pub(crate) fn write_record(&mut self, id: &ComponentId) {
+        let Some(component) = self.components.get_mut(id) else { return };
+        component.sequence += 1;
+        let record = component.record();
+        self.out.push(Command::WriteRecord {
+            component: id.clone(),
+            offset: crate::record::offset_of(record.sequence),
+            bytes: record.encode(),
+        });
+    }
+
+    pub(crate) fn journal(&mut self, fact: Fact) {
+        self.out.push(Command::Journal(fact));
+    }
+
+    pub(crate) fn refused(&mut self, what: &str, why: &str) {
+        self.journal(Fact::Refused { what: Text::clipped(what), why: Text::clipped(why) });
+    }
+
+    pub(crate) fn frozen(&self, vendor: &VendorId, release: &Digest) -> bool {
+        let in_force = |seen: &&FreezeSeen| self.now < seen.freeze.expires;
+        self.freezes.iter().filter(in_force).any(|seen| seen.freeze.concerns(vendor, release))
+    }
+
+    /// Whether a freeze concerns the release in this slot.
+    pub(crate) fn slot_frozen(&self, component: &Component, slot: Slot) -> bool {
+        component.machine.slot(slot) != SlotState::Empty
+            && component
+                .held(slot)
+                .is_some_and(|held| self.frozen(&held.manifest.vendor, &held.in_slot.release))
     }
 }

@@ -10,11 +10,17 @@
 //! the rest of the batch when a record cannot be written; apply `Tick` whenever `deadline` passes.
 #![forbid(unsafe_code)]
 
+mod blame;
 mod command;
+mod component;
+mod health;
 mod host;
 mod input;
 pub mod machine;
+mod offer;
 pub mod record;
+mod report;
+mod service;
 
 pub use command::{Command, ContentInUse, Launch, StopHow};
 pub use host::{Builtin, Host, HostConfig};

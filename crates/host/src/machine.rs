@@ -101,8 +101,8 @@ pub enum Event {
         /// whether a freeze concerns the active release
         frozen: bool,
     },
-    /// in probation, frozen, and a probe that was well has turned bad
-    Unwell,
+    /// frozen, and this host holds something against it: points, or a probe that has turned bad
+    FrozenUnwell,
     /// the active slot's files are gone or damaged
     Unusable,
     /// stopped in order
@@ -200,7 +200,7 @@ impl Machine {
             Event::Ready => self.ready(now),
             Event::Tick => self.tick(now),
             Event::Charged { evidence, frozen } => self.charge(now, evidence, frozen),
-            Event::Unwell => match self.probation() && self.can_fall_back() {
+            Event::FrozenUnwell => match self.can_fall_back() {
                 true => self.leave_active(now),
                 false => Outcome::Ignored,
             },

@@ -92,3 +92,5 @@ pub const RESTART_PAUSE: [Millis; 2] = [Millis::from_secs(1), Millis::from_secs(
 pub const FETCH_PAUSE: Millis = Millis::from_secs(5);
 /// Most alerts a host keeps for its next beats; older ones are counted and dropped.
 pub const ALERTS_KEPT_MAX: usize = 256;
+/// Most freezes named by one beat.
+pub const FREEZES_PER_BEAT_MAX: usize = 64;

@@ -6,6 +6,7 @@
 //! the programs under test are the ones that are shipped.
 #![forbid(unsafe_code)]
 
+pub mod bad;
 pub mod disk;
 pub mod host;
 pub mod http;

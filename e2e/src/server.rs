@@ -76,6 +76,13 @@ impl Server {
         self.child.id()
     }
 
+    /// Waits for an end that something else has caused.
+    /// # Errors
+    /// When it does not end.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        wait::until("andond to end", Duration::from_secs(30), || self.child.try_wait().ok()?)
+    }
+
     /// SIGKILL, now.
     /// # Errors
     /// When the process cannot be waited for.
@@ -87,13 +94,13 @@ impl Server {
     /// SIGTERM, and its end waited for.
     /// # Errors
     /// When the signal cannot be sent or the process does not end.
-    pub fn stop(mut self) -> Result<ExitStatus> {
+    pub fn stop(self) -> Result<ExitStatus> {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().context("start kill")?;
         if !sent.success() {
             bail!("send SIGTERM to {id}");
         }
-        wait::until("andond to end", Duration::from_secs(30), || self.child.try_wait().ok()?)
+        self.wait()
     }
 }
 

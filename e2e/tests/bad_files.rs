@@ -1,0 +1,96 @@
+//! Bad files: a program that cannot trust what it reads at its start says which file, and does not
+//! start. Repaired, it starts as if nothing had been.
+use andon_e2e::line::Line;
+use andon_e2e::server::Server;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::path::Path;
+
+/// Ways to spoil a file; `None` where a way does not fit.
+fn spoiled(good: &[u8], name: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let mut large = good.to_vec();
+    large.resize(20 * 1024 * 1024, b' ');
+    let mut unknown = good.to_vec();
+    if name.ends_with(".toml") {
+        unknown.extend_from_slice(b"\nsurprise = 1\n");
+    } else if let Some(brace) = unknown.iter().position(|byte| *byte == b'{') {
+        unknown.splice(brace..=brace, *b"{\"surprise\":1,");
+    }
+    vec![
+        ("empty", vec![]),
+        ("truncated", good[..good.len() / 2].to_vec()),
+        ("no text", vec![0xff, 0x00, 0x7b]),
+        ("oversized", large),
+        ("with an unknown field", unknown),
+    ]
+}
+
+/// The start fails, and its words name the file.
+fn refuses(line: &Line, what: &str, name: &str) -> Result<()> {
+    let log = line.aside().join("andond.log");
+    std::fs::write(&log, b"").context("empty the log")?;
+    let Err(error) = Server::start(line) else { bail!("{what}: andond started all the same") };
+    let said = format!("{error:#}");
+    ensure!(said.contains(name), "{what}: the error does not name {name}: {said}");
+    ensure!(!said.contains("panicked"), "{what}: andond panicked: {said}");
+    Ok(())
+}
+
+fn check(line: &Line, path: &Path) -> Result<Vec<String>> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let good = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let mut wrong = Vec::new();
+    for (how, bytes) in spoiled(&good, &name) {
+        std::fs::write(path, bytes).with_context(|| format!("spoil {}", path.display()))?;
+        wrong.extend(
+            refuses(line, &format!("{name}, {how}"), &name).err().map(|e| format!("{e:#}")),
+        );
+    }
+    std::fs::remove_file(path).with_context(|| format!("remove {}", path.display()))?;
+    wrong.extend(refuses(line, &format!("{name}, missing"), &name).err().map(|e| format!("{e:#}")));
+    std::fs::write(path, good).with_context(|| format!("repair {}", path.display()))?;
+    Ok(wrong)
+}
+
+#[test]
+fn andond_starts_on_no_file_that_it_cannot_trust() -> Result<()> {
+    let line = Line::new()?;
+    let mut wrong = Vec::new();
+    for name in [
+        "server/andond.toml",
+        "anchor.json",
+        "server/policy.json",
+        "server/keys/online.json",
+        "server/keys/timestamp.json",
+        "server/keys/snapshot.json",
+    ] {
+        wrong.extend(check(&line, &line.folder.join(name))?);
+    }
+    ensure!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    Server::start(&line).context("start after all files are repaired")?;
+    Ok(())
+}
+
+#[test]
+fn andond_starts_on_no_policy_that_one_person_signed_alone() -> Result<()> {
+    let line = Line::new()?;
+    let path = line.folder.join("server/policy.json");
+    let mut policy = line.sign_policy(&line.policy()?)?;
+    policy.signatures.truncate(1);
+    std::fs::write(&path, policy.to_bytes()).context("write policy")?;
+    refuses(&line, "a policy signed by one of two", "policy")
+}
+
+#[test]
+fn andond_starts_on_no_journal_that_is_damaged() -> Result<()> {
+    let line = Line::new()?;
+    Server::start(&line)?.stop()?;
+    let good = std::fs::read(line.journal()).context("read the journal")?;
+    let mut bad = good.clone();
+    let end = bad.len().min(100);
+    bad[..end].fill(0x41);
+    std::fs::write(line.journal(), bad).context("spoil the journal")?;
+    refuses(&line, "a damaged journal", "journal")?;
+    std::fs::write(line.journal(), good).context("repair the journal")?;
+    Server::start(&line).context("start on the repaired journal")?;
+    Ok(())
+}

@@ -57,10 +57,8 @@ pub(crate) fn random() -> Result<[u8; 32], KeyError> {
 /// # Errors
 /// [`KeyError`].
 pub(crate) fn make(path: &Path, name: &str, role: &str) -> Result<HeldKey, KeyError> {
-    let seed = random()?;
-    let key = SigningKey::from_seed(seed);
-    let file = KeyFile::new(name, role, seed);
-    files::create(path, &file.to_bytes(), Access::Secret)?;
+    let key = SigningKey::from_seed(random()?);
+    files::create(path, &key.to_file(name, role).to_bytes(), Access::Secret)?;
     Ok(HeldKey { name: name.to_owned(), role: role.to_owned(), key })
 }
 
@@ -73,9 +71,8 @@ pub(crate) fn read(path: &Path) -> Result<HeldKey, KeyError> {
         return Err(KeyError::Exposed(path.to_owned()));
     }
     let form = |source| KeyError::Form { path: path.to_owned(), source };
-    let file = KeyFile::parse(&bytes).map_err(form)?;
-    let key = file.signing_key().map_err(form)?;
-    Ok(HeldKey { name: file.name.clone(), role: file.role.clone(), key })
+    let (file, key) = KeyFile::parse(&bytes).map_err(form)?;
+    Ok(HeldKey { name: file.name, role: file.role, key })
 }
 
 /// Finds a key by path, or by name below the keys folder: `alice` (a person), `vendors/acme/1`,

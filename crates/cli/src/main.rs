@@ -1,1 +1,43 @@
-fn main() {}
+//! `andon`: what people type. This file only takes the command line apart and turns the outcome into
+//! an exit code; commands are in `commands`, what they do in `ops`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod client;
+mod clock;
+mod commands;
+mod context;
+mod demo;
+mod exit;
+mod files;
+mod fleet;
+mod keys;
+mod layout;
+mod ops;
+mod output;
+mod policy_form;
+mod sources;
+mod span;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // clap prints and exits by itself: 0 after --help and --version, 2 (Usage) otherwise.
+    let cli = args::Cli::parse();
+    let form = output::Form::of(cli.global.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(format_args!("andon: start threads: {error}"));
+            return exit::Exit::Failed.into();
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::failure(form, &failure);
+            failure.exit.into()
+        }
+    }
+}

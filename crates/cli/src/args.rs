@@ -1,0 +1,76 @@
+//! The command line. Options of a command stand beside it, in `commands`.
+use crate::commands::{adopt, host, init, keys, policy, pull, release, rollout, why};
+use crate::{demo, fleet};
+use andon_model::LineId;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Fast security updates that stop themselves before they take the fleet down.
+#[derive(Debug, Parser)]
+#[command(name = "andon", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 refused by server or policy, 4 not found,
+5 server not reachable, 6 rollout halted or promise broken.
+Keys: --key takes a file, or with --dir a name: alice, vendors/acme/1, platform/cord.";
+
+/// Options that every command knows.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Folder made by `andon init`: server address, line and keys are found there
+    #[arg(long, global = true, env = "ANDON_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Address of andond, if not the one in the folder
+    #[arg(long, global = true, env = "ANDON_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Line, where there is no folder: operator:NAME or vendor:NAME
+    #[arg(long, global = true, env = "ANDON_LINE", value_name = "LINE")]
+    pub(crate) line: Option<LineId>,
+    /// Anchor file, where there is no folder
+    #[arg(long, global = true, env = "ANDON_ANCHOR", value_name = "FILE")]
+    pub(crate) anchor: Option<PathBuf>,
+    /// Print one JSON document instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make keys, anchor, policy, update repository and server configuration
+    Init(init::Args),
+    /// Make, sign and publish a release
+    #[command(subcommand)]
+    Release(release::Command),
+    /// Wrap a third party's folder, archive or .deb into a signed release, observe-only first
+    Adopt(Box<adopt::Args>),
+    /// Start, watch and steer rollouts
+    #[command(subcommand)]
+    Rollout(rollout::Command),
+    /// Pull the cord: freeze a release, a vendor, or everything
+    Pull(pull::Args),
+    /// Why a rollout or a host is where it is, and what to type next
+    #[command(subcommand)]
+    Why(why::Command),
+    /// Hosts of the line
+    #[command(subcommand)]
+    Host(host::Command),
+    /// Newest detections
+    Alerts,
+    /// The operator's policy
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Keys of the folder
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Run many light hosts in one process
+    Fleet(fleet::Args),
+    /// The whole story on this machine: good update, faulty update, fix
+    Demo(demo::Args),
+}

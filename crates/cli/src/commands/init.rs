@@ -1,0 +1,94 @@
+//! `andon init`.
+use crate::clock;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::ops::init::{self, InitOptions, Made};
+use crate::output;
+use andon_model::{OperatorId, PersonId, VendorId};
+use serde_json::json;
+
+/// Options of `andon init`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of the fleet's owner
+    #[arg(long, default_value = "operator")]
+    operator: OperatorId,
+    /// A vendor with a signing role of its own; may be repeated
+    #[arg(long = "vendor", value_name = "NAME")]
+    vendors: Vec<VendorId>,
+    /// The operator's people, comma-separated
+    #[arg(long, value_delimiter = ',', default_value = "alice,bob,carol")]
+    people: Vec<PersonId>,
+    /// How many people must sign policy and adopted releases
+    #[arg(long, default_value_t = 2)]
+    threshold: u32,
+    /// Where the server will listen
+    #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDR:PORT")]
+    listen: String,
+}
+
+pub(crate) fn run(context: &Context, args: Args) -> Outcome {
+    let Some(layout) = context.layout() else {
+        return Err(Failure::usage("andon init needs a folder to make").next("give --dir DIR"));
+    };
+    if args.listen.parse::<std::net::SocketAddr>().is_err() {
+        let text = format!("listen address {:?} is not ADDRESS:PORT", args.listen);
+        return Err(Failure::usage(text).next("for example --listen 127.0.0.1:7300"));
+    }
+    let mut options = InitOptions::new(args.operator);
+    options.vendors = args.vendors;
+    options.people = args.people;
+    options.threshold = args.threshold;
+    options.listen = args.listen;
+    let made = init::create(layout.dir(), &options, clock::now())
+        .map_err(|e| Failure::from(e).next("name a folder that is not there yet"))?;
+    show(context, &options, &made)?;
+    Ok(Exit::Ok)
+}
+
+fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Failure> {
+    let layout = &made.layout;
+    let value = json!({
+        "dir": layout.dir(),
+        "line": made.anchor.line,
+        "anchor": layout.anchor(),
+        "join_token": layout.join_token(),
+        "keys": layout.keys(),
+        "policy_form": layout.policy_form(),
+        "policy": layout.policy(),
+        "server_config": layout.server_config(),
+        "tuf": layout.tuf(),
+        "people": options.people,
+        "threshold": options.threshold,
+        "vendors": options.vendors,
+        "vendor_of_record": init::vendor_of_record(&options.operator)
+            .map_err(anyhow::Error::new)?,
+        "next": next(layout.dir()),
+    });
+    output::either(context.form(), &value, || {
+        let row = |what: &str, path: &std::path::Path, why: &str| {
+            vec![what.to_owned(), path.display().to_string(), why.to_owned()]
+        };
+        let rows = vec![
+            row("anchor", &layout.anchor(), "give it to every host, by a way you trust"),
+            row("join token", &layout.join_token(), "admits new hosts; secret"),
+            row("people", &layout.keys().join("people"), "daily keys; one for each person"),
+            row("offline keys", &layout.keys(), "operator-root, platform, vendors: move off this machine"),
+            row("policy", &layout.policy_form(), "edit, then andon policy sign"),
+            row("server", &layout.server_config(), "andond's configuration"),
+        ];
+        output::line(format_args!("Line {} is laid out.\n", made.anchor.line));
+        output::line(output::table(&["what", "where", "note"], rows));
+        for command in next(layout.dir()) {
+            output::note(format_args!("next: {command}"));
+        }
+    })
+}
+
+fn next(dir: &std::path::Path) -> Vec<String> {
+    let dir = dir.display();
+    vec![
+        format!("andond --config {dir}/server/andond.toml"),
+        format!("export ANDON_DIR={dir}"),
+    ]
+}

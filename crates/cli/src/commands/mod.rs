@@ -1,0 +1,38 @@
+//! The commands: each reads its options, calls `ops`, and shows the result. No decisions here.
+use crate::args::{Cli, Command};
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::{demo, fleet};
+
+pub(crate) mod adopt;
+pub(crate) mod host;
+pub(crate) mod init;
+pub(crate) mod keys;
+pub(crate) mod picture;
+pub(crate) mod policy;
+pub(crate) mod pull;
+pub(crate) mod release;
+pub(crate) mod rollout;
+pub(crate) mod why;
+pub(crate) mod words;
+
+/// Runs one command.
+/// # Errors
+/// Whatever ends it, with its exit code.
+pub(crate) async fn run(cli: Cli) -> Outcome {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Init(args) => init::run(&context, args),
+        Command::Release(command) => release::run(&context, command).await,
+        Command::Adopt(args) => adopt::run(&context, *args).await,
+        Command::Rollout(command) => rollout::run(&context, command).await,
+        Command::Pull(args) => pull::run(&context, args).await,
+        Command::Why(command) => why::run(&context, command).await,
+        Command::Host(command) => host::run(&context, command).await,
+        Command::Alerts => host::alerts(&context).await,
+        Command::Policy(command) => policy::run(&context, command).await,
+        Command::Keys(command) => keys::run(&context, command),
+        Command::Fleet(args) => Ok(fleet::run(args).await?),
+        Command::Demo(args) => Ok(demo::run(args).await?),
+    }
+}

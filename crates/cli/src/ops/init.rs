@@ -1,0 +1,306 @@
+//! A new operator's folder: keys, anchor, TUF repository, policy, server configuration, join token.
+//! All of it or nothing: it is built beside its place and renamed. It never overwrites.
+use crate::files::{self, Access, FileError};
+use crate::keys::{self, HeldKey, KeyError};
+use crate::layout::Layout;
+use crate::ops::policy::{self, PolicyOpError};
+use crate::policy_form::PolicyForm;
+use andon_model::enrol::Anchor;
+use andon_model::policy::Person;
+use andon_model::id::IdError;
+use andon_model::{Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId};
+use andon_trust::repository::{self, Delegation, RepositoryError, Role};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Platform root: three keys, of which two must sign, so that one may be lost.
+const PLATFORM_ROOT_KEYS: u32 = 3;
+const PLATFORM_ROOT_THRESHOLD: u32 = 2;
+/// Every vendor of this line: three keys, two sign.
+const VENDOR_KEYS: u32 = 3;
+const VENDOR_THRESHOLD: u32 = 2;
+const DAY: u64 = 86_400;
+/// Offline metadata is re-signed yearly; the server renews snapshot and timestamp by itself.
+const OFFLINE_VALID: Millis = Millis::from_secs(365 * DAY);
+const SNAPSHOT_VALID: Millis = Millis::from_secs(30 * DAY);
+const TIMESTAMP_VALID: Millis = Millis::from_secs(7 * DAY);
+
+/// What a new line is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct InitOptions {
+    /// the fleet's owner
+    pub(crate) operator: OperatorId,
+    /// vendors with a role of their own
+    pub(crate) vendors: Vec<VendorId>,
+    /// the operator's people
+    pub(crate) people: Vec<PersonId>,
+    /// how many of them it takes for policy and adopted releases
+    pub(crate) threshold: u32,
+    /// where the server listens
+    pub(crate) listen: String,
+    /// the server's tick
+    pub(crate) tick: Millis,
+    /// the policy; its line, online key and people are filled in by [`create`]
+    pub(crate) policy: PolicyForm,
+}
+
+impl InitOptions {
+    /// Three people, two of whom must agree, and the promised policy.
+    pub(crate) fn new(operator: OperatorId) -> InitOptions {
+        let people = ["alice", "bob", "carol"].iter().filter_map(|name| PersonId::new(name).ok());
+        let line = LineId::Operator(operator.clone());
+        InitOptions {
+            operator,
+            vendors: Vec::new(),
+            people: people.collect(),
+            threshold: 2,
+            listen: "127.0.0.1:7300".to_owned(),
+            tick: Millis::from_secs(1),
+            policy: PolicyForm::defaults(line, PublicKey([0; 32])),
+        }
+    }
+}
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// where everything is
+    pub(crate) layout: Layout,
+    /// what hosts trust
+    pub(crate) anchor: Anchor,
+}
+
+/// Why there is no new folder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    /// something is there
+    #[error("{0} is already there and is not overwritten")]
+    Exists(PathBuf),
+    /// a file could not be written
+    #[error("lay out folder")]
+    File(#[from] FileError),
+    /// a key could not be made
+    #[error("make keys")]
+    Key(#[from] KeyError),
+    /// metadata could not be made
+    #[error("make update repository")]
+    Repository(#[from] RepositoryError),
+    /// the policy makes no sense
+    #[error("make policy")]
+    Policy(#[from] PolicyOpError),
+    /// too few people for the threshold
+    #[error("threshold {threshold} needs at least so many distinct people, {people} are named")]
+    People {
+        /// distinct people
+        people: usize,
+        /// asked
+        threshold: u32,
+    },
+    /// a vendor named twice, or as the operator
+    #[error("vendor {0} is named twice, or has the operator's name")]
+    Vendor(VendorId),
+    /// a name that cannot be a role
+    #[error("use operator's name as vendor of record")]
+    Name(#[from] IdError),
+    /// the finished folder could not be put in its place
+    #[error("put {path} in place")]
+    Place {
+        /// where
+        path: PathBuf,
+        /// why
+        source: std::io::Error,
+    },
+}
+
+/// The vendor of record: the operator under its own name.
+/// # Errors
+/// [`IdError`], never for a valid operator name.
+pub(crate) fn vendor_of_record(operator: &OperatorId) -> Result<VendorId, IdError> {
+    VendorId::new(operator.as_str())
+}
+
+/// Makes the folder `dir`.
+/// # Errors
+/// [`InitError`]; nothing is left behind then.
+pub(crate) fn create(dir: &Path, options: &InitOptions, now: Time) -> Result<Made, InitError> {
+    check(dir, options)?;
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = dir.with_file_name(name);
+    files::make_private_folder(&beside)?;
+    let built = build(&Layout::new(&beside), options, now).and_then(|anchor| {
+        let place = |source| InitError::Place { path: dir.to_owned(), source };
+        std::fs::rename(&beside, dir).map_err(place)?;
+        Ok(anchor)
+    });
+    if built.is_err() {
+        let _best_effort = std::fs::remove_dir_all(&beside);
+    }
+    Ok(Made { layout: Layout::new(dir), anchor: built? })
+}
+
+fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
+    let occupied = std::fs::read_dir(dir).map(|mut entries| entries.next().is_some());
+    let missing = occupied.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    if !missing && occupied.unwrap_or(true) {
+        return Err(InitError::Exists(dir.to_owned()));
+    }
+    let people = options.people.iter().collect::<BTreeSet<_>>().len();
+    if options.threshold == 0 || people < options.threshold as usize || people != options.people.len()
+    {
+        return Err(InitError::People { people, threshold: options.threshold });
+    }
+    let mut names = BTreeSet::from([vendor_of_record(&options.operator)?]);
+    match options.vendors.iter().find(|vendor| !names.insert((*vendor).clone())) {
+        Some(vendor) => Err(InitError::Vendor(vendor.clone())),
+        None => Ok(()),
+    }
+}
+
+fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, InitError> {
+    files::make_private_folder(&layout.keys())?;
+    let people = people_keys(layout, options)?;
+    let root = make_tuf(layout, options, &people, now)?;
+    let cord = keys::make(&layout.platform_cord_key(), "platform", "the platform's cord")?;
+    let online = keys::make(&layout.server_key("online"), "online", "tickets of the line")?;
+
+    let roots: Vec<HeldKey> = options
+        .people
+        .iter()
+        .map(|person| {
+            let role = "operator root: policy only; keep offline";
+            keys::make(&layout.operator_root_key(person), person.as_str(), role)
+        })
+        .collect::<Result<_, _>>()?;
+    let person = |(person, held): (&PersonId, &HeldKey)| Person {
+        person: person.clone(),
+        key: held.key.public(),
+    };
+    let anchor = Anchor {
+        schema: 1,
+        line: LineId::Operator(options.operator.clone()),
+        operators: options.people.iter().zip(&roots).map(person).collect(),
+        operators_threshold: options.threshold,
+        tuf_root: root,
+        platform: vec![cord.key.public()],
+    };
+    let bytes = serde_json::to_vec_pretty(&anchor).unwrap_or_default();
+    files::create(&layout.anchor(), &bytes, Access::Public)?;
+
+    let mut form = options.policy.clone();
+    form.line = anchor.line.clone();
+    form.online = online.key.public();
+    form.people =
+        options.people.iter().zip(&people).map(|(p, k)| (p.clone(), k.key.public())).collect();
+    files::create(&layout.policy_form(), form.write().as_bytes(), Access::Public)?;
+    let signers: Vec<_> = roots.iter().take(options.threshold as usize).collect();
+    let envelope = policy::sign(&form, 1, now, &signers)?;
+    files::create(&layout.policy(), &envelope.to_bytes(), Access::Public)?;
+
+    let token = andon_model::digest::to_hex(&keys::random()?);
+    files::create(&layout.join_token(), format!("{token}\n").as_bytes(), Access::Secret)?;
+    let config = server_config(options, &Digest::of(token.as_bytes()));
+    files::create(&layout.server_config(), config.as_bytes(), Access::Public)?;
+    Ok(anchor)
+}
+
+fn people_keys(layout: &Layout, options: &InitOptions) -> Result<Vec<HeldKey>, KeyError> {
+    let make = |person: &PersonId| {
+        let role = "person: commands, approvals, adopted releases, the cord";
+        keys::make(&layout.person_key(person), person.as_str(), role)
+    };
+    options.people.iter().map(make).collect()
+}
+
+/// Root, targets with one delegation per vendor, snapshot, timestamp. Returns the root as signed.
+fn make_tuf(
+    layout: &Layout,
+    options: &InitOptions,
+    people: &[HeldKey],
+    now: Time,
+) -> Result<serde_json::Value, InitError> {
+    let roots: Vec<HeldKey> = (1..=PLATFORM_ROOT_KEYS)
+        .map(|n| {
+            let role = "platform root; keep offline";
+            keys::make(&layout.platform_root_key(n), &format!("platform-{n}"), role)
+        })
+        .collect::<Result<_, _>>()?;
+    let delegations = "platform: delegations to vendors; keep offline";
+    let targets_key = keys::make(&layout.platform_targets_key(), "targets", delegations)?;
+    let snapshot_key = keys::make(&layout.server_key("snapshot"), "snapshot", "TUF snapshot")?;
+    let timestamp_key = keys::make(&layout.server_key("timestamp"), "timestamp", "TUF timestamp")?;
+
+    let one = |held: &HeldKey| Role { keys: vec![held.key.public()], threshold: 1 };
+    let root_role = Role { keys: public(&roots), threshold: PLATFORM_ROOT_THRESHOLD };
+    let roles = [
+        ("root", root_role),
+        ("targets", one(&targets_key)),
+        ("snapshot", one(&snapshot_key)),
+        ("timestamp", one(&timestamp_key)),
+    ];
+    let mut root = repository::root(1, now.plus(OFFLINE_VALID), &roles)?;
+    for held in roots.iter().take(PLATFORM_ROOT_THRESHOLD as usize) {
+        root.sign(&held.key)?;
+    }
+
+    let record = Role { keys: public(people), threshold: options.threshold };
+    let mut vendors =
+        vec![Delegation { vendor: vendor_of_record(&options.operator)?, role: record }];
+    for vendor in &options.vendors {
+        vendors.push(Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? });
+    }
+    let mut targets = repository::targets(1, now.plus(OFFLINE_VALID), &vendors)?;
+    targets.sign(&targets_key.key)?;
+    let targets = targets.to_bytes();
+    let listed = [("targets.json".to_owned(), 1, targets.as_slice())];
+    let mut snapshot = repository::snapshot(1, now.plus(SNAPSHOT_VALID), &listed)?;
+    snapshot.sign(&snapshot_key.key)?;
+    let snapshot = snapshot.to_bytes();
+    let mut timestamp = repository::timestamp(1, now.plus(TIMESTAMP_VALID), 1, &snapshot)?;
+    timestamp.sign(&timestamp_key.key)?;
+
+    let root = root.to_bytes();
+    let served: [(&str, &[u8]); 4] = [
+        ("1.root.json", &root),
+        ("1.targets.json", &targets),
+        ("1.snapshot.json", &snapshot),
+        ("timestamp.json", &timestamp.to_bytes()),
+    ];
+    for (name, bytes) in served {
+        files::create(&layout.tuf().join(name), bytes, Access::Public)?;
+    }
+    Ok(serde_json::from_slice(&root).unwrap_or_default())
+}
+
+fn vendor_role(layout: &Layout, vendor: &VendorId) -> Result<Role, KeyError> {
+    let make = |n| {
+        let name = format!("{vendor}-{n}");
+        keys::make(&layout.vendor_key(vendor, n), &name, "vendor: releases and own freezes")
+    };
+    let held: Vec<HeldKey> = (1..=VENDOR_KEYS).map(make).collect::<Result<_, _>>()?;
+    Ok(Role { keys: public(&held), threshold: VENDOR_THRESHOLD })
+}
+
+fn public(held: &[HeldKey]) -> Vec<PublicKey> {
+    held.iter().map(|held| held.key.public()).collect()
+}
+
+fn server_config(options: &InitOptions, token: &Digest) -> String {
+    format!(
+        "# The server of line operator:{operator}. Paths are relative to this file.\n\
+         # Start it with: andond --config andond.toml\n\
+         listen = {listen:?}\n\
+         data = \"data\"\n\
+         anchor = \"../anchor.json\"\n\
+         policy = \"policy.json\"\n\
+         online_key = \"keys/online.json\"\n\
+         timestamp_key = \"keys/timestamp.json\"\n\
+         snapshot_key = \"keys/snapshot.json\"\n\
+         # SHA-256 of the tokens that admit new hosts; the token itself is in ../join-token\n\
+         join_tokens = [\"{token}\"]\n\
+         tick_ms = {tick}\n",
+        operator = options.operator,
+        listen = options.listen,
+        tick = options.tick.0,
+    )
+}

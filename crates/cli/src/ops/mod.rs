@@ -1,0 +1,9 @@
+//! What the commands do, without the command line: the demo and the tests call the same functions.
+//! They take time, keys and a client as arguments and print nothing.
+
+pub(crate) mod init;
+pub(crate) mod policy;
+pub(crate) mod release;
+pub(crate) mod role;
+pub(crate) mod rollout;
+pub(crate) mod stop;

@@ -199,10 +199,10 @@ impl Host {
             Previous::HostEnded => (Evidence::HostDied, "host went down in its watch period"),
             Previous::SupervisorEnded => (Evidence::Unexplained, "supervisor ended while loading"),
         };
-        let risked = |one: &&Component| match (one.machine.phase(), previous) {
-            (Phase::Loading, _) => true,
-            (Phase::Soaking, Previous::HostEnded) => true,
-            _ => false,
+        let risked = |one: &&Component| {
+            let phase = one.machine.phase();
+            phase == Phase::Loading
+                || (phase == Phase::Soaking && previous == Previous::HostEnded)
         };
         let newest = self.components.values().filter(risked).max_by_key(|one| one.machine.since());
         if let Some(id) = newest.map(|one| one.id.clone()) {
@@ -210,21 +210,17 @@ impl Host {
         }
     }
 
-    /// A slot that should run but whose manifest is gone is given up.
+    /// A slot that should run but whose manifest is gone is given up; so, if need be, is the other.
     fn check_manifests(&mut self, id: &ComponentId) {
-        let Some(component) = self.components.get_mut(id) else { return };
-        while component.machine.active().is_some() && component.active().is_none() {
-            let outcome = component.machine.apply(self.now, Event::Unusable);
-            self.refused(
-                &format!("slot of {id}"),
-                "its manifest is missing or not the recorded one",
-            );
-            self.after_loss(id, outcome);
-            let Some(again) = self.components.get_mut(id) else { return };
-            if again.machine.active().is_none() {
+        for _ in [Slot::A, Slot::B] {
+            let Some(component) = self.components.get_mut(id) else { return };
+            if component.machine.active().is_none() || component.active().is_some() {
                 return;
             }
-            return self.check_manifests(id);
+            let outcome = component.machine.apply(self.now, Event::Unusable);
+            let why = "its manifest is missing or not the recorded one";
+            self.refused(&format!("slot of {id}"), why);
+            self.after_loss(id, outcome);
         }
     }
 

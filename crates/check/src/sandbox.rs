@@ -6,6 +6,7 @@
 //! tracing, mounting, loading kernel code, listening.
 mod calls;
 
+use crate::http::chain;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope, path_beneath_rules,
@@ -43,10 +44,12 @@ pub fn enter(writable: &[&Path], server_port: u16) -> Vec<String> {
             lacking
                 .push("landlock: this kernel does not have it; files are not confined".to_owned());
         }
-        Err(failed) => lacking.push(format!("landlock: {failed}; files are not confined")),
+        Err(failed) => {
+            lacking.push(format!("landlock: {}; files are not confined", chain(&failed)))
+        }
     }
     if let Err(failed) = calls::restrict() {
-        lacking.push(format!("seccomp: {failed}; system calls are not confined"));
+        lacking.push(format!("seccomp: {}; system calls are not confined", chain(&failed)));
     }
     lacking
 }

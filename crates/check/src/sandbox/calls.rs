@@ -77,7 +77,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_uname,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    libc::SYS_clone3, // answered by the second filter
+    libc::SYS_clone3, // answered by a filter of its own
     // client sockets
     libc::SYS_connect,
     libc::SYS_sendto,
@@ -116,7 +116,8 @@ const PR_SET_VMA: u64 = 0x5356_4d41;
 
 /// Puts the filter in force for this thread and all it will start.
 pub(super) fn restrict() -> Result<(), CallsError> {
-    let filters = [list()?, clone3_is_unknown()?];
+    // the list goes last: it does not allow the call that adds filters
+    let filters = [clone3_is_unknown()?, list()?];
     filters.iter().try_for_each(|filter| apply_filter(filter).map_err(CallsError::Apply))
 }
 

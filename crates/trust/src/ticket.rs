@@ -97,7 +97,8 @@ pub fn verify(
     if ticket.not_after <= now {
         return Err(TicketRefusal::Expired);
     }
-    if ticket.not_before > now.plus(MESSAGE_SKEW_MAX) {
+    let issued = ticket.steps.iter().map(|step| step.at).chain([ticket.not_before]).max();
+    if issued > Some(now.plus(MESSAGE_SKEW_MAX)) {
         return Err(TicketRefusal::Future);
     }
     if seen.is_some_and(|seen| !continues(&ticket, seen)) {
@@ -128,7 +129,11 @@ fn check_pace(ticket: &Ticket, lane: &LanePolicy) -> Result<(), TicketRefusal> {
     }
     for pair in ticket.steps.windows(2) {
         let (before, after) = (&pair[0], &pair[1]);
-        let most = u128::from(before.handed.max(1)) * u128::from(lane.growth_max_permille) / 1000;
+        // A line without hosts begins with 0 handed: its first real wave is a first wave still.
+        let most = match before.handed {
+            0 => u128::from(lane.first_wave_max),
+            handed => u128::from(handed) * u128::from(lane.growth_max_permille) / 1000,
+        };
         if u128::from(after.handed) > most {
             return Err(TicketRefusal::Growth(after.generation));
         }

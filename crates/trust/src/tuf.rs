@@ -66,6 +66,38 @@ pub struct VendorRole {
     pub targets: BTreeMap<String, TargetFile>,
 }
 
+/// What a trusted timestamp says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// false: of the version that was trusted already, and therefore left aside (5.4.3)
+    pub fresh: bool,
+    /// version of the snapshot it names
+    pub snapshot: u64,
+    /// whether that snapshot is loaded already
+    pub snapshot_loaded: bool,
+}
+
+/// A version, and the digest of the bytes if the snapshot gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// the version
+    pub version: u64,
+    /// SHA-256 of the bytes
+    pub digest: Option<Digest>,
+}
+
+/// A vendor as the top-level targets delegate to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegated {
+    /// its keys
+    pub keys: Vec<PublicKey>,
+    /// how many of them must sign
+    pub threshold: usize,
+    /// its current role; none: it has published nothing
+    pub pin: Option<Pin>,
+}
+
 /// A verified view of TUF metadata, fed file by file in the specification's order (section 5).
 pub trait MetadataSet {
     /// Version of the trusted root.
@@ -74,23 +106,26 @@ pub trait MetadataSet {
     /// # Errors
     /// [`TufError`]; the set is unchanged.
     fn update_root(&mut self, bytes: &[u8]) -> Result<(), TufError>;
-    /// 5.4: the timestamp. Returns the snapshot's version.
+    /// 5.4: the timestamp.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
-    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
-    /// 5.5: the snapshot. Returns the version of the top-level targets.
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<Stamp, TufError>;
+    /// 5.5: the snapshot.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
-    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
-    /// 5.6: the top-level targets. Returns the vendors they delegate to, with the version that the
-    /// snapshot pins for each (a vendor without a pin has published nothing).
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<(), TufError>;
+    /// Version of the top-level targets that the loaded snapshot names.
+    /// # Errors
+    /// [`TufError::Order`] when there is none.
+    fn targets_version(&self) -> Result<u64, TufError>;
+    /// 5.6: the top-level targets. Returns the vendors they delegate to.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
     fn update_targets(
         &mut self,
         bytes: &[u8],
         now: Time,
-    ) -> Result<BTreeMap<VendorId, Option<u64>>, TufError>;
+    ) -> Result<BTreeMap<VendorId, Delegated>, TufError>;
     /// 5.6.7: one vendor's delegated role.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
@@ -102,7 +137,7 @@ pub trait MetadataSet {
     ) -> Result<VendorRole, TufError>;
     /// A vendor's keys as delegated, whether or not its role could be loaded.
     fn vendor_keys(&self, vendor: &VendorId) -> Vec<PublicKey>;
-    /// When the first of timestamp, snapshot and targets expires; time 0 if one was not loaded.
+    /// When the first of root, timestamp, snapshot and targets expires; time 0 if one was not loaded.
     fn expires(&self) -> Time;
     /// Whether everything above the vendors' roles is complete and in force.
     /// # Errors
@@ -140,18 +175,27 @@ impl MetadataSet for TufSet {
         self.core.update_root(bytes).map_err(|e| refused("root", e))
     }
 
-    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<Stamp, TufError> {
         size("timestamp", bytes)?;
         let when = date(now)?;
-        self.core.update_timestamp(bytes, when).map_err(|e| refused("timestamp", e))?;
+        let fresh = match self.core.update_timestamp(bytes, when) {
+            Ok(()) => true,
+            Err(sigstore_tuf::Error::EqualVersion { .. }) => false,
+            Err(why) => return Err(refused("timestamp", why)),
+        };
         let pin = self.core.timestamp().and_then(|t| t.snapshot_meta());
-        pin.map(|pin| pin.version).ok_or(TufError::Order("snapshot pin"))
+        let snapshot = pin.map(|pin| pin.version).ok_or(TufError::Order("snapshot pin"))?;
+        let loaded = self.core.snapshot().map(|s| s.version);
+        Ok(Stamp { fresh, snapshot, snapshot_loaded: loaded == Some(snapshot) })
     }
 
-    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<(), TufError> {
         size("snapshot", bytes)?;
         let when = date(now)?;
-        self.core.update_snapshot(bytes, when).map_err(|e| refused("snapshot", e))?;
+        self.core.update_snapshot(bytes, when).map_err(|e| refused("snapshot", e))
+    }
+
+    fn targets_version(&self) -> Result<u64, TufError> {
         let pin = self.core.snapshot().and_then(|s| s.meta.get("targets.json"));
         pin.map(|pin| pin.version).ok_or(TufError::Order("targets pin"))
     }
@@ -160,7 +204,7 @@ impl MetadataSet for TufSet {
         &mut self,
         bytes: &[u8],
         now: Time,
-    ) -> Result<BTreeMap<VendorId, Option<u64>>, TufError> {
+    ) -> Result<BTreeMap<VendorId, Delegated>, TufError> {
         size("targets", bytes)?;
         let parsed = Metadata::<Targets>::from_slice(bytes).map_err(|e| refused("targets", e))?;
         if let Some(delegations) = &parsed.signed().delegations {
@@ -169,14 +213,20 @@ impl MetadataSet for TufSet {
         let when = date(now)?;
         self.core.update_targets(bytes, when).map_err(|e| refused("targets", e))?;
         let pins = self.core.snapshot().map(|s| &s.meta).ok_or(TufError::Order("snapshot"))?;
-        let roles = parsed.signed().delegations.iter().flat_map(|d| &d.roles);
-        let named = roles.filter_map(|role| VendorId::new(&role.name).ok());
-        Ok(named
-            .map(|name| {
-                let pin = pins.get(&format!("{name}.json")).map(|pin| pin.version);
-                (name, pin)
-            })
-            .collect())
+        let mut out = BTreeMap::new();
+        if let Some(delegations) = &parsed.signed().delegations {
+            for role in &delegations.roles {
+                // A name that is no vendor's cannot hold a release path of ours.
+                let Ok(name) = VendorId::new(&role.name) else { continue };
+                let pin = pins.get(&format!("{name}.json")).map(|meta| Pin {
+                    version: meta.version,
+                    digest: sha256_of(meta.hashes.as_ref()),
+                });
+                let keys = role_keys(role, delegations);
+                out.insert(name, Delegated { keys, threshold: role.threshold, pin });
+            }
+        }
+        Ok(out)
     }
 
     fn update_vendor(
@@ -204,6 +254,7 @@ impl MetadataSet for TufSet {
 
     fn expires(&self) -> Time {
         let dates = [
+            Some(self.core.root().expires),
             self.core.timestamp().map(|m| m.expires),
             self.core.snapshot().map(|m| m.expires),
             self.core.targets_role("targets").map(|m| m.expires),
@@ -266,13 +317,17 @@ fn vendor_role(role: &DelegatedRole, keys: Vec<PublicKey>, loaded: &Targets) -> 
     for (path, file) in &loaded.targets {
         // A path that was not delegated to this vendor is not this vendor's to speak for.
         let delegated = role.matches_path(path).unwrap_or(false) && path.starts_with(&own);
-        let digest = file.hashes.get("sha256").and_then(|hex| hex.parse().ok());
+        let digest = sha256_of(Some(&file.hashes));
         if let (true, Some(digest)) = (delegated, digest) {
             targets.insert(path.clone(), TargetFile { digest, length: file.length });
         }
     }
     let expires = Time(u64::try_from(loaded.expires.as_millisecond()).unwrap_or(0));
     VendorRole { keys, threshold: role.threshold, expires, targets }
+}
+
+fn sha256_of(hashes: Option<&BTreeMap<String, String>>) -> Option<Digest> {
+    hashes?.get("sha256")?.parse().ok()
 }
 
 fn role_keys(role: &DelegatedRole, delegations: &Delegations) -> Vec<PublicKey> {

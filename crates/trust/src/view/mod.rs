@@ -4,82 +4,50 @@
 //! and give the answer to [`View::supply`]; then read [`View::outcome`]. A round that fails half-way
 //! leaves everything verified before in force. What it is not: transport, disk, clock, or a decision
 //! to activate: that is `andon-host`'s.
+//!
+//! How it works: `need` derives the first thing that is missing from what is held, each thing at
+//! most once in a round; `take` verifies what comes; `judge` says what may be acted on.
+mod catalogue;
+mod judge;
+mod need;
 mod outcome;
 mod record;
-mod round;
+mod take;
 
-pub use outcome::{FreezeInForce, Offer, Outcome, Refusal, RefusalCode};
+pub use outcome::{Answer, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step};
 pub use record::RecordError;
 
 use crate::stop::Authorities;
 use crate::ticket::SeenTicket;
-use crate::tuf::{TufError, TufSet, VendorRole};
+use crate::tuf::{TufError, TufSet};
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
-use andon_model::policy::{Person, Policy};
-use andon_model::release::Manifest;
+use andon_model::policy::{Lane, Person, Policy};
+use andon_model::release::{Manifest, Version};
 use andon_model::stop::Freeze;
-use andon_model::ticket::Ticket;
-use andon_model::{Digest, HostId, LineId, RolloutId, Time, VendorId};
-use round::Round;
-use std::collections::BTreeMap;
+use andon_model::{
+    ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, Time, VendorId,
+};
+use catalogue::Catalogue;
+use need::Need;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// What to do next in a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// get this and supply the answer
-    Fetch(Fetch),
-    /// the round is over; read the outcome
-    Done,
-}
-
-/// One thing to get from the static plane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// path below the server's base, beginning with `/v1/`
-    pub path: String,
-    /// read at most so many bytes; more is a failure
-    pub limit: usize,
-    /// digest of what we have: send as ETag, answer NotModified on 304
-    pub known: Option<Digest>,
-}
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// the bytes
-    Bytes(Vec<u8>),
-    /// we have it already
-    NotModified,
-    /// there is no such thing
-    Missing,
-    /// transport failed, or it was too large
-    Failed(String),
-}
-
-/// Everything about files under TUF that outlives a round.
-#[derive(Clone, Debug, Default)]
-struct Catalogue {
-    /// raw bytes as verified: root, timestamp, snapshot, targets, roles by vendor
-    root: Vec<u8>,
-    timestamp: Vec<u8>,
-    snapshot: Vec<u8>,
-    targets: Vec<u8>,
-    roles: BTreeMap<VendorId, Vec<u8>>,
-    /// what they say
-    vendors: BTreeMap<VendorId, VendorRole>,
-    expires: Time,
-    /// a vendor's role was listed and did not arrive
-    incomplete: bool,
-}
-
-/// A ticket that was verified, and the digest of its envelope.
+/// What is kept of a ticket that was verified. The ticket itself (up to 400 KiB) is not: a thousand
+/// views share one process in the fleet runner.
 #[derive(Clone, Debug)]
 struct HeldTicket {
     digest: Digest,
-    ticket: Ticket,
+    generation: u32,
+    release: Digest,
+    component: ComponentId,
+    version: Version,
+    lane: Lane,
+    not_before: Time,
+    not_after: Time,
+    /// whether this host's position is below the ticket's ceiling
+    covered: bool,
 }
 
 /// A freeze that was verified.
@@ -87,6 +55,17 @@ struct HeldTicket {
 struct HeldStop {
     envelope: Envelope,
     freeze: Freeze,
+}
+
+/// What lasts for one round only.
+#[derive(Debug, Default)]
+struct Round {
+    now: Time,
+    tried: BTreeSet<Need>,
+    current: Option<Need>,
+    /// freezes whose vendor's role must be read before they can be judged
+    waiting: Vec<(Digest, VendorId, Envelope)>,
+    refusals: Outcome,
 }
 
 /// See the module's documentation.
@@ -104,6 +83,9 @@ pub struct View {
     seen: BTreeMap<RolloutId, SeenTicket>,
     stops: BTreeMap<Digest, HeldStop>,
     manifests: BTreeMap<Digest, Manifest>,
+    /// bytes (by digest) that were judged and found wanting: not fetched again before what they
+    /// were judged by (policy, TUF metadata) changes
+    refused: BTreeMap<Digest, Refusal>,
     round: Option<Round>,
     outcome: Outcome,
 }
@@ -115,7 +97,7 @@ pub enum ViewError {
     #[error("read the anchor's TUF root")]
     Root(#[from] TufError),
     /// the anchor's operator root cannot protect anything
-    #[error("anchor needs {0} of {1} operators")]
+    #[error("anchor needs {0} of {1} distinct operators with distinct keys")]
     Threshold(u32, usize),
     /// format of another time
     #[error("anchor has schema {0}, this version reads 1")]
@@ -130,7 +112,9 @@ impl View {
         if anchor.schema != 1 {
             return Err(ViewError::Schema(anchor.schema));
         }
-        let (need, have) = (anchor.operators_threshold, anchor.operators.len());
+        let people: BTreeSet<&PersonId> = anchor.operators.iter().map(|p| &p.person).collect();
+        let keys: BTreeSet<KeyId> = anchor.operators.iter().map(|p| p.key.id()).collect();
+        let (need, have) = (anchor.operators_threshold, people.len().min(keys.len()));
         if need == 0 || need as usize > have {
             return Err(ViewError::Threshold(need, have));
         }
@@ -144,29 +128,60 @@ impl View {
             policy: None,
             policy_envelope: None,
             policy_version_seen: 0,
-            catalogue: Catalogue { root, ..Catalogue::default() },
+            catalogue: Catalogue::new(root),
             tickets: BTreeMap::new(),
             seen: BTreeMap::new(),
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
+            refused: BTreeMap::new(),
             round: None,
             outcome: Outcome::default(),
         })
     }
 
-    /// Starts a round; an unfinished one is forgotten.
+    /// Starts a round; an unfinished one is forgotten. The last outcome stays readable until this
+    /// round is over.
     pub fn begin(&mut self, now: Time) {
-        self.outcome = Outcome::default();
-        self.round = Some(Round::new(now));
+        self.catalogue.end_refresh();
+        self.round = Some(Round { now, ..Round::default() });
     }
 
-    /// What the last round found; complete once [`View::next`] has said [`Step::Done`].
+    /// What to fetch next. Asking again without supplying an answer skips what was asked for.
+    #[expect(clippy::should_implement_trait, reason = "answers come between steps; no iterator")]
+    pub fn next(&mut self) -> Step {
+        let Some(mut round) = self.round.take() else { return Step::Done };
+        match self.need(&round) {
+            Some(need) => {
+                round.tried.insert(need.clone());
+                let fetch = self.fetch(&need);
+                round.current = Some(need);
+                self.round = Some(round);
+                Step::Fetch(fetch)
+            }
+            None => {
+                self.catalogue.end_refresh();
+                self.conclude(round);
+                Step::Done
+            }
+        }
+    }
+
+    /// The answer to what [`View::next`] asked for last.
+    pub fn supply(&mut self, answer: Answer) {
+        let Some(mut round) = self.round.take() else { return };
+        if let Some(need) = round.current.take() {
+            self.take(&mut round, &need, answer);
+        }
+        self.round = Some(round);
+    }
+
+    /// What the last finished round found.
     #[must_use]
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
 
-    /// The policy in force, if one was verified.
+    /// The last policy that was verified, in force or not.
     #[must_use]
     pub fn policy(&self) -> Option<&Policy> {
         self.policy.as_ref().map(|(_, policy)| policy)
@@ -178,17 +193,9 @@ impl View {
         self.index.as_ref().map_or(0, |(_, index)| index.version)
     }
 
-    /// Who may stop what, by what is verified so far.
+    /// Who may stop what, by what is verified so far: the last good delegations, expired or not.
     #[must_use]
     pub fn authorities(&self) -> Authorities {
-        let mut releases = BTreeMap::new();
-        let mut vendors = BTreeMap::new();
-        for (vendor, role) in &self.catalogue.vendors {
-            vendors.insert(vendor.clone(), role.keys.clone());
-            for file in role.targets.values() {
-                releases.insert(file.digest, vendor.clone());
-            }
-        }
         let key = |person: &Person| person.key;
         let mut operators: Vec<_> = self.anchor.operators.iter().map(key).collect();
         if let Some(policy) = self.policy() {
@@ -199,65 +206,12 @@ impl View {
             LineId::Operator(name) => Some(name.clone()),
             LineId::Vendor(_) => None,
         };
-        let platform = self.anchor.platform.clone();
-        Authorities { platform, vendors, releases, operator, operators }
-    }
-
-    fn stratum(&self) -> andon_model::StratumId {
-        self.class.stratum()
-    }
-
-    /// Puts together what may be acted on at `now`.
-    fn conclude(&mut self, now: Time) {
-        let mut outcome = std::mem::take(&mut self.outcome);
-        outcome.index_version = self.index_version();
-        self.stops.retain(|_, held| held.freeze.expires > now);
-        outcome.freezes = self.stops.values().map(freeze_in_force).collect();
-        outcome.policy = self.policy().filter(|policy| policy.expires > now).cloned();
-        if outcome.policy.is_none() {
-            outcome.refuse("policy", RefusalCode::Expired, "no policy in force");
-        } else if self.catalogue.expires <= now {
-            outcome.refuse(
-                "timestamp",
-                RefusalCode::Expired,
-                "TUF metadata has expired or is missing",
-            );
-        } else {
-            self.offer(now, &mut outcome);
-        }
-        self.outcome = outcome;
-    }
-
-    fn offer(&self, now: Time, outcome: &mut Outcome) {
-        let stratum = self.stratum();
-        for held in self.tickets.values() {
-            let ticket = &held.ticket;
-            if now >= ticket.not_after || now < ticket.not_before {
-                let what = format!("ticket {}", ticket.rollout);
-                outcome.refuse(&what, RefusalCode::Expired, "ticket is not in force now");
-                continue;
-            }
-            if !crate::ticket::covers(ticket, self.host, &stratum) {
-                continue;
-            }
-            let Some(manifest) = self.manifests.get(&ticket.release) else { continue };
-            let frozen = |held: &HeldStop| held.freeze.concerns(&manifest.vendor, &ticket.release);
-            if let Some(stop) = self.stops.values().find(|held| frozen(held)) {
-                let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
-                outcome.refuse(&format!("release {}", ticket.release), RefusalCode::Frozen, &why);
-                continue;
-            }
-            outcome.offers.push(Offer {
-                rollout: ticket.rollout.clone(),
-                generation: ticket.generation,
-                release: ticket.release,
-                lane: ticket.lane,
-                manifest: manifest.clone(),
-            });
+        Authorities {
+            platform: self.anchor.platform.clone(),
+            vendors: self.catalogue.vendor_keys(),
+            releases: self.catalogue.releases().clone(),
+            operator,
+            operators,
         }
     }
-}
-
-fn freeze_in_force(held: &HeldStop) -> FreezeInForce {
-    FreezeInForce { digest: Digest::of(&held.envelope.payload), freeze: held.freeze.clone() }
 }

@@ -1,12 +1,46 @@
-//! What a round ends with. Wire form too: `andon-check` hands it to the supervisor.
+//! What a view asks for, what it is given, and what a round ends with. The outcome is a wire form
+//! too: `andon-check` hands it to the supervisor.
 use andon_model::policy::{Lane, Policy};
 use andon_model::release::Manifest;
 use andon_model::stop::Freeze;
 use andon_model::{Digest, RolloutId};
 use serde::{Deserialize, Serialize};
 
+/// What to do next in a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// get this and supply the answer
+    Fetch(Fetch),
+    /// the round is over; read the outcome
+    Done,
+}
+
+/// One thing to get from the static plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// path below the server's base, beginning with `/v1/`
+    pub path: String,
+    /// read at most so many bytes; more is a failure
+    pub limit: usize,
+    /// digest of what we have: send as ETag, answer NotModified on 304
+    pub known: Option<Digest>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// the bytes
+    Bytes(Vec<u8>),
+    /// we have it already
+    NotModified,
+    /// there is no such thing
+    Missing,
+    /// transport failed, or it was too large
+    Failed(String),
+}
+
 /// A release that this host may activate now: every signature, delegation, window, limit and
-/// ceiling was checked.
+/// ceiling was checked, and no freeze concerns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offer {
@@ -26,7 +60,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeInForce {
-    /// digest of its payload
+    /// digest of its payload, as beats name it
     pub digest: Digest,
     /// what it says
     pub freeze: Freeze,
@@ -76,7 +110,7 @@ pub struct Refusal {
 pub struct Outcome {
     /// the policy in force
     pub policy: Option<Policy>,
-    /// what may be activated
+    /// what may be activated, by component, then version
     pub offers: Vec<Offer>,
     /// what is stopped
     pub freezes: Vec<FreezeInForce>,
@@ -86,13 +120,17 @@ pub struct Outcome {
     pub index_version: u64,
 }
 
+/// Most refusals reported after one round: enough to see what is wrong, and a bound for pipes.
+const REFUSALS_MAX: usize = 256;
+
 impl Outcome {
-    pub(super) fn refuse(&mut self, what: &str, code: RefusalCode, why: &str) {
-        const REFUSALS_MAX: usize = 256;
+    pub(super) fn push(&mut self, refusal: Refusal) {
         if self.refusals.len() < REFUSALS_MAX {
-            let (what, why) = (what.to_owned(), why.to_owned());
-            self.refusals.push(Refusal { what, code, why });
+            self.refusals.push(refusal);
         }
+    }
+    pub(super) fn refuse(&mut self, what: &str, code: RefusalCode, why: &str) {
+        self.push(Refusal { what: what.to_owned(), code, why: why.to_owned() });
     }
 }
 

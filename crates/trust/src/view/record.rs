@@ -1,22 +1,36 @@
 //! What a view must remember over a restart, so that nobody can show it yesterday's world.
+use super::catalogue::Files;
 use super::{HeldStop, View, ViewError};
 use crate::policy;
 use crate::ticket::SeenTicket;
-use crate::tuf::{MetadataSet as _, TufSet};
+use crate::tuf::{Pin, TufError, VendorRole};
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
+use andon_model::limits::TUF_BYTES_MAX;
 use andon_model::stop::Freeze;
 use andon_model::{Digest, HostId, RolloutId, Time, VendorId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Largest record, bytes: four metadata files at their limit, and as much again for the rest.
+const RECORD_BYTES_MAX: usize = 8 * TUF_BYTES_MAX;
+
 /// Why a record was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// larger than any record
+    #[error("view record has {0} bytes, at most {RECORD_BYTES_MAX} are allowed")]
+    TooLarge(usize),
     /// not the JSON we expect
     #[error("parse view record")]
     Parse(#[source] serde_json::Error),
+    /// format of another time
+    #[error("view record has schema {0}, this version reads 1")]
+    Schema(u32),
+    /// metadata that does not verify
+    #[error("verify metadata in view record")]
+    Tuf(#[from] TufError),
     /// the anchor cannot begin
     #[error("begin view")]
     View(#[from] ViewError),
@@ -33,9 +47,10 @@ struct Record {
     timestamp: String,
     snapshot: String,
     targets: String,
-    roles: BTreeMap<VendorId, String>,
+    roles: BTreeMap<VendorId, (Pin, VendorRole)>,
+    releases: BTreeMap<Digest, VendorId>,
     seen: BTreeMap<RolloutId, SeenTicket>,
-    stops: Vec<Envelope>,
+    stops: Vec<(Digest, Envelope)>,
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -43,10 +58,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl View {
-    /// To be stored durably after each round that changed something.
+    /// To be stored durably after each round that changed it.
     #[must_use]
     pub fn record(&self) -> Vec<u8> {
-        let files = &self.catalogue;
+        let files = &self.catalogue.files;
+        let stops = self.stops.iter().map(|(digest, held)| (*digest, held.envelope.clone()));
         let record = Record {
             schema: 1,
             policy: self.policy_envelope.clone(),
@@ -55,24 +71,33 @@ impl View {
             timestamp: text(&files.timestamp),
             snapshot: text(&files.snapshot),
             targets: text(&files.targets),
-            roles: files.roles.iter().map(|(name, bytes)| (name.clone(), text(bytes))).collect(),
+            roles: self.catalogue.roles(),
+            releases: self.catalogue.releases().clone(),
             seen: self.seen.clone(),
-            stops: self.stops.values().map(|held| held.envelope.clone()).collect(),
+            stops: stops.collect(),
         };
         serde_json::to_vec(&record).unwrap_or_default()
     }
 
     /// A view that remembers. What the record holds is verified again, its age apart: old
-    /// metadata still says what must not be older.
+    /// metadata still says what must not be older. The record itself is the host's own: whoever
+    /// can write it can also replace this program.
     /// # Errors
-    /// [`RecordError`].
+    /// [`RecordError`]. Beginning without it is possible with [`View::new`], and gives up the
+    /// protection against being shown an older world.
     pub fn restore(
         anchor: Anchor,
         host: HostId,
         class: HostClass,
         bytes: &[u8],
     ) -> Result<View, RecordError> {
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(RecordError::TooLarge(bytes.len()));
+        }
         let record: Record = serde_json::from_slice(bytes).map_err(RecordError::Parse)?;
+        if record.schema != 1 {
+            return Err(RecordError::Schema(record.schema));
+        }
         let mut view = View::new(anchor, host, class)?;
         view.policy_version_seen = record.policy_version_seen;
         if let Some(envelope) = record.policy
@@ -82,49 +107,18 @@ impl View {
             view.policy_envelope = Some(envelope);
         }
         view.seen = record.seen;
-        // The root chain was verified when it was walked; the record is the host's own.
-        if !record.root.is_empty() && TufSet::from_root(record.root.as_bytes()).is_ok() {
-            view.catalogue.root = record.root.into_bytes();
-        }
-        let files = [&record.timestamp, &record.snapshot, &record.targets];
-        let [timestamp, snapshot, targets] = files.map(|file| file.as_bytes());
-        view.reload(timestamp, snapshot, targets, &record.roles);
-        for envelope in record.stops {
+        let files = Files {
+            root: record.root.into_bytes(),
+            timestamp: record.timestamp.into_bytes(),
+            snapshot: record.snapshot.into_bytes(),
+            targets: record.targets.into_bytes(),
+        };
+        view.catalogue.restore(files, record.roles, record.releases)?;
+        for (digest, envelope) in record.stops {
             if let Ok(freeze) = Freeze::parse(&envelope.payload) {
-                let digest = Digest::of(&envelope.to_bytes());
                 view.stops.insert(digest, HeldStop { envelope, freeze });
             }
         }
         Ok(view)
-    }
-
-    fn reload(
-        &mut self,
-        timestamp: &[u8],
-        snapshot: &[u8],
-        targets: &[u8],
-        roles: &BTreeMap<VendorId, String>,
-    ) {
-        let Ok(mut set) = TufSet::from_root(&self.catalogue.root) else { return };
-        let ancient = Time(0);
-        if set.update_timestamp(timestamp, ancient).is_err() {
-            return;
-        }
-        self.catalogue.timestamp = timestamp.to_vec();
-        if set.update_snapshot(snapshot, ancient).is_err() {
-            return;
-        }
-        self.catalogue.snapshot = snapshot.to_vec();
-        if set.update_targets(targets, ancient).is_err() {
-            return;
-        }
-        self.catalogue.targets = targets.to_vec();
-        for (vendor, bytes) in roles {
-            if let Ok(role) = set.update_vendor(vendor, bytes.as_bytes(), ancient) {
-                self.catalogue.roles.insert(vendor.clone(), bytes.clone().into_bytes());
-                self.catalogue.vendors.insert(vendor.clone(), role);
-            }
-        }
-        self.catalogue.expires = set.expires();
     }
 }

@@ -1,5 +1,5 @@
 //! A repository in memory: signs on demand, serves paths to a [`View`], and breaks on request.
-#![expect(dead_code, reason = "each test file uses the part it needs")]
+
 use andon_model::class::HostClass;
 use andon_model::command::Approval;
 use andon_model::enrol::Anchor;

@@ -1,0 +1,95 @@
+//! What may be acted on now, out of what was verified: time passes even when nothing changes.
+use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View};
+use andon_model::limits::{INDEX_ITEMS_MAX, MESSAGE_SKEW_MAX};
+use andon_model::{Digest, RolloutId, Time};
+use std::collections::BTreeSet;
+
+impl View {
+    /// Ends a round.
+    pub(super) fn conclude(&mut self, round: Round) {
+        let now = round.now;
+        self.prune(now);
+        let mut outcome = round.refusals;
+        for refusal in self.refused.values() {
+            outcome.push(refusal.clone());
+        }
+        outcome.index_version = self.index_version();
+        outcome.freezes = self.stops.values().map(in_force).collect();
+        outcome.policy = self.policy().filter(|policy| policy.expires > now).cloned();
+        if outcome.policy.is_none() {
+            let why = "no policy is in force; nothing new is activated";
+            outcome.refuse("policy", RefusalCode::Expired, why);
+        } else if self.catalogue.expires() <= now {
+            let why = "TUF metadata has expired or is missing; nothing new is activated";
+            outcome.refuse("timestamp", RefusalCode::Expired, why);
+        } else {
+            for (rollout, held) in &self.tickets {
+                self.offer(now, rollout, held, &mut outcome);
+            }
+        }
+        outcome.offers.sort_by(|a, b| {
+            (&a.manifest.component, a.manifest.version)
+                .cmp(&(&b.manifest.component, b.manifest.version))
+        });
+        self.outcome = outcome;
+    }
+
+    fn offer(&self, now: Time, rollout: &RolloutId, held: &HeldTicket, outcome: &mut Outcome) {
+        if held.not_after <= now || held.not_before > now.plus(MESSAGE_SKEW_MAX) {
+            let why = "ticket is not in force now";
+            return outcome.refuse(&format!("ticket {rollout}"), RefusalCode::Expired, why);
+        }
+        if !held.covered {
+            return;
+        }
+        let what = format!("release {}", held.release.short());
+        let found = self.catalogue.find(&held.release, &held.component, held.version);
+        let Some(listed) = found else {
+            let why = "no vendor's metadata in force lists this release";
+            return outcome.refuse(&what, RefusalCode::Signature, why);
+        };
+        if listed.expires <= now {
+            let why = format!("metadata of vendor {} has expired", listed.vendor);
+            return outcome.refuse(&what, RefusalCode::Expired, &why);
+        }
+        let frozen = |stop: &&HeldStop| stop.freeze.concerns(&listed.vendor, &held.release);
+        if let Some(stop) = self.stops.values().find(frozen) {
+            let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
+            return outcome.refuse(&what, RefusalCode::Frozen, &why);
+        }
+        let Some(manifest) = self.manifests.get(&held.release) else { return };
+        outcome.offers.push(Offer {
+            rollout: rollout.clone(),
+            generation: held.generation,
+            release: held.release,
+            lane: held.lane,
+            manifest: manifest.clone(),
+        });
+    }
+
+    /// Forgets what can no longer matter.
+    fn prune(&mut self, now: Time) {
+        self.stops.retain(|_, held| held.freeze.expires > now);
+        let covered = self.tickets.values().filter(|held| held.covered);
+        let releases: BTreeSet<Digest> = covered.map(|held| held.release).collect();
+        self.manifests.retain(|digest, _| releases.contains(digest));
+        let Some((_, index)) = &self.index else { return };
+        let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();
+        named.extend(index.stops.iter().chain(&index.policy).copied());
+        self.refused.retain(|digest, _| named.contains(digest) || releases.contains(digest));
+        // What was seen of a rollout outlives its listing, so that an old ticket cannot come back;
+        // beyond the limit the rollouts seen longest ago go first.
+        while self.seen.len() > INDEX_ITEMS_MAX {
+            let listed = |id: &RolloutId| index.tickets.iter().any(|t| t.rollout == *id);
+            let gone = self.seen.iter().filter(|(id, _)| !listed(id));
+            match gone.min_by_key(|(_, seen)| seen.not_before).map(|(id, _)| id.clone()) {
+                Some(id) => self.seen.remove(&id),
+                None => break,
+            };
+        }
+    }
+}
+
+fn in_force(held: &HeldStop) -> FreezeInForce {
+    FreezeInForce { digest: Digest::of(&held.envelope.payload), freeze: held.freeze.clone() }
+}

@@ -1,0 +1,143 @@
+//! What is missing, in the order in which it must be judged, and where it lies on the server.
+use super::{Fetch, HeldTicket, Round, View};
+use andon_model::limits::{
+    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX, STOP_BYTES_MAX, TUF_BYTES_MAX,
+};
+use andon_model::{Digest, RolloutId, VendorId};
+
+/// One thing wanted. Asked for at most once in a round, so a round always ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    Index,
+    Policy,
+    Root(u64),
+    Timestamp,
+    Snapshot(u64),
+    Targets(u64),
+    Ticket(RolloutId),
+    Stop(Digest),
+    Vendor(VendorId),
+    Manifest(RolloutId),
+}
+
+impl Need {
+    /// In refusals.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Need::Index => "index".to_owned(),
+            Need::Policy => "policy".to_owned(),
+            Need::Root(_) => "root".to_owned(),
+            Need::Timestamp => "timestamp".to_owned(),
+            Need::Snapshot(_) => "snapshot".to_owned(),
+            Need::Targets(_) => "targets".to_owned(),
+            Need::Ticket(rollout) => format!("ticket {rollout}"),
+            Need::Stop(digest) => format!("stop {}", digest.short()),
+            Need::Vendor(vendor) => format!("vendor {vendor}"),
+            Need::Manifest(rollout) => format!("manifest of {rollout}"),
+        }
+    }
+}
+
+impl View {
+    /// The first thing that is missing and was not yet asked for in this round.
+    pub(super) fn need(&mut self, round: &Round) -> Option<Need> {
+        let untried = |need: &Need| !round.tried.contains(need);
+        if untried(&Need::Index) {
+            return Some(Need::Index);
+        }
+        let (_, index) = self.index.as_ref()?;
+        let have = self.policy.as_ref().map(|(digest, _)| *digest);
+        let policy = index.policy.filter(|d| Some(*d) != have && !self.refused.contains_key(d));
+        if policy.is_some() && untried(&Need::Policy) {
+            return Some(Need::Policy);
+        }
+        if let Some(need) = self.catalogue.need(index.timestamp).filter(untried) {
+            return Some(need);
+        }
+        self.ticket_need(round)
+            .or_else(|| self.stop_need(round))
+            .or_else(|| self.vendor_need(round))
+            .or_else(|| self.manifest_need(round))
+    }
+
+    fn ticket_need(&self, round: &Round) -> Option<Need> {
+        let (_, index) = self.index.as_ref()?;
+        // Nothing to judge a ticket by: the refusal of the policy says enough.
+        self.policy.as_ref()?;
+        let news = index.tickets.iter().filter(|listed| {
+            let held = self.tickets.get(&listed.rollout).map(|held| held.digest);
+            held != Some(listed.digest) && !self.refused.contains_key(&listed.digest)
+        });
+        let mut needs = news.map(|listed| Need::Ticket(listed.rollout.clone()));
+        needs.find(|need| !round.tried.contains(need))
+    }
+
+    fn stop_need(&self, round: &Round) -> Option<Need> {
+        let (_, index) = self.index.as_ref()?;
+        let held = |d: &Digest| self.stops.contains_key(d) || self.refused.contains_key(d);
+        let mut needs = index.stops.iter().filter(|d| !held(d)).map(|d| Need::Stop(*d));
+        needs.find(|need| !round.tried.contains(need))
+    }
+
+    /// A freeze of a vendor's own release, or a ticket whose release nobody lists so far, makes it
+    /// necessary to read vendors' roles: that vendor's, or one after another until it is found.
+    fn vendor_need(&self, round: &Round) -> Option<Need> {
+        let untried = |need: &Need| !round.tried.contains(need);
+        let waiting = round.waiting.iter().map(|(_, vendor, _)| vendor);
+        let first = waiting.filter(|vendor| self.catalogue.unread(vendor));
+        if let Some(need) = first.map(|v| Need::Vendor(v.clone())).find(untried) {
+            return Some(need);
+        }
+        let lost =
+            |t: &HeldTicket| self.catalogue.find(&t.release, &t.component, t.version).is_none();
+        if !self.tickets.values().any(|held| held.covered && lost(held)) {
+            return None;
+        }
+        self.catalogue.all_unread().map(|v| Need::Vendor(v.clone())).find(untried)
+    }
+
+    fn manifest_need(&self, round: &Round) -> Option<Need> {
+        let wanted = self.tickets.iter().filter(|(_, held)| {
+            held.covered
+                && !self.manifests.contains_key(&held.release)
+                && !self.refused.contains_key(&held.release)
+                && self.catalogue.find(&held.release, &held.component, held.version).is_some()
+        });
+        let mut needs = wanted.map(|(rollout, _)| Need::Manifest(rollout.clone()));
+        needs.find(|need| !round.tried.contains(need))
+    }
+
+    pub(super) fn fetch(&self, need: &Need) -> Fetch {
+        let line = format!("/v1/lines/{}", self.anchor.line);
+        let tuf = |name: String| (format!("/v1/tuf/{name}"), TUF_BYTES_MAX);
+        let mut known = None;
+        let (path, limit) = match need {
+            Need::Index => {
+                known = self.index.as_ref().map(|(digest, _)| *digest);
+                (format!("{line}/index.json"), INDEX_BYTES_MAX)
+            }
+            Need::Policy => (format!("{line}/policy.json"), ENVELOPE_BYTES_MAX),
+            Need::Root(version) => tuf(format!("{version}.root.json")),
+            Need::Timestamp => tuf("timestamp.json".to_owned()),
+            Need::Snapshot(version) => tuf(format!("{version}.snapshot.json")),
+            Need::Targets(version) => tuf(format!("{version}.targets.json")),
+            Need::Vendor(name) => tuf(format!("{}.{name}.json", self.catalogue.role_version(name))),
+            Need::Ticket(rollout) => (format!("{line}/tickets/{rollout}.json"), ENVELOPE_BYTES_MAX),
+            Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
+            Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
+        };
+        Fetch { path, limit, known }
+    }
+
+    /// Under TUF's consistent snapshots the digest stands before the file's name.
+    fn manifest_url(&self, rollout: &RolloutId) -> String {
+        let held = self.tickets.get(rollout);
+        let listed = held.and_then(|t| self.catalogue.find(&t.release, &t.component, t.version));
+        let release = held.map(|t| t.release.to_string()).unwrap_or_default();
+        let path = listed.map(|listed| listed.path).unwrap_or_default();
+        match path.rsplit_once('/') {
+            Some((folder, file)) => format!("/v1/targets/{folder}/{release}.{file}"),
+            None => format!("/v1/targets/{release}.{path}"),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Verifies what came. A failure becomes a refusal; only what depends on it is left out.
+use super::need::Need;
+use super::outcome::chain;
+use super::{Answer, HeldStop, HeldTicket, Refusal, RefusalCode, Round, View};
+use crate::policy::{self, PolicyRefusal};
+use crate::stop::{self, StopRefusal};
+use crate::ticket::{self, SeenTicket, TicketRefusal};
+use crate::tuf::TufError;
+use andon_model::envelope::{Envelope, EnvelopeError};
+use andon_model::index::{Index, IndexError};
+use andon_model::limits::STOP_BYTES_MAX;
+use andon_model::release::{Manifest, ReleaseError};
+use andon_model::stop::{Freeze, Party};
+use andon_model::{Digest, RolloutId};
+use std::error::Error;
+
+impl View {
+    pub(super) fn take(&mut self, round: &mut Round, need: &Need, answer: Answer) {
+        let bytes = match (need, answer) {
+            (_, Answer::Bytes(bytes)) => bytes,
+            (Need::Index, Answer::NotModified) => return,
+            (Need::Root(_), Answer::Missing) => return self.catalogue.no_more_roots(),
+            (_, Answer::NotModified | Answer::Missing) => {
+                let why = "it should be there, and the server does not have it";
+                return self.gap(round, need, why);
+            }
+            (_, Answer::Failed(why)) => return self.gap(round, need, &why),
+        };
+        match need {
+            Need::Index => self.take_index(round, &bytes),
+            Need::Policy => self.take_policy(round, &bytes),
+            Need::Ticket(rollout) => self.take_ticket(round, rollout, &bytes),
+            Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
+            Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
+            Need::Vendor(vendor) => {
+                if let Err(why) = self.catalogue.take_vendor(vendor, &bytes, round.now) {
+                    round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
+                }
+                self.judge_waiting(round);
+            }
+            Need::Root(_) | Need::Timestamp | Need::Snapshot(_) | Need::Targets(_) => {
+                self.take_metadata(round, need, bytes);
+            }
+        }
+    }
+
+    /// It did not come. It is asked for again in the next round.
+    fn gap(&mut self, round: &mut Round, need: &Need, why: &str) {
+        round.refusals.refuse(&need.name(), RefusalCode::Missing, why);
+        match need {
+            Need::Root(_) | Need::Timestamp | Need::Snapshot(_) | Need::Targets(_) => {
+                self.catalogue.give_up();
+            }
+            Need::Vendor(_) => self.judge_waiting(round),
+            _ => {}
+        }
+    }
+
+    fn take_metadata(&mut self, round: &mut Round, need: &Need, bytes: Vec<u8>) {
+        let now = round.now;
+        let taken = match need {
+            Need::Root(_) => self.catalogue.take_root(bytes).map(|()| false),
+            Need::Timestamp => self.catalogue.take_timestamp(bytes, now),
+            Need::Snapshot(_) => self.catalogue.take_snapshot(bytes, now),
+            _ => self.catalogue.take_targets(bytes, now),
+        };
+        match taken {
+            // Who may sign what has changed: what was refused before is judged anew.
+            Ok(true) => self.refused.clear(),
+            Ok(false) => {}
+            Err(why) => {
+                self.catalogue.give_up();
+                round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
+            }
+        }
+    }
+
+    fn take_index(&mut self, round: &mut Round, bytes: &[u8]) {
+        match Index::parse(bytes) {
+            Ok(index) => {
+                // A ticket that is no longer listed is withdrawn.
+                let listed =
+                    |rollout: &RolloutId| index.tickets.iter().any(|t| t.rollout == *rollout);
+                self.tickets.retain(|rollout, _| listed(rollout));
+                self.index = Some((Digest::of(bytes), index));
+            }
+            Err(why) => {
+                let code = match why {
+                    IndexError::TooLarge => RefusalCode::TooLarge,
+                    IndexError::Parse(_) => RefusalCode::Malformed,
+                };
+                round.refusals.refuse("index", code, &chain(&why));
+            }
+        }
+    }
+
+    fn take_policy(&mut self, round: &Round, bytes: &[u8]) {
+        let digest = Digest::of(bytes);
+        let envelope = match Envelope::parse(bytes) {
+            Ok(envelope) => envelope,
+            Err(why) => return self.refuse(digest, "policy", envelope_code(&why), &why),
+        };
+        let seen = self.policy_version_seen;
+        match policy::verify(&envelope, &self.anchor, round.now, seen) {
+            Ok(policy) => {
+                let contradicts = |held: &andon_model::policy::Policy| {
+                    held.version == policy.version && *held != policy
+                };
+                if self.policy().is_some_and(contradicts) {
+                    let why = PolicyRefusal::Rollback { got: policy.version, seen };
+                    return self.refuse(digest, "policy", RefusalCode::Rollback, &why);
+                }
+                self.policy_version_seen = policy.version;
+                self.policy = Some((digest, policy));
+                self.policy_envelope = Some(envelope);
+                // Tickets are judged by the policy in force: all of them again.
+                self.tickets.clear();
+                self.refused.clear();
+            }
+            Err(why) => {
+                let code = match &why {
+                    PolicyRefusal::Signature(_) => RefusalCode::Signature,
+                    PolicyRefusal::Text(_) => RefusalCode::Malformed,
+                    PolicyRefusal::Line => RefusalCode::Policy,
+                    PolicyRefusal::Rollback { .. } => RefusalCode::Rollback,
+                    PolicyRefusal::Expired => RefusalCode::Expired,
+                };
+                self.refuse(digest, "policy", code, &why);
+            }
+        }
+    }
+
+    /// Whatever came under the ticket's name is judged by its signature: between index and ticket
+    /// the server may have issued the next one.
+    fn take_ticket(&mut self, round: &mut Round, rollout: &RolloutId, bytes: &[u8]) {
+        let what = format!("ticket {rollout}");
+        let digest = Digest::of(bytes);
+        let Some((_, policy)) = &self.policy else { return };
+        let envelope = match Envelope::parse(bytes) {
+            Ok(envelope) => envelope,
+            Err(why) => return self.refuse(digest, &what, envelope_code(&why), &why),
+        };
+        let ticket = match ticket::verify(&envelope, policy, round.now, self.seen.get(rollout)) {
+            Ok(ticket) if ticket.rollout == *rollout => ticket,
+            Ok(_) => {
+                let why = "it names another rollout than its path";
+                return round.refusals.refuse(&what, RefusalCode::Policy, why);
+            }
+            // Time passes: it may be in force in the next round.
+            Err(why @ TicketRefusal::Future) => {
+                return round.refusals.refuse(&what, ticket_code(&why), &chain(&why));
+            }
+            Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
+        };
+        let covered = ticket::covers(&ticket, self.host, &self.class.stratum());
+        self.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
+        let held = HeldTicket {
+            digest,
+            generation: ticket.generation,
+            release: ticket.release,
+            component: ticket.component,
+            version: ticket.version,
+            lane: ticket.lane,
+            not_before: ticket.not_before,
+            not_after: ticket.not_after,
+            covered,
+        };
+        self.tickets.insert(rollout.clone(), held);
+    }
+
+    fn take_stop(&mut self, round: &mut Round, digest: Digest, bytes: &[u8]) {
+        let what = Need::Stop(digest).name();
+        if Digest::of(bytes) != digest {
+            let why = "bytes are not what the index lists";
+            return round.refusals.refuse(&what, RefusalCode::Digest, why);
+        }
+        match Envelope::parse_limited(bytes, STOP_BYTES_MAX) {
+            Ok(envelope) => self.judge_stop(round, digest, envelope),
+            Err(why) => self.refuse(digest, &what, envelope_code(&why), &why),
+        }
+    }
+
+    fn judge_stop(&mut self, round: &mut Round, digest: Digest, envelope: Envelope) {
+        let what = Need::Stop(digest).name();
+        let why = match stop::verify(&envelope, &self.authorities(), round.now) {
+            Ok(freeze) => {
+                self.stops.insert(digest, HeldStop { envelope, freeze });
+                return;
+            }
+            Err(why) => why,
+        };
+        if let (StopRefusal::Scope(_), Ok(freeze)) = (&why, Freeze::parse(&envelope.payload))
+            && let Party::Vendor(vendor) = freeze.by
+            && self.catalogue.unread(&vendor)
+            && !round.tried.contains(&Need::Vendor(vendor.clone()))
+        {
+            // Whether the release is the vendor's own stands in a role that was not read yet.
+            return round.waiting.push((digest, vendor, envelope));
+        }
+        match why {
+            StopRefusal::Future => {
+                round.refusals.refuse(&what, RefusalCode::Expired, &chain(&why));
+            }
+            why => self.refuse(digest, &what, stop_code(&why), &why),
+        }
+    }
+
+    /// A vendor's role came, or did not: freezes that waited for it are judged again.
+    fn judge_waiting(&mut self, round: &mut Round) {
+        for (digest, _, envelope) in std::mem::take(&mut round.waiting) {
+            self.judge_stop(round, digest, envelope);
+        }
+    }
+
+    fn take_manifest(&mut self, round: &mut Round, rollout: &RolloutId, bytes: &[u8]) {
+        let Some(held) = self.tickets.get(rollout) else { return };
+        let release = held.release;
+        let what = format!("release {}", release.short());
+        let Some(listed) = self.catalogue.find(&release, &held.component, held.version) else {
+            return;
+        };
+        if bytes.len() as u64 != listed.length || Digest::of(bytes) != release {
+            let why = "manifest is not what the vendor's metadata lists";
+            return round.refusals.refuse(&what, RefusalCode::Digest, why);
+        }
+        let manifest = match Manifest::parse(bytes) {
+            Ok(manifest) => manifest,
+            Err(why) => {
+                let code = match why {
+                    ReleaseError::TooLarge(_) => RefusalCode::TooLarge,
+                    _ => RefusalCode::Malformed,
+                };
+                return self.refuse(release, &what, code, &why);
+            }
+        };
+        if manifest.vendor != listed.vendor || manifest.target_path() != listed.path {
+            let why = "manifest names another vendor, component or version than its path";
+            let refusal = Refusal { what, code: RefusalCode::Policy, why: why.to_owned() };
+            self.refused.insert(release, refusal);
+            return;
+        }
+        let fits = &manifest.architectures;
+        if !fits.is_empty() && !fits.iter().any(|arch| arch == self.class.arch.as_str()) {
+            let why = format!("release is not made for architecture {}", self.class.arch);
+            self.refused.insert(release, Refusal { what, code: RefusalCode::Class, why });
+            return;
+        }
+        self.manifests.insert(release, manifest);
+    }
+
+    /// These bytes will not be better next time.
+    fn refuse(&mut self, digest: Digest, what: &str, code: RefusalCode, why: &dyn Error) {
+        let refusal = Refusal { what: what.to_owned(), code, why: chain(why) };
+        self.refused.insert(digest, refusal);
+    }
+}
+
+fn envelope_code(why: &EnvelopeError) -> RefusalCode {
+    match why {
+        EnvelopeError::TooLarge(_, _) => RefusalCode::TooLarge,
+        EnvelopeError::Parse(_) | EnvelopeError::Signatures(_) => RefusalCode::Malformed,
+    }
+}
+
+fn ticket_code(why: &TicketRefusal) -> RefusalCode {
+    match why {
+        TicketRefusal::Signature(_) | TicketRefusal::Approvals { .. } => RefusalCode::Signature,
+        TicketRefusal::Text(_) => RefusalCode::Malformed,
+        TicketRefusal::Rollback => RefusalCode::Rollback,
+        TicketRefusal::Expired | TicketRefusal::Future => RefusalCode::Expired,
+        TicketRefusal::Line
+        | TicketRefusal::PolicyVersion(_)
+        | TicketRefusal::Growth(_)
+        | TicketRefusal::Soak(_) => RefusalCode::Policy,
+    }
+}
+
+fn stop_code(why: &StopRefusal) -> RefusalCode {
+    match why {
+        StopRefusal::TooLarge(_) => RefusalCode::TooLarge,
+        StopRefusal::Signature(_) => RefusalCode::Signature,
+        StopRefusal::Text(_) => RefusalCode::Malformed,
+        StopRefusal::Scope(_) => RefusalCode::Policy,
+        StopRefusal::Expired | StopRefusal::Future => RefusalCode::Expired,
+    }
+}
+
+fn tuf_code(why: &TufError) -> RefusalCode {
+    use sigstore_tuf::Error;
+    match why {
+        TufError::TooLarge(..) | TufError::Vendors(_) => RefusalCode::TooLarge,
+        TufError::Expired(_) => RefusalCode::Expired,
+        TufError::Core(_, why) => match **why {
+            Error::Expired { .. } => RefusalCode::Expired,
+            Error::Rollback { .. } | Error::BadRootVersion { .. } => RefusalCode::Rollback,
+            Error::IntegrityMismatch(_) => RefusalCode::Digest,
+            Error::Json(_) | Error::Malformed(_) | Error::NonIntegerNumber => {
+                RefusalCode::Malformed
+            }
+            _ => RefusalCode::Signature,
+        },
+        TufError::AliasedKey(_) | TufError::Threshold(..) => RefusalCode::Signature,
+        TufError::Clock | TufError::Order(_) => RefusalCode::Malformed,
+    }
+}

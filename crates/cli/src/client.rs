@@ -220,8 +220,11 @@ impl Client {
         let lost = |source| ClientError::Unreachable { url: url.clone(), source };
         let mut request = self.http.request(method.clone(), &url);
         if let Some(body) = body {
-            let kind =
-                if method == Method::POST { "application/json" } else { "application/octet-stream" };
+            let kind = if method == Method::POST {
+                "application/json"
+            } else {
+                "application/octet-stream"
+            };
             request = request.header("content-type", kind).body(body);
         }
         let mut answer = request.send().await.map_err(lost)?;

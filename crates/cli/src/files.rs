@@ -97,11 +97,8 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), F
     name.push(format!(".{}.new", std::process::id()));
     let fresh = path.with_file_name(name);
     let write = || {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(access.mode())
-            .open(&fresh)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(access.mode()).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;

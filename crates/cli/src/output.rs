@@ -55,7 +55,7 @@ pub(crate) fn either(
 /// A table without a frame, as wide as the terminal allows.
 pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().map(|word| word.to_uppercase()).collect::<Vec<_>>());
     for row in rows {
         table.add_row(row.into_iter().map(|cell| clean(&cell)).collect::<Vec<_>>());

@@ -2,9 +2,7 @@
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
-use andon_model::policy::{
-    Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch,
-};
+use andon_model::policy::{Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch};
 use andon_model::release::{Hook, Probe, ProbeCheck};
 use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
 use serde::{Deserialize, Serialize};
@@ -135,7 +133,8 @@ impl PolicyForm {
     /// The promises of SPECIFICATION.md as defaults: routine lane B = {0 s: min(100, 1 %),
     /// 10 min: 0.1 %}, emergency lane {0 s: 100} by two people; generation of about 40 s.
     pub(crate) fn defaults(line: LineId, online: PublicKey) -> PolicyForm {
-        let point = |after, hosts_max, share_max_ppm| HorizonForm { after, hosts_max, share_max_ppm };
+        let point =
+            |after, hosts_max, share_max_ppm| HorizonForm { after, hosts_max, share_max_ppm };
         // 1 + B/ln(1/δ) with B = 100 and δ = 0.001: the minimax law's bound on growth.
         let lane = |budget, soak_min, approvals_min| LaneForm {
             budget,
@@ -144,7 +143,8 @@ impl PolicyForm {
             soak_min,
             approvals_min,
         };
-        let routine = vec![point(secs(0), Some(100), Some(10_000)), point(secs(600), None, Some(1000))];
+        let routine =
+            vec![point(secs(0), Some(100), Some(10_000)), point(secs(600), None, Some(1000))];
         PolicyForm {
             line,
             valid_for: secs(365 * 86_400),
@@ -174,7 +174,8 @@ impl PolicyForm {
     /// # Errors
     /// [`PolicyFormError`].
     pub(crate) fn policy(&self, version: u64, now: Time) -> Result<Policy, PolicyFormError> {
-        let person = |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
+        let person =
+            |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
         let policy = Policy {
             schema: 1,
             line: self.line.clone(),
@@ -204,23 +205,52 @@ impl PolicyForm {
             let _never_fails = writeln!(out, "{line}");
         };
         put(format_args!("line = \"{}\"", self.line));
-        put(format_args!("# A signed version holds for so long; sign again before.\nvalid_for = \"{}\"", self.valid_for));
-        put(format_args!("# The server's key for tickets. It can widen only inside this policy.\nonline = \"{}\"", self.online));
-        put(format_args!("# At most this share of good rollouts is halted by mistake, in millionths.\nalpha_ppm = {}", self.alpha_ppm));
-        put(format_args!("# A bad one exceeds its budget with at most this chance, in millionths.\ndelta_ppm = {}", self.delta_ppm));
-        put(format_args!("# Hosts that stay back until the last soak has ended, in thousandths of a stratum.\nholdback_permille = {}\nholdback_min = {}", self.holdback_permille, self.holdback_min));
-        put(format_args!("# A ticket covers nobody after this time; the server renews it.\nticket_valid = \"{}\"", self.ticket_valid));
-        put(format_args!("\n# Who may start, hold, resume, halt, approve and pull the cord, and their daily keys.\n[people]"));
+        put(format_args!(
+            "# A signed version holds for so long; sign again before.\nvalid_for = \"{}\"",
+            self.valid_for
+        ));
+        put(format_args!(
+            "# The server's key for tickets. It can widen only inside this policy.\nonline = \"{}\"",
+            self.online
+        ));
+        put(format_args!(
+            "# At most this share of good rollouts is halted by mistake, in millionths.\nalpha_ppm = {}",
+            self.alpha_ppm
+        ));
+        put(format_args!(
+            "# A bad one exceeds its budget with at most this chance, in millionths.\ndelta_ppm = {}",
+            self.delta_ppm
+        ));
+        put(format_args!(
+            "# Hosts that stay back until the last soak has ended, in thousandths of a stratum.\nholdback_permille = {}\nholdback_min = {}",
+            self.holdback_permille, self.holdback_min
+        ));
+        put(format_args!(
+            "# A ticket covers nobody after this time; the server renews it.\nticket_valid = \"{}\"",
+            self.ticket_valid
+        ));
+        put(format_args!(
+            "\n# Who may start, hold, resume, halt, approve and pull the cord, and their daily keys.\n[people]"
+        ));
         for (person, key) in &self.people {
             put(format_args!("{person:?} = \"{key}\"", person = person.as_str()));
         }
-        put(format_args!("\n# A host beats this often; after this long without a beat it counts as silent.\n[watch]\nbeat = \"{}\"\nsilent_after = \"{}\"", self.watch.beat, self.watch.silent_after));
-        put(format_args!("\n# Longest from ticket to activation; load and soak until a fault shows.\n[timing]\ndelivery = \"{}\"\nwindow = \"{}\"", self.timing.delivery, self.timing.window));
+        put(format_args!(
+            "\n# A host beats this often; after this long without a beat it counts as silent.\n[watch]\nbeat = \"{}\"\nsilent_after = \"{}\"",
+            self.watch.beat, self.watch.silent_after
+        ));
+        put(format_args!(
+            "\n# Longest from ticket to activation; load and soak until a fault shows.\n[timing]\ndelivery = \"{}\"\nwindow = \"{}\"",
+            self.timing.delivery, self.timing.window
+        ));
         put(format_args!("{ROUTINE}{}", self.routine.write()));
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
         put(format_args!("{PROBES}"));
         for probe in &self.probes {
-            put(format_args!("\n[[probe]]\n{}", toml::to_string(probe).unwrap_or_default().trim_end()));
+            put(format_args!(
+                "\n[[probe]]\n{}",
+                toml::to_string(probe).unwrap_or_default().trim_end()
+            ));
         }
         out
     }

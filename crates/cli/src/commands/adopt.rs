@@ -70,8 +70,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     let standing = standing(context, &args, &anchor, &vendor).await?;
 
     let version = args.version.unwrap_or_else(|| next_version(&standing, &vendor, &args.name));
-    let kind =
-        if args.consumer.is_some() { ComponentKind::Content } else { ComponentKind::Files };
+    let kind = if args.consumer.is_some() { ComponentKind::Content } else { ComponentKind::Files };
     let mut draft = Draft::new(vendor, args.name.clone(), Version(version), kind);
     draft.mode = if args.enforce { Mode::Enforce } else { Mode::Observe };
     draft.consumer = args.consumer.clone();
@@ -144,7 +143,9 @@ fn show(
             output::line(report);
         }
         let effect = match manifest.mode {
-            Mode::Observe => "observe only: hosts stage, validate and report, the tool is not touched",
+            Mode::Observe => {
+                "observe only: hosts stage, validate and report, the tool is not touched"
+            }
             Mode::Enforce => "enforced: hosts put it into effect",
         };
         output::line(effect);

@@ -42,7 +42,8 @@ async fn hosts(
         let page: Value = client.json(&format!("/v1/hosts{query}")).await?;
         let items = page.as_array().or_else(|| page["hosts"].as_array()).cloned();
         let items = items.unwrap_or_default();
-        let id = |item: &Value| item["host"].as_str().or_else(|| item["id"].as_str()).map(str::to_owned);
+        let id =
+            |item: &Value| item["host"].as_str().or_else(|| item["id"].as_str()).map(str::to_owned);
         let last = items.last().and_then(id);
         out.extend(items);
         // A page that does not lead further is the last one.
@@ -76,7 +77,9 @@ fn flat(hosts: &Value) -> Value {
         other => other.clone(),
     };
     let each = |host: &Value| match host {
-        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), short(v))).collect()),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(k, v)| (k.clone(), short(v))).collect())
+        }
         other => other.clone(),
     };
     Value::Array(hosts.as_array().into_iter().flatten().map(each).collect())
@@ -92,7 +95,13 @@ pub(crate) async fn alerts(context: &Context) -> Outcome {
             let alert = if item["alert"].is_object() { &item["alert"] } else { item };
             let text = |from: &Value, key: &str| from[key].as_str().unwrap_or("-").to_owned();
             let at = alert["at"].as_u64().map_or("-".to_owned(), |at| ago(Time(at), now));
-            vec![at, text(item, "host"), text(alert, "level"), text(alert, "rule"), text(alert, "command_line")]
+            vec![
+                at,
+                text(item, "host"),
+                text(alert, "level"),
+                text(alert, "rule"),
+                text(alert, "command_line"),
+            ]
         });
         let header = ["when", "host", "level", "rule", "command line"];
         output::line(output::table(&header, rows.collect()));

@@ -73,7 +73,11 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
             row("anchor", &layout.anchor(), "give it to every host, by a way you trust"),
             row("join token", &layout.join_token(), "admits new hosts; secret"),
             row("people", &layout.keys().join("people"), "daily keys; one for each person"),
-            row("offline keys", &layout.keys(), "operator-root, platform, vendors: move off this machine"),
+            row(
+                "offline keys",
+                &layout.keys(),
+                "operator-root, platform, vendors: move off this machine",
+            ),
             row("policy", &layout.policy_form(), "edit, then andon policy sign"),
             row("server", &layout.server_config(), "andond's configuration"),
         ];
@@ -87,8 +91,5 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
 
 fn next(dir: &std::path::Path) -> Vec<String> {
     let dir = dir.display();
-    vec![
-        format!("andond --config {dir}/server/andond.toml"),
-        format!("export ANDON_DIR={dir}"),
-    ]
+    vec![format!("andond --config {dir}/server/andond.toml"), format!("export ANDON_DIR={dir}")]
 }

@@ -206,7 +206,9 @@ fn halt(reason: &HaltReason) -> String {
             format!("E = {e:.0} reached {threshold:.0}, most by {channel:?}{place}").to_lowercase()
         }
         HaltReason::Person { by, reason } => format!("{by}: {}", clean(reason.as_str())),
-        HaltReason::Frozen { by, digest } => format!("{} pulled the cord ({})", clean(by), digest.short()),
+        HaltReason::Frozen { by, digest } => {
+            format!("{} pulled the cord ({})", clean(by), digest.short())
+        }
     }
 }
 

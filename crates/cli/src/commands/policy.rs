@@ -60,7 +60,10 @@ async fn show(context: &Context) -> Outcome {
     let by = signers(&envelope, &anchor.operators);
     let value = json!({"source": source, "expired": expired, "signed_by": by, "policy": policy});
     output::either(context.form(), &value, || {
-        output::line(format_args!("Policy version {} of line {}, from the {source}", policy.version, policy.line));
+        output::line(format_args!(
+            "Policy version {} of line {}, from the {source}",
+            policy.version, policy.line
+        ));
         let names: Vec<&str> = by.iter().map(|person| person.as_str()).collect();
         let state = if expired { "EXPIRED: sign again" } else { "in force" };
         output::line(format_args!("Signed by {}; {state}\n", names.join(", ")));
@@ -93,9 +96,18 @@ fn people(policy: &Policy) {
     output::line(output::table(&header, rows));
     let names: Vec<&str> = policy.people.iter().map(|p| p.person.as_str()).collect();
     output::line(format_args!("people     {}", names.join(", ")));
-    output::line(format_args!("beat       every {}, silent after {}", policy.watch.beat, policy.watch.silent_after));
-    output::line(format_args!("alpha      {} ppm; delta {} ppm", policy.alpha_ppm, policy.delta_ppm));
-    output::line(format_args!("holdback   {} permille, at least {}", policy.holdback_permille, policy.holdback_min));
+    output::line(format_args!(
+        "beat       every {}, silent after {}",
+        policy.watch.beat, policy.watch.silent_after
+    ));
+    output::line(format_args!(
+        "alpha      {} ppm; delta {} ppm",
+        policy.alpha_ppm, policy.delta_ppm
+    ));
+    output::line(format_args!(
+        "holdback   {} permille, at least {}",
+        policy.holdback_permille, policy.holdback_min
+    ));
 }
 
 async fn sign(context: &Context, words: &[String], send: bool) -> Outcome {
@@ -136,9 +148,15 @@ async fn sign(context: &Context, words: &[String], send: bool) -> Outcome {
     let value = json!({"version": policy.version, "expires": policy.expires, "sent": send,
         "policy": layout.policy()});
     output::either(context.form(), &value, || {
-        output::line(format_args!("Policy version {} is signed: {}", policy.version, layout.policy().display()));
+        output::line(format_args!(
+            "Policy version {} is signed: {}",
+            policy.version,
+            layout.policy().display()
+        ));
         if !send {
-            output::note("next: andon policy sign --send … hands it to a running server; a stopped one reads it at its start");
+            output::note(
+                "next: andon policy sign --send … hands it to a running server; a stopped one reads it at its start",
+            );
         }
     })?;
     Ok(Exit::Ok)

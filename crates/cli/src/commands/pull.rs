@@ -64,7 +64,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     let value = json!({"stop": digest, "by": by, "scope": scope, "expires": now.plus(valid)});
     output::either(context.form(), &value, || {
         output::line(format_args!("Frozen by {by} for {} h: {digest}", args.hours));
-        output::line("No host activates it from now on; hosts it crashed go back; healthy hosts stay.");
+        output::line(
+            "No host activates it from now on; hosts it crashed go back; healthy hosts stay.",
+        );
     })?;
     Ok(Exit::Ok)
 }

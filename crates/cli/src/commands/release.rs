@@ -143,7 +143,8 @@ fn create(context: &Context, args: Create) -> Outcome {
         ActivationWord::Reload => Activation::Reload,
     };
     if let Some(text) = &args.exec {
-        let wrong = || Failure::usage(format_args!("--exec {text:?} is empty or has an open quote"));
+        let wrong =
+            || Failure::usage(format_args!("--exec {text:?} is empty or has an open quote"));
         draft.exec = split(text).ok_or_else(wrong)?;
     }
     draft.mode = match args.mode {
@@ -185,7 +186,9 @@ fn shown(context: &Context, made: &Release, dir: &Path, report: Option<String>) 
         output::line(format_args!("release {}", made.digest()));
         let vendor = &manifest.vendor;
         let dir = dir.display();
-        output::note(format_args!("next: andon release sign {dir} --key vendors/{vendor}/1 --key vendors/{vendor}/2"));
+        output::note(format_args!(
+            "next: andon release sign {dir} --key vendors/{vendor}/1 --key vendors/{vendor}/2"
+        ));
     })?;
     Ok(Exit::Ok)
 }
@@ -240,10 +243,16 @@ async fn sign(context: &Context, args: Sign) -> Outcome {
     let value = json!({"release": made.digest(), "role": place, "role_version": draft.version(),
         "signatures": have, "threshold": (need > 0).then_some(need)});
     output::either(context.form(), &value, || {
-        output::line(format_args!("{} signed: role version {}", made.manifest.target_path(), draft.version()));
+        output::line(format_args!(
+            "{} signed: role version {}",
+            made.manifest.target_path(),
+            draft.version()
+        ));
         let dir = args.dir.display();
         if need == 0 {
-            output::line(format_args!("{have} signatures; only the server knows how many are needed"));
+            output::line(format_args!(
+                "{have} signatures; only the server knows how many are needed"
+            ));
         } else if (have as u64) < u64::from(need) {
             output::line(format_args!("{have} of {need} signatures"));
             output::note(format_args!("next: andon release sign --add {dir} --key ANOTHER"));
@@ -277,7 +286,9 @@ async fn publish(context: &Context, dir: &Path) -> Outcome {
     output::either(context.form(), &value, || {
         output::line(format_args!("Published {}: {}", made.manifest.target_path(), made.digest()));
         let dir = dir.display();
-        output::note(format_args!("next: andon rollout start --release {dir} --lane routine --key alice"));
+        output::note(format_args!(
+            "next: andon rollout start --release {dir} --lane routine --key alice"
+        ));
     })?;
     Ok(Exit::Ok)
 }

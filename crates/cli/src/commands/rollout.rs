@@ -161,9 +161,13 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
             steer(context, &key, Verb::Halt { rollout: id, reason }).await
         }
         Command::Journal { id } => {
-            let bytes = rollout::journal(&context.client()?, &id).await?;
-            let mut stdout = std::io::stdout().lock();
-            let _closed_pipe = stdout.write_all(&bytes);
+            let client = context.client()?;
+            let mut after = Some(0);
+            while let Some(from) = after {
+                let (page, last) = rollout::journal_page(&client, &id, from).await?;
+                let _closed_pipe = std::io::stdout().lock().write_all(&page);
+                after = last;
+            }
             Ok(Exit::Ok)
         }
     }
@@ -358,7 +362,9 @@ async fn watch(
                 output::json(&it)?;
             }
             let text = format!("{id} is still {}", picture::state_word(it.state));
-            return Err(Failure::from(anyhow::anyhow!(text)).next(format!("andon why rollout {id}")));
+            return Err(
+                Failure::from(anyhow::anyhow!(text)).next(format!("andon why rollout {id}"))
+            );
         }
         tokio::time::sleep(WATCH_EVERY).await;
     }

@@ -1,11 +1,10 @@
 //! `andon why`: reason, evidence, and the command to type next.
-use crate::clock;
 use crate::commands::picture;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::ops::rollout;
 use crate::output::{self, Paint};
-use andon_model::{HostId, RolloutId, Time};
+use andon_model::{HostId, Millis, RolloutId};
 use serde_json::Value;
 
 /// What is asked about.
@@ -38,7 +37,12 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
                 for stratum in &it.evidence.strata {
                     output::line(format_args!(
                         "stratum     {}: E = {:.3}, x = {} of k = {} bad, U = {} treated, C = {} controls, rate at most {:.3} %",
-                        stratum.stratum, stratum.e, stratum.x, stratum.k, stratum.u, stratum.c,
+                        stratum.stratum,
+                        stratum.e,
+                        stratum.x,
+                        stratum.k,
+                        stratum.u,
+                        stratum.c,
                         stratum.ucb * 100.0
                     ));
                 }
@@ -57,49 +61,80 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
     }
 }
 
-/// A host as the server knows it: its reason first, then every fact, then what to type.
+/// A host as the server knows it: what it runs, then its place in every rollout and why.
 fn host(value: &Value) {
-    let now = clock::now();
-    let text = |key: &str| value[key].as_str().map(output::clean);
-    let head = text("host").or_else(|| text("id")).unwrap_or_default();
-    let reason = match &value["reason"] {
-        Value::Object(map) => map.get("why").or_else(|| map.get("text")).cloned(),
-        Value::Null => None,
-        other => Some(other.clone()),
-    };
-    let reason = reason.map(|r| words(&r)).unwrap_or_default();
-    output::line(format_args!("{}  {reason}", Paint::stdout().strong(head)));
-    let skip = ["host", "id", "next"];
-    for (key, fact) in value.as_object().into_iter().flatten() {
-        if skip.contains(&key.as_str()) || fact.is_null() {
-            continue;
-        }
-        match fact {
-            Value::Array(items) if items.iter().all(Value::is_object) => {
-                if !items.is_empty() {
-                    output::line(format_args!("{key}:\n{}", picture::generic_table(fact)));
-                }
-            }
-            Value::Number(number) if is_time(key, number.as_u64()) => {
-                let then = Time(number.as_u64().unwrap_or_default());
-                output::line(format_args!("{key:<14} {}", picture::ago(then, now)));
-            }
-            other => output::line(format_args!("{key:<14} {}", words(other))),
+    let paint = Paint::stdout();
+    let text = |from: &Value, key: &str| words(&from[key]);
+    let presence = text(value, "presence");
+    let seen = value["last_heard"].as_u64().map_or("never".to_owned(), |ms| Millis(ms).to_string());
+    let presence = if presence == "alive" { paint.good(presence) } else { paint.warn(presence) };
+    output::line(format_args!(
+        "{}  {presence}, heard {seen} ago",
+        paint.strong(text(value, "host"))
+    ));
+    output::line(format_args!("stratum     {}", text(value, "stratum")));
+    output::line(format_args!("charges     {}", text(value, "charges")));
+    for (key, label) in [("unwell", "unwell      "), ("freezes", "freezes     ")] {
+        let items: Vec<String> = value[key].as_array().into_iter().flatten().map(words).collect();
+        if !items.is_empty() {
+            output::line(format_args!("{label}{}", paint.warn(items.join(", "))));
         }
     }
-    for command in value["next"].as_array().into_iter().flatten() {
-        output::note(format_args!("next: {}", words(command)));
+    let rows = |key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let parts = rows("components")
+        .iter()
+        .map(|part| {
+            let release: String = text(part, "release").chars().take(8).collect();
+            vec![text(part, "component"), text(part, "version"), text(part, "state"), release]
+        })
+        .collect();
+    output::line(format_args!(
+        "\n{}",
+        output::table(&["component", "version", "state", "release"], parts)
+    ));
+    let places = rows("rollouts")
+        .iter()
+        .map(|place| {
+            let rank = text(place, "rank");
+            vec![text(place, "rollout"), text(place, "component"), rank, reason(&place["reason"])]
+        })
+        .collect();
+    output::line(output::table(&["rollout", "component", "rank", "why"], places));
+    let mut said = std::collections::BTreeSet::new();
+    for command in
+        rows("rollouts").iter().flat_map(|p| p["next"].as_array().cloned().unwrap_or_default())
+    {
+        if said.insert(words(&command)) {
+            output::note(format_args!("next: {}", words(&command)));
+        }
     }
 }
 
-/// A moment is a number after 2001 under a name that says so.
-fn is_time(key: &str, number: Option<u64>) -> bool {
-    let named = ["at", "seen", "heard", "enrolled", "since"].iter().any(|word| key.contains(word));
-    named && number.is_some_and(|n| n > 1_000_000_000_000)
+/// The server's reason in a sentence; a reason of a newer server is shown as it came.
+fn reason(value: &Value) -> String {
+    let number = |key: &str| value[key].as_u64().unwrap_or_default();
+    match value["why"].as_str().unwrap_or_default() {
+        "not_covered_yet" => {
+            format!("its turn has not come; {} of its stratum have it", number("handed"))
+        }
+        "holdback" => "held back until everybody else has soaked".to_owned(),
+        "newcomer_waiting" => "it enrolled after the plan; newcomers follow at the end".to_owned(),
+        "silent" => "covered, and it does not answer".to_owned(),
+        "covered" => format!("covered since generation {}; on its way", number("generation")),
+        "probation" => "runs it on probation".to_owned(),
+        "confirmed" => "runs it well".to_owned(),
+        "observed" => "staged and validated; only observed here".to_owned(),
+        "fell_back" => "went back by itself".to_owned(),
+        "safe_mode" => "both slots were bad: the component is off, the host is up".to_owned(),
+        "frozen" => format!("frozen by {}", words(&value["by"])),
+        "halted" => "the rollout was halted".to_owned(),
+        _ => words(value),
+    }
 }
 
 fn words(value: &Value) -> String {
     match value {
+        Value::Null => "-".to_owned(),
         Value::String(text) => output::clean(text),
         other => output::clean(&other.to_string()),
     }

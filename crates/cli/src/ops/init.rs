@@ -6,10 +6,10 @@ use crate::layout::Layout;
 use crate::ops::policy::{self, PolicyOpError};
 use crate::policy_form::PolicyForm;
 use andon_model::enrol::Anchor;
-use andon_model::policy::Person;
 use andon_model::id::IdError;
+use andon_model::policy::Person;
 use andon_model::{Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId};
-use andon_trust::repository::{self, Delegation, RepositoryError, Role};
+use andon_trust::repository::{Delegation, Repository, RepositoryError, Role, TopRoles, Validity};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -146,7 +146,9 @@ fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
         return Err(InitError::Exists(dir.to_owned()));
     }
     let people = options.people.iter().collect::<BTreeSet<_>>().len();
-    if options.threshold == 0 || people < options.threshold as usize || people != options.people.len()
+    if options.threshold == 0
+        || people < options.threshold as usize
+        || people != options.people.len()
     {
         return Err(InitError::People { people, threshold: options.threshold });
     }
@@ -231,45 +233,30 @@ fn make_tuf(
     let timestamp_key = keys::make(&layout.server_key("timestamp"), "timestamp", "TUF timestamp")?;
 
     let one = |held: &HeldKey| Role { keys: vec![held.key.public()], threshold: 1 };
-    let root_role = Role { keys: public(&roots), threshold: PLATFORM_ROOT_THRESHOLD };
-    let roles = [
-        ("root", root_role),
-        ("targets", one(&targets_key)),
-        ("snapshot", one(&snapshot_key)),
-        ("timestamp", one(&timestamp_key)),
-    ];
-    let mut root = repository::root(1, now.plus(OFFLINE_VALID), &roles)?;
-    for held in roots.iter().take(PLATFORM_ROOT_THRESHOLD as usize) {
-        root.sign(&held.key)?;
-    }
-
+    let roles = TopRoles {
+        root: Role { keys: public(&roots), threshold: PLATFORM_ROOT_THRESHOLD },
+        timestamp: one(&timestamp_key),
+        snapshot: one(&snapshot_key),
+        targets: one(&targets_key),
+    };
     let record = Role { keys: public(people), threshold: options.threshold };
     let mut vendors =
         vec![Delegation { vendor: vendor_of_record(&options.operator)?, role: record }];
     for vendor in &options.vendors {
         vendors.push(Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? });
     }
-    let mut targets = repository::targets(1, now.plus(OFFLINE_VALID), &vendors)?;
-    targets.sign(&targets_key.key)?;
-    let targets = targets.to_bytes();
-    let listed = [("targets.json".to_owned(), 1, targets.as_slice())];
-    let mut snapshot = repository::snapshot(1, now.plus(SNAPSHOT_VALID), &listed)?;
-    snapshot.sign(&snapshot_key.key)?;
-    let snapshot = snapshot.to_bytes();
-    let mut timestamp = repository::timestamp(1, now.plus(TIMESTAMP_VALID), 1, &snapshot)?;
-    timestamp.sign(&timestamp_key.key)?;
-
-    let root = root.to_bytes();
-    let served: [(&str, &[u8]); 4] = [
-        ("1.root.json", &root),
-        ("1.targets.json", &targets),
-        ("1.snapshot.json", &snapshot),
-        ("timestamp.json", &timestamp.to_bytes()),
-    ];
-    for (name, bytes) in served {
-        files::create(&layout.tuf().join(name), bytes, Access::Public)?;
+    let expires = now.plus(OFFLINE_VALID);
+    let mut repository = Repository::create(&roles, &vendors, expires, expires)?;
+    for held in roots.iter().take(PLATFORM_ROOT_THRESHOLD as usize) {
+        repository.sign_root(&held.key)?;
     }
-    Ok(serde_json::from_slice(&root).unwrap_or_default())
+    repository.sign_targets(&targets_key.key)?;
+    let valid = Validity { snapshot: SNAPSHOT_VALID, timestamp: TIMESTAMP_VALID };
+    let served = repository.publish(now, valid, &snapshot_key.key, &timestamp_key.key)?;
+    for (name, bytes) in served {
+        files::create(&layout.tuf().join(name), &bytes, Access::Public)?;
+    }
+    Ok(serde_json::from_slice(&repository.root_bytes()).unwrap_or_default())
 }
 
 fn vendor_role(layout: &Layout, vendor: &VendorId) -> Result<Role, KeyError> {

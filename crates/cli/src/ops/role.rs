@@ -38,9 +38,6 @@ pub(crate) enum RoleError {
     /// what is to be signed says something else
     #[error("the role to be signed {0}")]
     Surprise(String),
-    /// the top-level targets have no readable delegation
-    #[error("read the delegation to vendor {0}")]
-    Delegation(VendorId),
 }
 
 /// A vendor's role as it stands.
@@ -75,37 +72,26 @@ pub(crate) async fn standing(
             None => break,
         }
     }
-    let get = |name: String| async move {
-        client.bytes(&format!("/v1/tuf/{name}"), TUF_BYTES_MAX).await
-    };
-    let snapshot = set.update_timestamp(&get("timestamp.json".to_owned()).await?, now)?;
-    let targets = set.update_snapshot(&get(format!("{snapshot}.snapshot.json")).await?, now)?;
-    let targets = get(format!("{targets}.targets.json")).await?;
-    let pins = set.update_targets(&targets, now)?;
-    let pin = pins.get(vendor).ok_or_else(|| RoleError::Stranger(vendor.clone()))?;
+    let get =
+        |name: String| async move { client.bytes(&format!("/v1/tuf/{name}"), TUF_BYTES_MAX).await };
+    let stamp = set.update_timestamp(&get("timestamp.json".to_owned()).await?, now)?;
+    set.update_snapshot(&get(format!("{}.snapshot.json", stamp.snapshot)).await?, now)?;
+    let targets = get(format!("{}.targets.json", set.targets_version()?)).await?;
+    let mut vendors = set.update_targets(&targets, now)?;
+    let delegated = vendors.remove(vendor).ok_or_else(|| RoleError::Stranger(vendor.clone()))?;
     let mut standing = Standing {
         vendor: vendor.clone(),
         bytes: None,
-        keys: set.vendor_keys(vendor),
-        threshold: threshold(&targets, vendor)?,
+        keys: delegated.keys,
+        threshold: u32::try_from(delegated.threshold).unwrap_or(u32::MAX),
         targets: BTreeMap::new(),
     };
-    if let Some(version) = pin {
-        let bytes = get(format!("{version}.{vendor}.json")).await?;
+    if let Some(pin) = delegated.pin {
+        let bytes = get(format!("{}.{vendor}.json", pin.version)).await?;
         standing.targets = set.update_vendor(vendor, &bytes, now)?.targets;
         standing.bytes = Some(bytes);
     }
     Ok(standing)
-}
-
-/// The threshold of a delegation in targets that were verified already.
-fn threshold(targets: &[u8], vendor: &VendorId) -> Result<u32, RoleError> {
-    let lost = || RoleError::Delegation(vendor.clone());
-    let value: Value = serde_json::from_slice(targets).map_err(|_| lost())?;
-    let roles = value.pointer("/signed/delegations/roles").and_then(Value::as_array);
-    let role = roles.into_iter().flatten().find(|role| role["name"] == vendor.as_str());
-    let number = role.and_then(|role| role["threshold"].as_u64()).ok_or_else(lost)?;
-    u32::try_from(number).map_err(|_| lost())
 }
 
 impl Standing {
@@ -113,7 +99,10 @@ impl Standing {
     /// release. Nothing is verified and no key is known to belong.
     /// # Errors
     /// [`RoleError`].
-    pub(crate) fn offline(vendor: &VendorId, bytes: Option<Vec<u8>>) -> Result<Standing, RoleError> {
+    pub(crate) fn offline(
+        vendor: &VendorId,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Standing, RoleError> {
         let targets = bytes.as_deref().map(listed).transpose()?.unwrap_or_default();
         Ok(Standing { vendor: vendor.clone(), bytes, keys: Vec::new(), threshold: 0, targets })
     }
@@ -140,7 +129,11 @@ impl Standing {
     /// Signs with `key`, if it is one of the vendor's (offline nobody can tell; the server will).
     /// # Errors
     /// [`RoleError::ForeignKey`].
-    pub(crate) fn sign(&self, role: &mut SignedMetadata, key: &SigningKey) -> Result<(), RoleError> {
+    pub(crate) fn sign(
+        &self,
+        role: &mut SignedMetadata,
+        key: &SigningKey,
+    ) -> Result<(), RoleError> {
         let known = self.keys.is_empty() || self.keys.contains(&key.public());
         if !known {
             let id = key.public().id().0.short();

@@ -21,6 +21,9 @@ pub(crate) enum RolloutError {
     /// could not be written as JSON
     #[error("encode request")]
     Encode(#[source] serde_json::Error),
+    /// a journal row that is none
+    #[error("read the journal's last row")]
+    Journal(#[source] serde_json::Error),
     /// the server
     #[error("ask the server")]
     Client(#[from] ClientError),
@@ -156,10 +159,25 @@ pub(crate) async fn list(client: &Client) -> Result<serde_json::Value, RolloutEr
     Ok(client.json("/v1/rollouts").await?)
 }
 
-/// A rollout's journal, as JSON lines.
+/// One row of a journal, for its number only.
+#[derive(Deserialize)]
+struct Row {
+    seq: u64,
+}
+
+/// A page of a rollout's journal, as JSON lines: everything recorded after row `after`, and the
+/// number of the last row there (`None` when nothing came after).
 /// # Errors
-/// [`RolloutError::Client`].
-pub(crate) async fn journal(client: &Client, id: &RolloutId) -> Result<Vec<u8>, RolloutError> {
-    let path = format!("/v1/rollouts/{id}/journal");
-    Ok(client.bytes(&path, crate::client::ANSWER_BYTES_MAX).await?)
+/// [`RolloutError`].
+pub(crate) async fn journal_page(
+    client: &Client,
+    id: &RolloutId,
+    after: u64,
+) -> Result<(Vec<u8>, Option<u64>), RolloutError> {
+    let path = format!("/v1/rollouts/{id}/journal?after={after}");
+    let bytes = client.bytes(&path, crate::client::ANSWER_BYTES_MAX).await?;
+    let last = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
+    let last: Option<Row> =
+        last.map(serde_json::from_slice).transpose().map_err(RolloutError::Journal)?;
+    Ok((bytes, last.map(|row| row.seq).filter(|seq| *seq > after)))
 }

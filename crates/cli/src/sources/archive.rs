@@ -81,7 +81,8 @@ pub(super) fn unpack(
         // Every name is checked, also of what is left out: an archive that tries once is not trusted.
         let path = plain(from, &entry.path().map_err(failed)?)?;
         let Some(name) = below(&path, prefix).map(str::to_owned) else { continue };
-        let special = |what| SourceError::Special { from: from.to_owned(), name: name.clone(), what };
+        let special =
+            |what| SourceError::Special { from: from.to_owned(), name: name.clone(), what };
         match kind {
             EntryType::Directory => {}
             EntryType::Regular | EntryType::Continuous => {

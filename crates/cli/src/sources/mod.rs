@@ -126,10 +126,18 @@ impl SourceError {
             SourceError::Link { .. }
             | SourceError::Special { .. }
             | SourceError::TooMuch { .. }
-            | SourceError::Twice { .. } => "take a part of it with --path PREFIX, or unpack and clean it first",
-            SourceError::Empty { .. } => "look with tar -tf or dpkg-deb -c, then choose --path PREFIX",
-            SourceError::Tool(_) => "install dpkg, or unpack elsewhere: dpkg-deb -x FILE.deb FOLDER",
-            SourceError::Name { .. } => "do not use this archive: its maker tried to write elsewhere",
+            | SourceError::Twice { .. } => {
+                "take a part of it with --path PREFIX, or unpack and clean it first"
+            }
+            SourceError::Empty { .. } => {
+                "look with tar -tf or dpkg-deb -c, then choose --path PREFIX"
+            }
+            SourceError::Tool(_) => {
+                "install dpkg, or unpack elsewhere: dpkg-deb -x FILE.deb FOLDER"
+            }
+            SourceError::Name { .. } => {
+                "do not use this archive: its maker tried to write elsewhere"
+            }
             SourceError::Read { .. } | SourceError::ToolRefused { .. } => return None,
         };
         Some(text.to_owned())
@@ -246,7 +254,9 @@ fn plain(from: &Path, path: &Path) -> Result<String, SourceError> {
         }
     }
     let text = words.join("/");
-    if text.len() > PATH_LENGTH_MAX || text.contains(['\\', '\0']) || text.chars().any(char::is_control)
+    if text.len() > PATH_LENGTH_MAX
+        || text.contains(['\\', '\0'])
+        || text.chars().any(char::is_control)
     {
         return Err(wrong());
     }

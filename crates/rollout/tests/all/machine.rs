@@ -5,6 +5,7 @@ use andon_model::text::Text;
 use andon_model::ticket::Newcomers;
 use andon_model::{Digest, Millis, Time};
 use andon_rollout::action::CountRule;
+use andon_rollout::gate::Channel;
 use andon_rollout::plan::Finding;
 use andon_rollout::{
     Action, Count, Event, HaltReason, HoldReason, Observation, Reason, Rollout, StateName,
@@ -302,4 +303,49 @@ fn explanations_and_evidence_survive_json() {
     assert_eq!(explained.next[0], "andon why rollout r1");
     assert!(explained.halted_after_s.unwrap() <= 8.0);
     assert_eq!(explained.evidence.strata.iter().map(|s| s.x).sum::<u64>(), 16);
+}
+
+#[test]
+fn failing_probes_alone_halt() {
+    let mut rollout = started();
+    let mut seen = well(&rollout);
+    for stratum in &mut seen.strata {
+        let wave = &mut stratum.waves[0];
+        (wave.probe.new, wave.bad_new) = (wave.hosts, wave.hosts);
+    }
+    let actions = rollout.apply(at(3000), Event::Observed(seen));
+    let Action::Freeze { reason: HaltReason::Gate { channel, .. } } = &actions[0] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(*channel, Channel::Probe);
+}
+
+/// Hosts refuse a ticket that grows faster, or sooner, than the policy allows: so never ask for one.
+#[test]
+fn tickets_keep_the_pace_that_hosts_check() {
+    let mut slow = policy(&[(0, 100)]);
+    slow.routine.growth_max_permille = 1700;
+    slow.routine.soak_min = Millis(20_000);
+    let mut world = World::new(plan_with(&slow, Lane::Routine, &DEMO).0, Trouble::NONE, 1);
+    world.run(400);
+    let steps = world.rollout.steps();
+    assert_eq!(steps.last().map(|step| step.handed), Some(1001), "{steps:?}");
+    for pair in steps.windows(2) {
+        assert!(pair[1].handed * 1000 <= pair[0].handed * 1700, "{pair:?}");
+        assert!(pair[1].at.since(pair[0].at) >= Millis(20_000), "{pair:?}");
+    }
+}
+
+/// Evidence goes on being read while on hold: a hold must not hide a disaster.
+#[test]
+fn a_held_rollout_still_halts() {
+    let mut rollout = started();
+    rollout.apply(at(1000), Event::Held { by: person("ada"), reason: Text::default() });
+    let mut seen = well(&rollout);
+    for stratum in &mut seen.strata {
+        let wave = &mut stratum.waves[0];
+        (wave.report.new, wave.bad_new) = (wave.hosts, wave.hosts);
+    }
+    let actions = rollout.apply(at(3000), Event::Observed(seen));
+    assert!(matches!(actions[0], Action::Freeze { .. }), "{actions:?}");
 }

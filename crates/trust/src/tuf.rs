@@ -66,17 +66,6 @@ pub struct VendorRole {
     pub targets: BTreeMap<String, TargetFile>,
 }
 
-/// What a trusted timestamp says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// false: of the version that was trusted already, and therefore left aside (5.4.3)
-    pub fresh: bool,
-    /// version of the snapshot it names
-    pub snapshot: u64,
-    /// whether that snapshot is loaded already
-    pub snapshot_loaded: bool,
-}
-
 /// A version, and the digest of the bytes if the snapshot gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,14 +95,19 @@ pub trait MetadataSet {
     /// # Errors
     /// [`TufError`]; the set is unchanged.
     fn update_root(&mut self, bytes: &[u8]) -> Result<(), TufError>;
-    /// 5.4: the timestamp.
+    /// 5.4: the timestamp. One of the version that is trusted already is left aside (5.4.3). Returns
+    /// the version of the snapshot that the trusted one names.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
-    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<Stamp, TufError>;
-    /// 5.5: the snapshot.
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
+    /// Version of the trusted timestamp; 0 before there is one.
+    fn timestamp_version(&self) -> u64;
+    /// 5.5: the snapshot. Returns the version of the top-level targets that it names.
     /// # Errors
     /// [`TufError`]; the set is unchanged.
-    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<(), TufError>;
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError>;
+    /// Version of the trusted snapshot; 0 before there is one.
+    fn snapshot_version(&self) -> u64;
     /// Version of the top-level targets that the loaded snapshot names.
     /// # Errors
     /// [`TufError::Order`] when there is none.
@@ -175,24 +169,30 @@ impl MetadataSet for TufSet {
         self.core.update_root(bytes).map_err(|e| refused("root", e))
     }
 
-    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<Stamp, TufError> {
+    fn update_timestamp(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
         size("timestamp", bytes)?;
         let when = date(now)?;
-        let fresh = match self.core.update_timestamp(bytes, when) {
-            Ok(()) => true,
-            Err(sigstore_tuf::Error::EqualVersion { .. }) => false,
+        match self.core.update_timestamp(bytes, when) {
+            Ok(()) | Err(sigstore_tuf::Error::EqualVersion { .. }) => {}
             Err(why) => return Err(refused("timestamp", why)),
-        };
+        }
         let pin = self.core.timestamp().and_then(|t| t.snapshot_meta());
-        let snapshot = pin.map(|pin| pin.version).ok_or(TufError::Order("snapshot pin"))?;
-        let loaded = self.core.snapshot().map(|s| s.version);
-        Ok(Stamp { fresh, snapshot, snapshot_loaded: loaded == Some(snapshot) })
+        pin.map(|pin| pin.version).ok_or(TufError::Order("snapshot pin"))
     }
 
-    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<(), TufError> {
+    fn timestamp_version(&self) -> u64 {
+        self.core.timestamp().map_or(0, |t| t.version)
+    }
+
+    fn update_snapshot(&mut self, bytes: &[u8], now: Time) -> Result<u64, TufError> {
         size("snapshot", bytes)?;
         let when = date(now)?;
-        self.core.update_snapshot(bytes, when).map_err(|e| refused("snapshot", e))
+        self.core.update_snapshot(bytes, when).map_err(|e| refused("snapshot", e))?;
+        self.targets_version()
+    }
+
+    fn snapshot_version(&self) -> u64 {
+        self.core.snapshot().map_or(0, |s| s.version)
     }
 
     fn targets_version(&self) -> Result<u64, TufError> {

@@ -1,7 +1,7 @@
 //! The TUF part of a view: what is trusted, and a refresh on its way in (TUF specification 1.0.x,
 //! section 5). Roles of vendors are read only when something needs them, each on its own.
 use super::need::Need;
-use crate::tuf::{Delegated, MetadataSet, Pin, Stamp, TufError, TufSet, VendorRole};
+use crate::tuf::{Delegated, MetadataSet, Pin, TufError, TufSet, VendorRole};
 use andon_model::limits::TUF_ROOT_ROTATIONS_MAX;
 use andon_model::release::{Version, target_path};
 use andon_model::{ComponentId, Digest, PublicKey, Time, VendorId};
@@ -154,14 +154,15 @@ impl Catalogue {
         // that took its keys' trust away it is refused itself, and no longer counts (5.3.11).
         let _rotated_away = refresh.set.update_timestamp(&refresh.files.timestamp, AGELESS);
         let _rotated_away = refresh.set.update_snapshot(&refresh.files.snapshot, AGELESS);
-        let stamp: Stamp = refresh.set.update_timestamp(&bytes, now)?;
-        if stamp.fresh {
+        let before = refresh.set.timestamp_version();
+        let snapshot = refresh.set.update_timestamp(&bytes, now)?;
+        if refresh.set.timestamp_version() != before {
             refresh.files.timestamp = bytes;
         }
-        if stamp.snapshot_loaded {
+        if refresh.set.snapshot_version() == snapshot {
             return self.snapshot_stands(now);
         }
-        refresh.stage = Stage::Snapshot(stamp.snapshot);
+        refresh.stage = Stage::Snapshot(snapshot);
         Ok(false)
     }
 

@@ -76,6 +76,10 @@ impl Fleet {
             let open = (h.unvouched + after - before) as f64;
             let worst = f64::from(shown) + h.ucb * open;
             assert!(worst <= h.hosts as f64 + 1e-6, "growth_pays_for_what_is_spent: {worst} {h:?}");
+            for (s, stratum) in evidence.strata.iter().enumerate() {
+                let worst = stratum.ucb * f64::from(handed[s] - self.handed[s]);
+                assert!(worst <= h.hosts as f64 + 1e-6, "every_stratum_within_budget: {stratum:?}");
+            }
         }
     }
 

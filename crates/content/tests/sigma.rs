@@ -79,18 +79,12 @@ fn a_set_with_one_bad_file_is_refused_whole_and_the_file_is_named() {
         "condition: selection",
         &format!("condition: {}selection{}", "(".repeat(30_000), ")".repeat(30_000)),
     );
-    let aliases = format!(
-        "a: &a [x,x,x,x,x,x,x,x,x]\n{}title: bomb\n",
-        ["ab", "bc", "cd", "de", "ef", "fg", "gh", "hi", "ij"]
-            .map(|pair| {
-                let (from, to) = pair.split_at(1);
-                format!(
-                    "{to}: &{to} [{}]\n",
-                    [format!("*{from}"); 1].concat().repeat(1) + &format!(",*{from}").repeat(8)
-                )
-            })
-            .concat()
-    );
+    let pairs = ["ab", "bc", "cd", "de", "ef", "fg", "gh", "hi", "ij"];
+    let level = |pair: &str| {
+        let (from, to) = pair.split_at(1);
+        format!("{to}: &{to} [*{from}{}]\n", format!(",*{from}").repeat(8))
+    };
+    let aliases = format!("a: &a [x,x,x,x,x,x,x,x,x]\n{}title: bomb\n", pairs.map(level).concat());
     let zeros = String::from_utf8(vec![0; 4096]).unwrap();
     let truncated = &MARKER[..MARKER.find("condition").unwrap()];
     let bad: [(&str, &[u8]); 11] = [

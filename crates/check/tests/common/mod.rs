@@ -48,11 +48,13 @@ fn seal<T: serde::Serialize>(n: u8, kind: PayloadType, value: &T) -> Envelope {
 }
 
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+/// Paths and bodies of what was posted.
+type Posted = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// Keys: 1 operator, 3 online, 10 to 13 root, targets, snapshot, timestamp, 20 vendor, 40 host.
 pub(crate) struct World {
     pub(crate) files: Files,
-    pub(crate) posted: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    pub(crate) posted: Posted,
     pub(crate) index: Index,
     pub(crate) port: u16,
     repository: Repository,
@@ -240,7 +242,7 @@ pub(crate) fn manifest(version: u32, files: &[(&str, &[u8])]) -> Manifest {
 }
 
 /// One connection: HTTP/1.1 as far as needed, one request after another.
-fn serve(stream: TcpStream, files: &Files, posted: &Mutex<Vec<(String, Vec<u8>)>>) {
+fn serve(stream: TcpStream, files: &Files, posted: &Posted) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     loop {

@@ -28,6 +28,6 @@ pub fn away(watch: &Watch, last_seen: Time, presence: Presence, now: Time) -> bo
 pub fn of_arm(watch: &Watch, wave: Option<usize>) -> Watch {
     match wave {
         Some(_) => *watch,
-        None => *watch, // controls: the very same
+        None => *watch, // controls: the same watch
     }
 }

@@ -6,6 +6,24 @@
 //! any restart may lose ([`fleet`]). Nothing is acknowledged before it is durable.
 //! What it is not: it takes no decision of its own ([`driver`] carries out what the core decided),
 //! it never interprets a vendor's content, and hosts do not trust it: all it serves is signed.
+//! Read first: [`app`], [`record`], [`driver`].
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod app;
+pub mod clock;
 pub mod config;
+pub mod deliver;
+pub mod driver;
+pub mod durable;
+pub mod fleet;
+pub mod publish;
+pub mod record;
+pub mod rollout_state;
+pub mod serve;
+pub mod state;
+pub mod stops;
+pub mod store;
+pub mod tally;
+pub mod ticketing;
+pub mod why;

@@ -1,0 +1,258 @@
+//! `POST /v1/commands`: what people ask. Each command is signed by its person, taken once, and
+//! stored together with what follows from it.
+use super::{Refusal, read_body};
+use crate::app::{App, Core};
+use crate::record::{Counted, Record};
+use crate::rollout_state::RolloutState;
+use crate::tally;
+use andon_model::command::{Approval, Command, Verb};
+use andon_model::envelope::Envelope;
+use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
+use andon_model::policy::{Lane, Policy};
+use andon_model::{ComponentId, Digest, HostId, RolloutId, StratumId, Time};
+use andon_rollout::{Event, Plan, PlanRequest};
+use andon_trust::command::verify_approval;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State as Extract;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most rollouts in one journal: their state is kept in memory.
+const ROLLOUTS_MAX: usize = 10_000;
+
+pub(super) async fn command(
+    Extract(app): Extract<Arc<App>>,
+    body: Body,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let bytes = read_body(body, ENVELOPE_BYTES_MAX).await?;
+    let envelope = Envelope::parse(&bytes)?;
+    let (rollout, receipt) = {
+        let mut core = app.core();
+        let now = app.now();
+        let policy = core.policy(now).map(|policy| policy.policy.clone());
+        let policy = policy.ok_or_else(|| Refusal::expired("no policy is in force"))?;
+        let command = andon_trust::command::verify(&envelope, &policy, now)?;
+        let once = (command.person.clone(), command.nonce);
+        if core.state.nonces.contains_key(&once) {
+            return Err(Refusal::replayed("this command was carried out before"));
+        }
+        let rollout = subject(&command.verb).clone();
+        let mut records = vec![accepted(&command, &rollout)];
+        records.extend(follow(&core, &policy, &command, now)?);
+        (rollout, app.stage(&mut core, &records)?)
+    };
+    receipt.durable().await?;
+    app.drive().await;
+    Ok(Json(serde_json::json!({ "accepted": true, "rollout": rollout })))
+}
+
+fn subject(verb: &Verb) -> &RolloutId {
+    match verb {
+        Verb::Start { rollout, .. }
+        | Verb::Approve { rollout, .. }
+        | Verb::Hold { rollout, .. }
+        | Verb::Resume { rollout }
+        | Verb::Halt { rollout, .. } => rollout,
+    }
+}
+
+fn accepted(command: &Command, rollout: &RolloutId) -> Record {
+    let verb = match command.verb {
+        Verb::Start { .. } => "start",
+        Verb::Approve { .. } => "approve",
+        Verb::Hold { .. } => "hold",
+        Verb::Resume { .. } => "resume",
+        Verb::Halt { .. } => "halt",
+    };
+    Record::CommandAccepted {
+        person: command.person.clone(),
+        nonce: command.nonce,
+        issued: command.issued,
+        verb: verb.to_owned(),
+        rollout: rollout.clone(),
+    }
+}
+
+fn follow(
+    core: &Core,
+    policy: &Policy,
+    command: &Command,
+    now: Time,
+) -> Result<Vec<Record>, Refusal> {
+    let by = command.person.clone();
+    match &command.verb {
+        Verb::Start { .. } => start(core, policy, command, now),
+        Verb::Approve { rollout, approval } => {
+            let state = running(core, rollout)?;
+            let (release, lane) = (state.plan.release, state.plan.lane);
+            let given = check_approval(approval, policy, release, lane, now)?;
+            if given.person != by {
+                return Err(Refusal::not_allowed("the approval is signed by somebody else"));
+            }
+            if state.approvals.len() >= APPROVALS_MAX {
+                return Err(Refusal::conflict("it has all approvals it can hold", "nothing"));
+            }
+            let known = state.approvals.iter().any(|known| known.payload == approval.payload);
+            if known {
+                return Err(Refusal::replayed("this approval was given before"));
+            }
+            Ok(vec![granted(rollout, given, approval)])
+        }
+        Verb::Hold { rollout, reason } => {
+            running(core, rollout)?;
+            Ok(vec![Record::event(rollout, Event::Held { by, reason: reason.clone() })])
+        }
+        Verb::Resume { rollout } => {
+            running(core, rollout)?;
+            Ok(vec![Record::event(rollout, Event::Resumed { by })])
+        }
+        Verb::Halt { rollout, reason } => {
+            running(core, rollout)?;
+            Ok(vec![Record::event(rollout, Event::HaltedByPerson { by, reason: reason.clone() })])
+        }
+    }
+}
+
+fn running<'c>(core: &'c Core, rollout: &RolloutId) -> Result<&'c RolloutState, Refusal> {
+    let state = core.state.rollouts.get(rollout);
+    let state = state.ok_or_else(|| Refusal::not_found(&format!("no rollout {rollout}")))?;
+    if state.live() {
+        return Ok(state);
+    }
+    let message = format!("rollout {rollout} is over");
+    Err(Refusal::conflict(&message, "start a new rollout, or freeze the release with `andon pull`"))
+}
+
+fn granted(rollout: &RolloutId, approval: Approval, envelope: &Envelope) -> Record {
+    Record::Rollout {
+        rollout: rollout.clone(),
+        event: Event::ApprovalGranted { person: approval.person },
+        counted: Counted::default(),
+        approval: Some(envelope.clone()),
+    }
+}
+
+fn check_approval(
+    envelope: &Envelope,
+    policy: &Policy,
+    release: Digest,
+    lane: Lane,
+    now: Time,
+) -> Result<Approval, Refusal> {
+    let approval = verify_approval(envelope, policy, now)?;
+    if approval.release != release || approval.lane != lane {
+        return Err(Refusal::not_allowed("the approval is for another release or lane"));
+    }
+    Ok(approval)
+}
+
+fn start(
+    core: &Core,
+    policy: &Policy,
+    command: &Command,
+    now: Time,
+) -> Result<Vec<Record>, Refusal> {
+    let Verb::Start { rollout, release, component, lane, approvals, seed } = &command.verb else {
+        return Err(Refusal::malformed("the command is no start"));
+    };
+    let facts = startable(core, rollout, *release, component, now)?;
+    if approvals.len() > APPROVALS_MAX {
+        return Err(Refusal::malformed("the command carries too many approvals"));
+    }
+    let mut given = Vec::new();
+    for envelope in approvals {
+        let approval = check_approval(envelope, policy, *release, *lane, now)?;
+        given.push(granted(rollout, approval, envelope));
+    }
+    let seed = match seed {
+        Some(seed) => *seed,
+        None => draw_seed()?,
+    };
+    let (plan, report) = Plan::new(
+        policy,
+        PlanRequest {
+            rollout: rollout.clone(),
+            release: *release,
+            component: component.clone(),
+            version: facts.version,
+            lane: *lane,
+            seed,
+            enrolled_max: HostId::new(core.state.hosts.len() as u64).ok(),
+            strata: strata(core),
+            generation_base: 0,
+            parent: parent(core, component),
+            created: now,
+        },
+    );
+    let counted = Counted {
+        silent: tally::silent_before(&plan.watch, core.fleet.rows(), now),
+        ..Counted::default()
+    };
+    let (vendor, by) = (facts.vendor.clone(), command.person.clone());
+    let event = Event::Started;
+    let mut records = vec![
+        Record::SeedCommitted { rollout: rollout.clone(), commitment: Digest::of(&seed.0) },
+        Record::RolloutStarted { by, vendor, plan: Box::new(plan), report },
+        Record::Rollout { rollout: rollout.clone(), event, counted, approval: None },
+    ];
+    records.extend(given);
+    Ok(records)
+}
+
+fn startable<'c>(
+    core: &'c Core,
+    rollout: &RolloutId,
+    release: Digest,
+    component: &ComponentId,
+    now: Time,
+) -> Result<&'c crate::record::ReleaseFacts, Refusal> {
+    let state = &core.state;
+    if state.rollouts.contains_key(rollout) {
+        let message = format!("there is a rollout {rollout} already");
+        return Err(Refusal::conflict(&message, "choose another name"));
+    }
+    if state.rollouts.len() >= ROLLOUTS_MAX {
+        return Err(Refusal::conflict("there are too many rollouts", "archive the journal"));
+    }
+    let facts = state.releases.get(&release);
+    let facts =
+        facts.ok_or_else(|| Refusal::not_found(&format!("no published release {release}")))?;
+    if facts.component != *component {
+        let message = format!("release {release} is of component {}", facts.component);
+        return Err(Refusal::malformed(&message));
+    }
+    if let Some(other) = state.live_rollout(component) {
+        let message = format!("rollout {} of {component} still runs", other.plan.rollout);
+        return Err(Refusal::conflict(&message, "wait for it, or halt it first"));
+    }
+    if let Some(freeze) = state.frozen(&facts.vendor, &release, now) {
+        let message = format!("the release is frozen by {}: {}", freeze.by, freeze.reason);
+        return Err(Refusal::conflict(&message, "publish a fixed release"));
+    }
+    Ok(facts)
+}
+
+/// Hosts per stratum.
+fn strata(core: &Core) -> BTreeMap<StratumId, u32> {
+    let mut sizes: BTreeMap<&StratumId, u32> = BTreeMap::new();
+    for host in &core.state.hosts {
+        *sizes.entry(&host.stratum).or_default() += 1;
+    }
+    sizes.into_iter().map(|(stratum, size)| (stratum.clone(), size)).collect()
+}
+
+/// The rollout of this component that was started last.
+fn parent(core: &Core, component: &ComponentId) -> Option<RolloutId> {
+    let newest_first = core.state.started.iter().rev();
+    let of_component = |name: &&RolloutId| {
+        core.state.rollouts.get(*name).is_some_and(|r| r.plan.component == *component)
+    };
+    newest_first.filter(of_component).next().cloned()
+}
+
+fn draw_seed() -> Result<Digest, Refusal> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| Refusal::disk("the system gives no random bytes"))?;
+    Ok(Digest(seed))
+}

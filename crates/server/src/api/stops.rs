@@ -1,0 +1,21 @@
+//! `POST /v1/stops`: the cord. Never shed, answered once the freeze is durable and served.
+use super::{Refusal, read_body};
+use crate::app::App;
+use crate::stops;
+use andon_model::envelope::Envelope;
+use andon_model::limits::STOP_BYTES_MAX;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State as Extract;
+use std::sync::Arc;
+
+pub(super) async fn pull(
+    Extract(app): Extract<Arc<App>>,
+    body: Body,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let bytes = read_body(body, STOP_BYTES_MAX).await?;
+    let envelope = Envelope::parse_limited(&bytes, STOP_BYTES_MAX)?;
+    let stop = stops::accept(&app, &envelope, app.now()).await?;
+    app.drive().await;
+    Ok(Json(serde_json::json!({ "stop": stop })))
+}

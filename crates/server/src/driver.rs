@@ -1,0 +1,429 @@
+//! The only place that turns what the rollout core wants into effects. One task; it makes no choice.
+//!
+//! Its contract:
+//! - it compares what the journal says is wanted with what is served, and does the difference; doing
+//!   it twice changes nothing, so a restart simply begins again;
+//! - a ticket is recorded durably before anybody can fetch it, and its decision before that;
+//! - a ticket that is not wanted any more (halt, freeze, replaced) leaves the index in the same pass;
+//! - an effect that fails is told to the core, which holds;
+//! - everything listed is on disk and on the shelf before the index names it, and the index before
+//!   the bell rings.
+use crate::app::{App, Core, Kicks};
+use crate::deliver::Cache;
+use crate::record::Record;
+use crate::rollout_state::{RolloutState, Wish};
+use crate::stops;
+use crate::store::StoreError;
+use crate::tally;
+use crate::ticketing;
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::index::{Index, IndexTicket};
+use andon_model::policy::Policy;
+use andon_model::text::Text;
+use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::{Digest, Millis, RolloutId, Time};
+use andon_rollout::{Event, HaltReason};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How long the freeze that the server itself issues holds: long enough for a host that was away a
+/// month; a person confirms or lifts it meanwhile.
+pub const LINE_FREEZE_VALID: Millis = Millis::from_secs(30 * 86_400);
+/// Pause after an effect that failed.
+const RETRY_AFTER: Millis = Millis::from_secs(30);
+/// How long a halted rollout is still observed: hosts that died whole come back and say why.
+const AFTERWARDS: Millis = Millis::from_secs(3600);
+/// Most rounds in one pass: one effect may make the next one due (ticket, completion), not more.
+const ROUNDS_MAX: u32 = 16;
+
+/// What makes a served ticket the wanted one.
+#[derive(Clone, Debug, PartialEq)]
+struct Wanted {
+    generation: u32,
+    newcomers: Newcomers,
+    policy_version: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Served {
+    wanted: Wanted,
+    digest: Digest,
+    renew_at: Time,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Driver {
+    app: Arc<App>,
+    kicks: Kicks,
+    served: BTreeMap<RolloutId, Served>,
+    /// rollouts whose last effect failed, and until when nothing is tried for them
+    paused: BTreeMap<RolloutId, Time>,
+    /// confirmed and fallen back, as last told of rollouts that are over
+    outcomes: BTreeMap<RolloutId, (u32, u32)>,
+    index: Index,
+}
+
+/// One thing to do.
+enum Job {
+    Issue { rollout: RolloutId, ticket: Box<Ticket>, wanted: Wanted, fresh: bool },
+    Fail { rollout: RolloutId, generation: u32, what: String },
+    Freeze { rollout: RolloutId, reason: HaltReason },
+}
+
+impl Driver {
+    /// A driver that has served nothing yet. The index goes on from where `data` left it, so that
+    /// its version never goes back.
+    #[must_use]
+    pub fn new(app: Arc<App>, kicks: Kicks) -> Driver {
+        let file = app.inputs.data.join("static/v1").join(line_path(&app, "index.json"));
+        let before = std::fs::read(file).ok().and_then(|bytes| Index::parse(&bytes).ok());
+        let seq = app.core().state.seq;
+        let version = before.map_or(0, |index| index.version).max(seq);
+        let index = Index { version, ..Index::default() };
+        Driver {
+            app,
+            kicks,
+            served: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            index,
+        }
+    }
+
+    /// Runs until the server closes or the journal stops.
+    pub async fn run(mut self) {
+        let mut tick = tokio::time::interval(self.app.inputs.tick.std());
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut closing = self.app.closing.subscribe();
+        loop {
+            tokio::select! {
+                _ = closing.changed() => return,
+                _ = tick.tick() => {
+                    if self.tick().await.is_err() {
+                        return;
+                    }
+                }
+                kick = self.kicks.recv() => {
+                    let Some(done) = kick else { return };
+                    if self.reconcile().await.is_err() {
+                        return;
+                    }
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    /// Observes the fleet once and does what follows.
+    /// # Errors
+    /// [`StoreError`]: the server must restart.
+    pub async fn tick(&mut self) -> Result<(), StoreError> {
+        let receipt = {
+            let app = Arc::clone(&self.app);
+            let mut core = app.core();
+            let records = self.observations(&core, app.now());
+            if records.is_empty() { None } else { Some(app.stage(&mut core, &records)?) }
+        };
+        if let Some(receipt) = receipt {
+            receipt.durable().await?;
+        }
+        self.renew_timestamp().await;
+        self.reconcile().await
+    }
+
+    /// One observation per live rollout; of halted ones only what is new.
+    fn observations(&mut self, core: &Core, now: Time) -> Vec<Record> {
+        let mut records = Vec::new();
+        for rollout in core.state.rollouts.values().filter(|r| !r.waves.is_empty()) {
+            let afterwards = rollout.halted()
+                && rollout.ended.is_some_and(|ended| now.since(ended) <= AFTERWARDS)
+                && !core.state.followed(rollout);
+            if !rollout.live() && !afterwards {
+                continue;
+            }
+            let heard = core.fleet.rows();
+            let (seen, counted) = tally::observe(rollout, &core.state.hosts, heard, now);
+            let name = rollout.plan.rollout.clone();
+            let outcome = tally::outcome(&seen);
+            let known = self.outcomes.insert(name.clone(), outcome) == Some(outcome);
+            if rollout.live() || !counted.is_empty() || !known {
+                let event = Event::Observed(seen);
+                records.push(Record::Rollout { rollout: name, event, counted, approval: None });
+            }
+        }
+        records
+    }
+
+    /// Does the difference between what is wanted and what is served.
+    /// # Errors
+    /// [`StoreError`]: the server must restart.
+    pub async fn reconcile(&mut self) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS_MAX {
+            // Whatever the jobs are derived from is durable before the first of them is done.
+            let (jobs, receipt) = {
+                let mut core = self.app.core();
+                (self.jobs(&core), self.app.stage(&mut core, &[])?)
+            };
+            receipt.durable().await?;
+            if jobs.is_empty() {
+                break;
+            }
+            for job in jobs {
+                self.carry_out(job).await?;
+            }
+        }
+        self.publish_index().await;
+        Ok(())
+    }
+
+    fn jobs(&self, core: &Core) -> Vec<Job> {
+        let now = self.app.now();
+        let mut jobs = Vec::new();
+        for (name, rollout) in &core.state.rollouts {
+            if let Wish::Stop(reason) = &rollout.wish {
+                let ours = !matches!(reason, HaltReason::Frozen { .. });
+                let paused = self.paused.get(name).is_some_and(|until| now < *until);
+                if ours && !paused && !stops::line_freeze_exists(core, rollout) {
+                    let rollout = name.clone();
+                    jobs.push(Job::Freeze { rollout, reason: reason.clone() });
+                }
+            } else if let Some(policy) = core.policy(now)
+                && wants_ticket(core, rollout, now)
+            {
+                jobs.extend(self.issue(name, rollout, &policy.policy, now));
+            }
+        }
+        jobs
+    }
+
+    fn issue(
+        &self,
+        name: &RolloutId,
+        rollout: &RolloutState,
+        policy: &Policy,
+        now: Time,
+    ) -> Option<Job> {
+        let exposure = rollout.exposure.as_ref()?;
+        let wanted = Wanted {
+            generation: exposure.generation,
+            newcomers: exposure.newcomers,
+            policy_version: policy.version,
+        };
+        let served = self.served.get(name);
+        let same = served.is_some_and(|served| served.wanted == wanted && now < served.renew_at);
+        if same || self.paused.get(name).is_some_and(|until| now < *until) {
+            return None;
+        }
+        let fresh = rollout.issue_due();
+        let rollout_name = name.clone();
+        if fresh && policy.online != self.app.inputs.online.public() {
+            let what = "the policy names another online key than this server holds".to_owned();
+            let generation = wanted.generation;
+            return Some(Job::Fail { rollout: rollout_name, generation, what });
+        }
+        match ticketing::ticket(rollout, exposure, policy, now) {
+            Ok(ticket) => {
+                let ticket = Box::new(ticket);
+                Some(Job::Issue { rollout: rollout_name, ticket, wanted, fresh })
+            }
+            // Only a fresh exposure is told to fail; a renewal cannot, it was a ticket before.
+            Err(why) if fresh => Some(Job::Fail {
+                rollout: rollout_name,
+                generation: wanted.generation,
+                what: why.to_string(),
+            }),
+            Err(_) => None,
+        }
+    }
+
+    async fn carry_out(&mut self, job: Job) -> Result<(), StoreError> {
+        match job {
+            Job::Issue { rollout, ticket, wanted, fresh } => {
+                if fresh {
+                    let (generation, at) = (ticket.generation, ticket.not_before);
+                    let event = Event::TicketIssued { generation, at };
+                    self.app.record(&[Record::event(&rollout, event)]).await?;
+                }
+                self.serve(rollout, &ticket, wanted).await
+            }
+            Job::Fail { rollout, generation, what } => self.fail(&rollout, generation, &what).await,
+            Job::Freeze { rollout, reason } => self.freeze(&rollout, &reason).await,
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        rollout: RolloutId,
+        ticket: &Ticket,
+        wanted: Wanted,
+    ) -> Result<(), StoreError> {
+        let payload = serde_json::to_vec(ticket).unwrap_or_default();
+        let envelope = self.app.inputs.online.seal(PayloadType::Ticket, &payload);
+        let path = line_path(&self.app, &format!("tickets/{rollout}.json"));
+        match put(&self.app, path, envelope.to_bytes()).await {
+            Ok(digest) => {
+                self.app.counters.tickets_signed.fetch_add(1, Ordering::Relaxed);
+                let valid = ticket.not_after.since(ticket.not_before);
+                // Renewed after half its life, so that a host always holds a valid one.
+                let renew_at = ticket.not_before.plus(Millis(valid.0 / 2));
+                self.served.insert(rollout, Served { wanted, digest, renew_at });
+                Ok(())
+            }
+            Err(why) => {
+                self.fail(&rollout, wanted.generation, &format!("write ticket: {why}")).await
+            }
+        }
+    }
+
+    async fn fail(
+        &mut self,
+        rollout: &RolloutId,
+        generation: u32,
+        what: &str,
+    ) -> Result<(), StoreError> {
+        say(&format!("rollout {rollout}: generation {generation} failed: {what}"));
+        self.pause(rollout);
+        let event = Event::ActionFailed { generation, what: Text::clipped(what) };
+        self.app.record(&[Record::event(rollout, event)]).await
+    }
+
+    /// What has failed is tried again in a while, not in a loop.
+    fn pause(&mut self, rollout: &RolloutId) {
+        self.paused.insert(rollout.clone(), self.app.now().plus(RETRY_AFTER));
+    }
+
+    async fn freeze(&mut self, rollout: &RolloutId, reason: &HaltReason) -> Result<(), StoreError> {
+        let now = self.app.now();
+        let release = {
+            let core = self.app.core();
+            core.state.rollouts.get(rollout).map(|rollout| rollout.plan.release)
+        };
+        let Some(release) = release else { return Ok(()) };
+        let envelope = stops::line_freeze(&self.app, rollout, release, reason, now);
+        match stops::accept(&self.app, &envelope, now).await {
+            Ok(_) => Ok(()),
+            Err(stops::AcceptError::Store(why)) => Err(why),
+            Err(stops::AcceptError::Refused(why)) => {
+                say(&format!("rollout {rollout}: the line's own freeze is refused: {why}"));
+                self.pause(rollout);
+                Ok(())
+            }
+        }
+    }
+
+    async fn renew_timestamp(&mut self) {
+        let mut repository = self.app.repository.lock().await;
+        let now = self.app.now();
+        if repository.renewal_due(now)
+            && let Err(why) = repository.publish(&self.app.shelf, now)
+        {
+            say(&format!("renew TUF timestamp: {why}"));
+        }
+    }
+
+    /// Lists what is served, if it is not what was listed before, and rings the bell.
+    async fn publish_index(&mut self) {
+        let timestamp = self.app.shelf.get("tuf/timestamp.json").map(|item| item.digest);
+        let (withdrawn, policy, stops) = self.wanted_lists();
+        for rollout in withdrawn {
+            self.served.remove(&rollout);
+            self.app.shelf.remove(&line_path(&self.app, &format!("tickets/{rollout}.json")));
+        }
+        for (digest, envelope) in &stops {
+            let path = line_path(&self.app, &format!("stops/{digest}.json"));
+            if self.app.shelf.get(&path).is_none()
+                && let Err(why) = put(&self.app, path, envelope.to_bytes()).await
+            {
+                say(&format!("write stop {digest}: {why}"));
+            }
+        }
+        let policy = match policy {
+            Some(envelope) => self.show_policy(&envelope).await,
+            None => None,
+        };
+        let tickets = self.served.iter();
+        let mut next = Index {
+            version: self.index.version,
+            policy,
+            timestamp,
+            tickets: tickets
+                .map(|(rollout, served)| IndexTicket {
+                    rollout: rollout.clone(),
+                    digest: served.digest,
+                })
+                .collect(),
+            stops: stops.into_iter().map(|(digest, _)| digest).collect(),
+        };
+        if next == self.index && self.app.bell.borrow().ge(&1) {
+            return;
+        }
+        next.version += 1;
+        let bytes = serde_json::to_vec(&next).unwrap_or_default();
+        match put(&self.app, line_path(&self.app, "index.json"), bytes).await {
+            Ok(_) => {
+                self.app.bell.send_replace(next.version);
+                self.index = next;
+            }
+            Err(why) => say(&format!("write index: {why}")),
+        }
+    }
+
+    fn wanted_lists(&self) -> (Vec<RolloutId>, Option<Envelope>, Vec<(Digest, Envelope)>) {
+        let core = self.app.core();
+        let now = self.app.now();
+        let unwanted = |name: &&RolloutId| {
+            let rollout = core.state.rollouts.get(*name);
+            rollout.is_none_or(|rollout| !wants_ticket(&core, rollout, now))
+        };
+        let withdrawn = self.served.keys().filter(unwanted).cloned().collect();
+        let policy = core.state.policy.as_ref().map(|policy| policy.envelope.clone());
+        let freezes = core.state.freezes.iter().filter(|(_, f)| f.freeze.expires > now);
+        let stops = freezes.map(|(digest, f)| (*digest, f.envelope.clone())).collect();
+        (withdrawn, policy, stops)
+    }
+
+    async fn show_policy(&self, envelope: &Envelope) -> Option<Digest> {
+        let path = line_path(&self.app, "policy.json");
+        let bytes = envelope.to_bytes();
+        let digest = Digest::of(&bytes);
+        if self.app.shelf.get(&path).is_some_and(|item| item.digest == digest) {
+            return Some(digest);
+        }
+        match put(&self.app, path, bytes).await {
+            Ok(digest) => Some(digest),
+            Err(why) => {
+                say(&format!("write policy: {why}"));
+                None
+            }
+        }
+    }
+}
+
+/// Whether a rollout's ticket may be served: not over, not frozen, not replaced by a newer one.
+fn wants_ticket(core: &Core, rollout: &RolloutState, now: Time) -> bool {
+    let frozen = core.state.frozen(&rollout.vendor, &rollout.plan.release, now).is_some();
+    let replaced = rollout.completed() && core.state.replaced(rollout);
+    !rollout.halted() && !frozen && !replaced && rollout.exposure.is_some()
+}
+
+/// A path on the shelf below this line.
+#[must_use]
+pub fn line_path(app: &App, rest: &str) -> String {
+    format!("lines/{}/{rest}", app.line())
+}
+
+async fn put(app: &Arc<App>, path: String, bytes: Vec<u8>) -> std::io::Result<Digest> {
+    let app = Arc::clone(app);
+    let written =
+        tokio::task::spawn_blocking(move || app.shelf.put(&path, bytes, Cache::Revalidate));
+    written.await.unwrap_or_else(|why| Err(std::io::Error::other(why)))
+}
+
+/// One line on standard error, for the service's log.
+pub fn say(text: &str) {
+    // A closed log must not stop the line.
+    let _ = writeln!(std::io::stderr(), "andond: {text}");
+}

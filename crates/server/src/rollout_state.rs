@@ -1,0 +1,271 @@
+//! One rollout as the journal tells it: the core's machine, the hosts' random order, who was counted
+//! when, and what the core wants done (so that a restarted driver knows what is still to do).
+use crate::record::{Counted, HostChange};
+use crate::state::{HostState, column, host_at};
+use andon_model::beat::{ComponentState, ComponentStatus};
+use andon_model::envelope::Envelope;
+use andon_model::position::Position;
+use andon_model::{HostId, Time, VendorId};
+use andon_rollout::{Action, Event, Exposure, HaltReason, Plan, PlanReport, Rollout};
+
+/// What a rollout wants of the driver.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// its ticket stands as the last exposure says
+    Serve,
+    /// no ticket, and (unless a freeze was the reason) the line's freeze
+    Stop(HaltReason),
+    /// done: the last ticket stands, newcomers included
+    Complete,
+}
+
+/// One generation whose ticket was issued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wave {
+    /// counts up
+    pub generation: u32,
+    /// hosts covered in all, per stratum of the plan
+    pub handed: Vec<u32>,
+    /// when its ticket was issued
+    pub at: Time,
+}
+
+/// What is known of one host in one rollout; bits, because there may be millions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// first silence was counted, or it was silent before the start
+    pub const SILENT: Marks = Marks(1);
+    /// first report was counted
+    pub const REPORTED: Marks = Marks(2);
+    /// first failing probe was counted, or it failed before the start
+    pub const UNWELL: Marks = Marks(4);
+    /// bad in some channel
+    pub const BAD: Marks = Marks(8);
+    /// runs the release and has confirmed it
+    pub const CONFIRMED: Marks = Marks(16);
+    /// went back from it
+    pub const FELL_BACK: Marks = Marks(32);
+    /// reported; the next observation counts it
+    pub const REPORT_WAITING: Marks = Marks(64);
+
+    /// Whether a mark is there.
+    #[must_use]
+    pub const fn has(self, mark: Marks) -> bool {
+        self.0 & mark.0 != 0
+    }
+    /// Sets a mark.
+    pub const fn set(&mut self, mark: Marks) {
+        self.0 |= mark.0;
+    }
+}
+
+/// A host's place in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// index of its stratum in the plan
+    pub stratum: u16,
+    /// 0 for the first host of the stratum
+    pub rank: u32,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct RolloutState {
+    /// the plan
+    pub plan: Plan,
+    /// what the gate can not see here
+    pub report: PlanReport,
+    /// who made the release
+    pub vendor: VendorId,
+    /// number of the record that started it
+    pub started_seq: u64,
+    /// the core
+    pub machine: Rollout,
+    /// signed approvals, for the tickets
+    pub approvals: Vec<Envelope>,
+    /// the ticket that the core wants; on hold, the one issued last
+    pub exposure: Option<Exposure>,
+    /// the ticket that was issued last
+    pub issued: Option<Exposure>,
+    /// generations whose ticket was issued
+    pub waves: Vec<Wave>,
+    /// what the core wants
+    pub wish: Wish,
+    /// when it was over
+    pub ended: Option<Time>,
+    /// hosts of each stratum in order of their positions
+    pub order: Vec<Vec<HostId>>,
+    /// each host's place, by column; `None`: not in the plan
+    pub places: Vec<Option<Place>>,
+    /// each host's marks, by column
+    pub marks: Vec<Marks>,
+}
+
+impl RolloutState {
+    /// A plan over the hosts enrolled when it was made.
+    #[must_use]
+    pub fn new(
+        plan: Plan,
+        report: PlanReport,
+        vendor: VendorId,
+        started_seq: u64,
+        hosts: &[HostState],
+    ) -> RolloutState {
+        let known = plan.enrolled_max.map_or(0, |last| column(last) + 1).min(hosts.len());
+        let mut order: Vec<Vec<(Position, HostId)>> = vec![Vec::new(); plan.strata.len()];
+        for (at, host) in hosts[..known].iter().enumerate() {
+            let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&host.stratum));
+            if let (Ok(stratum), Some(id)) = (stratum, host_at(at)) {
+                order[stratum].push((Position::of(&plan.seed, &plan.release, id), id));
+            }
+        }
+        let mut places = vec![None; known];
+        let mut marks = vec![Marks::default(); known];
+        for (stratum, hosts) in order.iter_mut().enumerate() {
+            hosts.sort_unstable();
+            for (rank, (_, host)) in hosts.iter().enumerate() {
+                places[column(*host)] = Some(Place {
+                    stratum: u16::try_from(stratum).unwrap_or(u16::MAX),
+                    rank: u32::try_from(rank).unwrap_or(u32::MAX),
+                });
+            }
+        }
+        for (mark, host) in marks.iter_mut().zip(hosts) {
+            if !host.unwell.is_empty() {
+                mark.set(Marks::UNWELL);
+            }
+        }
+        let order = order
+            .into_iter()
+            .map(|hosts| hosts.into_iter().map(|(_, host)| host).collect())
+            .collect();
+        let machine = Rollout::replay(plan.clone(), &[]);
+        RolloutState {
+            plan,
+            report,
+            vendor,
+            started_seq,
+            machine,
+            approvals: Vec::new(),
+            exposure: None,
+            issued: None,
+            waves: Vec::new(),
+            wish: Wish::Serve,
+            ended: None,
+            order,
+            places,
+            marks,
+        }
+    }
+
+    /// Tells the core, and keeps what it wants.
+    pub fn apply(
+        &mut self,
+        at: Time,
+        event: &Event,
+        counted: &Counted,
+        approval: Option<&Envelope>,
+    ) {
+        self.approvals.extend(approval.cloned());
+        let observed = matches!(event, Event::Observed(_));
+        let channels = [
+            (&counted.silent, Marks::SILENT),
+            (&counted.reported, Marks::REPORTED),
+            (&counted.unwell, Marks::UNWELL),
+        ];
+        for (hosts, mark) in channels {
+            for host in hosts {
+                if let Some(marks) = self.marks.get_mut(column(*host)) {
+                    marks.set(mark);
+                    if observed {
+                        marks.set(Marks::BAD);
+                    }
+                }
+            }
+        }
+        if let Event::TicketIssued { generation, at } = event {
+            self.note_ticket(*generation, *at);
+        }
+        for action in self.machine.apply(at, event.clone()) {
+            match action {
+                Action::Expose(exposure) => self.exposure = Some(exposure),
+                Action::Withdraw => self.exposure = self.issued.clone(),
+                Action::Freeze { reason } => self.end(at, Wish::Stop(reason)),
+                Action::Complete => self.end(at, Wish::Complete),
+                Action::AskApproval { .. } | Action::Notify(_) => {}
+            }
+        }
+    }
+
+    fn end(&mut self, at: Time, wish: Wish) {
+        self.wish = wish;
+        self.ended.get_or_insert(at);
+    }
+
+    fn note_ticket(&mut self, generation: u32, at: Time) {
+        let Some(exposure) = &self.exposure else { return };
+        if exposure.generation != generation {
+            return;
+        }
+        self.issued = Some(exposure.clone());
+        let last = self.waves.last();
+        if last.is_none_or(|wave| wave.generation < generation) {
+            let at = last.map_or(at, |wave| at.max(wave.at));
+            self.waves.push(Wave { generation, handed: exposure.handed.clone(), at });
+        }
+    }
+
+    /// Whether the wanted ticket is one that the core has not been told of yet.
+    #[must_use]
+    pub fn issue_due(&self) -> bool {
+        let key = |exposure: &Exposure| (exposure.generation, exposure.newcomers);
+        self.exposure.as_ref().map(key) != self.issued.as_ref().map(key)
+    }
+
+    /// What a host's news means here. `bad`: it counts as a report, were the host treated or not.
+    pub fn host_changed(&mut self, before: &[ComponentStatus], change: &HostChange, bad: bool) {
+        let Some(marks) = self.marks.get_mut(column(change.host)) else { return };
+        if bad && !marks.has(Marks::REPORTED) {
+            marks.set(Marks::REPORT_WAITING);
+        }
+        let release = self.plan.release;
+        let is = |status: &&ComponentStatus| status.component == self.plan.component;
+        let (was, now) = (before.iter().find(is), change.components.iter().find(is));
+        let active = now.is_some_and(|now| now.release == Some(release));
+        let good = [ComponentState::Confirmed, ComponentState::Observed];
+        if active && now.is_some_and(|now| good.contains(&now.state)) {
+            marks.set(Marks::CONFIRMED);
+        }
+        // Gone back from this release: it was seen active before, or this charge names it.
+        let left = !active && was.is_some_and(|was| was.release == Some(release));
+        let charged = change.charges.iter().any(|charge| charge.release == release);
+        let back = [ComponentState::FellBack, ComponentState::SafeMode];
+        if now.is_some_and(|now| back.contains(&now.state)) && (left || charged) {
+            marks.set(Marks::FELL_BACK);
+        }
+    }
+
+    /// Hosts covered by the issued tickets, per stratum.
+    #[must_use]
+    pub fn handed(&self) -> &[u32] {
+        self.waves.last().map_or(&[], |wave| &wave.handed)
+    }
+
+    /// Whether it may still widen.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.wish == Wish::Serve
+    }
+    /// Whether it reached everybody.
+    #[must_use]
+    pub fn completed(&self) -> bool {
+        self.wish == Wish::Complete
+    }
+    /// Whether it is over for good.
+    #[must_use]
+    pub fn halted(&self) -> bool {
+        matches!(self.wish, Wish::Stop(_))
+    }
+}

@@ -1,0 +1,289 @@
+//! What the server knows: a pure fold over the journal's records. It reads no clock and does no
+//! I/O; live operation and replay after a restart run exactly this code, so they agree.
+//! It is not the memory of beats ([`crate::fleet`]), which a restart may lose.
+use crate::record::{HostChange, Record, ReleaseFacts};
+use crate::rollout_state::RolloutState;
+use andon_model::beat::{Alert, ComponentState, ComponentStatus, Presence};
+use andon_model::class::HostClass;
+use andon_model::envelope::Envelope;
+use andon_model::limits::MESSAGE_AGE_MAX;
+use andon_model::policy::Policy;
+use andon_model::stop::Freeze;
+use andon_model::{
+    ComponentId, Digest, HostId, KeyId, PersonId, PublicKey, RolloutId, StratumId, Time, VendorId,
+};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// Detections kept in memory for `GET /v1/alerts`; all of them stand in the journal.
+pub const ALERTS_KEPT: usize = 10_000;
+
+/// Everything that the journal says.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// number of the last record
+    pub seq: u64,
+    /// time of the last record
+    pub at: Time,
+    /// hosts in order of their ids, beginning with 1
+    pub hosts: Vec<HostState>,
+    /// host by the id of its key
+    pub by_key: HashMap<KeyId, HostId>,
+    /// the policy in force
+    pub policy: Option<PolicyInForce>,
+    /// rollouts by name
+    pub rollouts: BTreeMap<RolloutId, RolloutState>,
+    /// rollouts in the order of their starts
+    pub started: Vec<RolloutId>,
+    /// freezes by the digest of their envelopes
+    pub freezes: BTreeMap<Digest, AcceptedFreeze>,
+    /// commands seen while they are fresh
+    pub nonces: BTreeMap<(PersonId, Digest), Time>,
+    /// published releases
+    pub releases: BTreeMap<Digest, ReleaseFacts>,
+    /// version and digest of each vendor's role
+    pub roles: BTreeMap<VendorId, (u64, Digest)>,
+    /// seeds' digests
+    pub commitments: BTreeMap<RolloutId, Digest>,
+    /// newest detections, oldest first
+    pub alerts: VecDeque<(HostId, Alert)>,
+}
+
+/// The policy in force, and as signed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyInForce {
+    /// what it says
+    pub policy: Policy,
+    /// as signed
+    pub envelope: Envelope,
+}
+
+/// A freeze that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AcceptedFreeze {
+    /// what it says
+    pub freeze: Freeze,
+    /// as signed
+    pub envelope: Envelope,
+}
+
+/// What is durably known of a host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostState {
+    /// its key
+    pub key: PublicKey,
+    /// what it is
+    pub class: HostClass,
+    /// the stratum it is compared in
+    pub stratum: StratumId,
+    /// when it enrolled
+    pub enrolled: Time,
+    /// number of the last beat that said something new
+    pub sequence: u64,
+    /// alive or leaving
+    pub presence: Presence,
+    /// its components
+    pub components: Vec<ComponentStatus>,
+    /// every charge up to this number is stored
+    pub charges_stored: u64,
+    /// distinct charges stored
+    pub charges: u32,
+    /// whether it has answered the operator's probes
+    pub answered: bool,
+    /// the operator's probes that fail
+    pub unwell: Vec<ComponentId>,
+    /// freezes in force on it
+    pub freezes: Vec<Digest>,
+}
+
+/// Index of a host in columns.
+#[must_use]
+pub fn column(host: HostId) -> usize {
+    usize::try_from(host.number().saturating_sub(1)).unwrap_or(usize::MAX)
+}
+
+/// Id of the host in a column.
+#[must_use]
+pub fn host_at(column: usize) -> Option<HostId> {
+    HostId::new(column as u64 + 1).ok()
+}
+
+impl State {
+    /// Takes one record. The same records in the same order give the same state.
+    pub fn apply(&mut self, seq: u64, at: Time, record: &Record) {
+        self.seq = seq;
+        self.at = at;
+        match record {
+            Record::HostEnrolled { host, key, class, token: _ } => {
+                self.enrol(at, *host, *key, class);
+            }
+            Record::HostChanged(change) => self.change(change),
+            Record::AlertsTaken { host, alerts, left_out: _ } => {
+                self.alerts.extend(alerts.iter().map(|alert| (*host, alert.clone())));
+                let extra = self.alerts.len().saturating_sub(ALERTS_KEPT);
+                self.alerts.drain(..extra);
+            }
+            Record::PolicyAccepted { envelope } => {
+                if let Ok(policy) = Policy::parse(&envelope.payload) {
+                    self.policy = Some(PolicyInForce { policy, envelope: envelope.clone() });
+                }
+            }
+            Record::RolePublished { vendor, version, digest, releases } => {
+                self.roles.insert(vendor.clone(), (*version, *digest));
+                self.releases.extend(releases.iter().map(|r| (r.release, r.clone())));
+            }
+            Record::SeedCommitted { rollout, commitment } => {
+                self.commitments.insert(rollout.clone(), *commitment);
+            }
+            Record::RolloutStarted { by: _, vendor, plan, report } => {
+                let rollout = RolloutState::new(
+                    (**plan).clone(),
+                    report.clone(),
+                    vendor.clone(),
+                    seq,
+                    &self.hosts,
+                );
+                self.started.push(plan.rollout.clone());
+                self.rollouts.insert(plan.rollout.clone(), rollout);
+            }
+            Record::Rollout { rollout, event, counted, approval } => {
+                if let Some(state) = self.rollouts.get_mut(rollout) {
+                    state.apply(at, event, counted, approval.as_ref());
+                }
+            }
+            Record::FreezeAccepted { stop, envelope } => {
+                if let Ok(freeze) = Freeze::parse(&envelope.payload) {
+                    let envelope = envelope.clone();
+                    self.freezes.insert(*stop, AcceptedFreeze { freeze, envelope });
+                }
+            }
+            Record::CommandAccepted { person, nonce, issued, .. } => {
+                self.nonces.retain(|_, issued| at.since(*issued) <= MESSAGE_AGE_MAX);
+                self.nonces.insert((person.clone(), *nonce), *issued);
+            }
+        }
+    }
+
+    fn enrol(&mut self, at: Time, host: HostId, key: PublicKey, class: &HostClass) {
+        if column(host) != self.hosts.len() {
+            return;
+        }
+        self.by_key.insert(key.id(), host);
+        self.hosts.push(HostState {
+            key,
+            class: class.clone(),
+            stratum: class.stratum(),
+            enrolled: at,
+            sequence: 0,
+            presence: Presence::Alive,
+            components: Vec::new(),
+            charges_stored: 0,
+            charges: 0,
+            answered: false,
+            unwell: Vec::new(),
+            freezes: Vec::new(),
+        });
+    }
+
+    fn change(&mut self, change: &HostChange) {
+        let frozen = self.stopped_releases();
+        let Some(host) = self.hosts.get_mut(column(change.host)) else { return };
+        let before = std::mem::replace(&mut host.components, change.components.clone());
+        host.sequence = change.sequence;
+        host.presence = change.presence;
+        host.answered |= change.answered;
+        host.unwell.clone_from(&change.unwell);
+        host.freezes.clone_from(&change.freezes);
+        for charge in &change.charges {
+            host.charges_stored = host.charges_stored.max(charge.number);
+            host.charges = host.charges.saturating_add(1);
+        }
+        let groups = self.groups();
+        for rollout in self.rollouts.values_mut() {
+            // Going back from a release that is stopped already says nothing about this one,
+            // whichever arm the host is in.
+            let known_bad =
+                |release: &Digest| *release != rollout.plan.release && frozen.contains(release);
+            let group = groups.get(&rollout.plan.component).unwrap_or(&rollout.plan.component);
+            let ours = |component: &ComponentId| {
+                groups.get(component).unwrap_or(component) == group
+                    || *component == rollout.plan.component
+            };
+            let charged =
+                change.charges.iter().any(|c| ours(&c.component) && !known_bad(&c.release));
+            let fell = fallen(&before, &change.components)
+                .any(|(was, now)| ours(&now.component) && !was.is_some_and(|r| known_bad(&r)));
+            rollout.host_changed(&before, change, charged || fell);
+        }
+    }
+
+    /// Releases whose rollout was halted.
+    fn stopped_releases(&self) -> Vec<Digest> {
+        let halted = self.rollouts.values().filter(|rollout| rollout.halted());
+        halted.map(|rollout| rollout.plan.release).collect()
+    }
+
+    /// Which service each component belongs to, by the newest release published of it.
+    fn groups(&self) -> BTreeMap<ComponentId, ComponentId> {
+        let mut newest: BTreeMap<&ComponentId, &ReleaseFacts> = BTreeMap::new();
+        for facts in self.releases.values() {
+            let known = newest.entry(&facts.component).or_insert(facts);
+            if known.version < facts.version {
+                *known = facts;
+            }
+        }
+        newest.into_iter().map(|(name, facts)| (name.clone(), facts.group().clone())).collect()
+    }
+
+    /// A host by id.
+    #[must_use]
+    pub fn host(&self, host: HostId) -> Option<&HostState> {
+        self.hosts.get(column(host))
+    }
+
+    /// The rollout that still moves this component, if any.
+    #[must_use]
+    pub fn live_rollout(&self, component: &ComponentId) -> Option<&RolloutState> {
+        self.rollouts.values().find(|r| r.live() && r.plan.component == *component)
+    }
+
+    /// A completed rollout whose place a newer completed one of the same component has taken.
+    #[must_use]
+    pub fn replaced(&self, rollout: &RolloutState) -> bool {
+        self.rollouts.values().any(|other| {
+            other.completed()
+                && other.plan.component == rollout.plan.component
+                && other.started_seq > rollout.started_seq
+        })
+    }
+
+    /// Whether a later rollout of the same component has begun.
+    #[must_use]
+    pub fn followed(&self, rollout: &RolloutState) -> bool {
+        self.rollouts.values().any(|other| {
+            other.plan.component == rollout.plan.component
+                && other.started_seq > rollout.started_seq
+        })
+    }
+
+    /// The freeze in force that concerns this release, if any.
+    #[must_use]
+    pub fn frozen(&self, vendor: &VendorId, release: &Digest, now: Time) -> Option<&Freeze> {
+        let mut freezes = self.freezes.values().map(|accepted| &accepted.freeze);
+        freezes.find(|freeze| freeze.expires > now && freeze.concerns(vendor, release))
+    }
+}
+
+/// Components that fell back or into safe mode with this change, and what they ran before.
+fn fallen<'a>(
+    before: &'a [ComponentStatus],
+    after: &'a [ComponentStatus],
+) -> impl Iterator<Item = (Option<Digest>, &'a ComponentStatus)> {
+    let bad = |state: ComponentState| {
+        matches!(state, ComponentState::FellBack | ComponentState::SafeMode)
+    };
+    after.iter().filter_map(move |now| {
+        let was = before.iter().find(|status| status.component == now.component);
+        let news = bad(now.state) && was.is_none_or(|was| was.state != now.state);
+        news.then(|| (was.and_then(|was| was.release), now))
+    })
+}

@@ -1,0 +1,113 @@
+//! Freezes: taken from any one party, issued by the line itself when a rollout halts. A freeze is
+//! durable before it is acknowledged and served before the answer is sent. It touches no host.
+use crate::app::{App, Core, authorities};
+use crate::record::Record;
+use crate::rollout_state::RolloutState;
+use crate::store::StoreError;
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::stop::{Freeze, Party, Scope};
+use andon_model::text::Text;
+use andon_model::{Digest, LineId, RolloutId, Time};
+use andon_rollout::{Event, HaltReason};
+use andon_trust::stop::StopRefusal;
+
+/// Most freezes kept; beyond, the oldest have long expired or somebody plays with the cord.
+const FREEZES_MAX: usize = 4000;
+/// A freeze's reason is at most so long, so that the envelope stays under 1 KB.
+const REASON_MAX: usize = 200;
+
+/// Why a freeze was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// it must not be obeyed
+    #[error("freeze is refused")]
+    Refused(#[from] StopRefusal),
+    /// the journal failed
+    #[error("store freeze")]
+    Store(#[from] StoreError),
+}
+
+/// Verifies a freeze, stores it, and tells every rollout that it concerns. Returns its name.
+/// # Errors
+/// [`AcceptError`].
+pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest, AcceptError> {
+    let stop = Digest::of(&envelope.to_bytes());
+    let receipt = {
+        let repository = app.repository.lock().await;
+        let mut core = app.core();
+        let policy = core.state.policy.as_ref().map(|policy| &policy.policy);
+        let who = authorities(&app.inputs, policy, &core.state, &repository);
+        let freeze = andon_trust::stop::verify(envelope, &who, now)?;
+        let full = core.state.freezes.len() >= FREEZES_MAX;
+        if core.state.freezes.contains_key(&stop) || full {
+            app.stage(&mut core, &[])?
+        } else {
+            let records = records(&core, stop, envelope, &freeze);
+            app.stage(&mut core, &records)?
+        }
+    };
+    receipt.durable().await?;
+    Ok(stop)
+}
+
+fn records(core: &Core, stop: Digest, envelope: &Envelope, freeze: &Freeze) -> Vec<Record> {
+    let mut records = vec![Record::FreezeAccepted { stop, envelope: envelope.clone() }];
+    let digest = Digest::of(&envelope.payload);
+    for rollout in core.state.rollouts.values() {
+        let concerned = freeze.concerns(&rollout.vendor, &rollout.plan.release);
+        if concerned && !rollout.halted() {
+            let event = Event::Frozen { by: freeze.by.to_string(), digest };
+            records.push(Record::event(&rollout.plan.rollout, event));
+        }
+    }
+    records
+}
+
+/// Whether the line has frozen this release already.
+#[must_use]
+pub fn line_freeze_exists(core: &Core, rollout: &RolloutState) -> bool {
+    let wanted = Scope::Release(rollout.plan.release);
+    let mut freezes = core.state.freezes.values();
+    freezes.any(|f| f.freeze.scope == wanted && matches!(f.freeze.by, Party::Operator(_)))
+}
+
+/// The line's own freeze of a halted release, by the online key.
+#[must_use]
+pub fn line_freeze(
+    app: &App,
+    rollout: &RolloutId,
+    release: Digest,
+    reason: &HaltReason,
+    now: Time,
+) -> Envelope {
+    let by = match app.line() {
+        LineId::Operator(name) => Party::Operator(name.clone()),
+        LineId::Vendor(name) => Party::Vendor(name.clone()),
+    };
+    let freeze = Freeze {
+        schema: 1,
+        by,
+        scope: Scope::Release(release),
+        reason: words(rollout, reason),
+        issued: now,
+        expires: now.plus(crate::driver::LINE_FREEZE_VALID),
+    };
+    let payload = serde_json::to_vec(&freeze).unwrap_or_default();
+    app.inputs.online.seal(PayloadType::Freeze, &payload)
+}
+
+fn words(rollout: &RolloutId, reason: &HaltReason) -> Text {
+    let why = match reason {
+        HaltReason::Gate { e, threshold, .. } => {
+            format!("the gate halted it: evidence {e:.0} of {threshold:.0}")
+        }
+        HaltReason::Person { by, reason } => format!("{by} halted it: {reason}"),
+        HaltReason::Frozen { by, .. } => format!("frozen by {by}"),
+    };
+    let text = format!("rollout {rollout}: {why}");
+    let mut end = text.len().min(REASON_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Text::clipped(&text[..end])
+}

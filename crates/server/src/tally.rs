@@ -1,0 +1,94 @@
+//! One tick's observation of one rollout: counts per stratum and arm, and the hosts behind them.
+//! Every host is judged by the same [`andon_rollout::watch`], whichever arm it is in; only a host's
+//! first event of a channel counts. It decides nothing.
+use crate::fleet::Heard;
+use crate::record::Counted;
+use crate::rollout_state::{Marks, RolloutState};
+use crate::state::{HostState, host_at};
+use andon_model::policy::Watch;
+use andon_model::{HostId, Time};
+use andon_rollout::{ArmTally, Count, Observation, StratumTally, watch};
+
+/// Looks at the whole fleet once.
+#[must_use]
+pub fn observe(
+    rollout: &RolloutState,
+    hosts: &[HostState],
+    heard: &[Heard],
+    now: Time,
+) -> (Observation, Counted) {
+    let empty = StratumTally {
+        waves: vec![ArmTally::default(); rollout.waves.len()],
+        controls: ArmTally::default(),
+    };
+    let mut strata = vec![empty; rollout.plan.strata.len()];
+    let mut counted = Counted::default();
+    for (at, (host, heard)) in hosts.iter().zip(heard).enumerate() {
+        let Some(Some(place)) = rollout.places.get(at) else { continue };
+        let Some(id) = host_at(at) else { continue };
+        let stratum = usize::from(place.stratum);
+        let wave = rollout.waves.iter().position(|wave| place.rank < wave.handed[stratum]);
+        let arm = match wave {
+            Some(wave) => &mut strata[stratum].waves[wave],
+            None => &mut strata[stratum].controls,
+        };
+        count_host(arm, &mut counted, rollout, rollout.marks[at], id, (host, heard), now);
+    }
+    (Observation { strata }, counted)
+}
+
+fn count_host(
+    arm: &mut ArmTally,
+    counted: &mut Counted,
+    rollout: &RolloutState,
+    marks: Marks,
+    id: HostId,
+    (host, heard): (&HostState, &Heard),
+    now: Time,
+) {
+    let policy = &rollout.plan.watch;
+    let silent = watch::silent(policy, heard.at, heard.presence, now);
+    let away = watch::away(policy, heard.at, heard.presence, now);
+    let news = [
+        channel(&mut arm.silence, !marks.has(Marks::SILENT) && !away, silent),
+        channel(&mut arm.report, !marks.has(Marks::REPORTED), marks.has(Marks::REPORT_WAITING)),
+        channel(
+            &mut arm.probe,
+            !marks.has(Marks::UNWELL) && host.answered,
+            !host.unwell.is_empty(),
+        ),
+    ];
+    let lists = [&mut counted.silent, &mut counted.reported, &mut counted.unwell];
+    for (list, new) in lists.into_iter().zip(news) {
+        if new {
+            list.push(id);
+        }
+    }
+    arm.hosts += 1;
+    arm.bad_new += u32::from(news.contains(&true) && !marks.has(Marks::BAD));
+    // A host that has gone back is no confirmation, whatever it said before.
+    let fell_back = marks.has(Marks::FELL_BACK);
+    arm.fell_back += u32::from(fell_back);
+    arm.confirmed += u32::from(marks.has(Marks::CONFIRMED) && !fell_back);
+}
+
+fn channel(count: &mut Count, at_risk: bool, bad: bool) -> bool {
+    count.at_risk += u32::from(at_risk);
+    count.new += u32::from(at_risk && bad);
+    at_risk && bad
+}
+
+/// Hosts that are silent already: a rollout that starts now never counts their silence.
+#[must_use]
+pub fn silent_before(watch: &Watch, heard: &[Heard], now: Time) -> Vec<HostId> {
+    let silent = |row: &Heard| watch::silent(watch, row.at, row.presence, now);
+    let rows = heard.iter().enumerate();
+    rows.filter(|(_, row)| silent(row)).filter_map(|(at, _)| host_at(at)).collect()
+}
+
+/// Confirmed and fallen back over all arms.
+#[must_use]
+pub fn outcome(seen: &Observation) -> (u32, u32) {
+    let arms = seen.strata.iter().flat_map(|s| s.waves.iter().chain([&s.controls]));
+    arms.fold((0, 0), |(confirmed, back), arm| (confirmed + arm.confirmed, back + arm.fell_back))
+}

@@ -1,5 +1,5 @@
 //! The client workflow against a repository in memory.
-mod common;
+use crate::world::*;
 use andon_model::envelope::PayloadType;
 use andon_model::policy::Lane;
 use andon_model::stop::{Party, Scope};
@@ -7,7 +7,6 @@ use andon_model::ticket::Newcomers;
 use andon_model::{Digest, Millis, Time, VendorId};
 use andon_trust::repository as tuf;
 use andon_trust::view::{RefusalCode, View};
-use common::*;
 
 fn later(seconds: u64) -> Time {
     NOW.plus(Millis::from_secs(seconds))
@@ -157,44 +156,56 @@ fn any_one_party_freezes_and_a_vendor_only_its_own() {
 
 #[test]
 fn one_vendors_fault_never_denies_another() {
-    let huge: Vec<_> = (1..=3000).map(|n| manifest("zeta", n)).collect();
-    let wrong = manifest("acme", 9);
+    let huge: Vec<_> = (1..=3000).map(|n| manifest("acme", n)).collect();
+    let wrong = manifest("zeta", 9);
     type Break = Box<dyn Fn(&mut World)>;
     let replace = |bytes: Vec<u8>| -> Break {
         Box::new(move |w| {
-            w.roles.insert("zeta".to_owned(), bytes.clone());
+            w.roles.insert("acme".to_owned(), bytes.clone());
             w.publish();
         })
     };
     let mut maker = World::new();
     let expired = {
         let mut role = tuf::vendor_role(None, Time(1000), &[]).unwrap();
-        role.sign(&key(30)).unwrap();
+        [20, 21].iter().for_each(|n| role.sign(&key(*n)).unwrap());
         role.to_bytes()
     };
-    let sha512 = br#"{"signatures":[],"signed":{"_type":"targets","spec_version":"1.0.31","version":1,"expires":"2030-01-01T00:00:00Z","targets":{"releases/zeta/rules/1.json":{"length":1,"hashes":{"sha512":"00"}}}}}"#;
+    let sha512 = resigned(maker.vendor_role("acme", &huge[..1], &[]), &[20, 21], |signed| {
+        let file = &mut signed["targets"]["releases/acme/rules/1.json"];
+        file["hashes"] = serde_json::json!({"sha512": "00"});
+    });
     let cases: Vec<(&str, Break)> = vec![
-        ("lists another vendor's path", replace(maker.vendor_role("zeta", &[wrong], &[30]))),
+        ("lists another vendor's path", replace(maker.vendor_role("acme", &[wrong], &[20, 21]))),
         ("expired", replace(expired)),
-        ("wrong signature", replace(maker.vendor_role("zeta", &[], &[20]))),
+        ("wrong signature", replace(maker.vendor_role("acme", &[], &[30, 31]))),
         (
             "missing",
             Box::new(|w| {
-                w.roles.insert("zeta".to_owned(), b"{}".to_vec());
+                w.roles.insert("acme".to_owned(), b"{}".to_vec());
                 w.publish();
-                w.files.remove("/v1/tuf/1.zeta.json");
+                w.files.remove("/v1/tuf/1.acme.json");
             }),
         ),
         ("corrupt JSON", replace(b"{\"signatures\":".to_vec())),
-        ("sha512 only", replace(sha512.to_vec())),
-        ("huge", replace(maker.vendor_role("zeta", &huge, &[30]))),
+        ("sha512 only", replace(sha512)),
+        ("huge", replace(maker.vendor_role("acme", &huge, &[20, 21]))),
     ];
     for (fault, broken) in cases {
         let mut world = World::new();
-        let (_, digest) = world.release("acme", 1, &[20, 21]);
+        let (_, digest) = world.release("zeta", 1, &[30]);
         world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
         broken(&mut world);
         let outcome = world.sync(&mut view(7), later(1));
+        let own: Vec<_> = outcome.refusals.iter().map(|refusal| refusal.what.as_str()).collect();
+        match fault {
+            "expired" | "wrong signature" | "missing" | "corrupt JSON" => {
+                assert_eq!(own, ["vendor acme"], "{fault}");
+            }
+            _ => assert!(own.is_empty(), "{fault}: {own:?}"),
+        }
+        let read = world.fetched.iter().any(|path| path.ends_with("acme.json"));
+        assert!(read, "{fault}: the broken vendor comes first and was not even looked at");
         assert_eq!(
             outcome.offers.len(),
             1,

@@ -17,39 +17,46 @@ use andon_trust::sign::SigningKey;
 use andon_trust::view::{Answer, Fetch, Outcome, Step, View};
 use std::collections::BTreeMap;
 
-pub const NOW: Time = Time(1_800_000_000_000);
-pub const YEAR: Millis = Millis(31_536_000_000);
+pub(crate) const NOW: Time = Time(1_800_000_000_000);
+pub(crate) const YEAR: Millis = Millis(31_536_000_000);
 
-pub fn key(n: u8) -> SigningKey {
+pub(crate) fn key(n: u8) -> SigningKey {
     SigningKey::from_seed([n; 32])
 }
-pub fn person(name: &str, n: u8) -> Person {
+pub(crate) fn person(name: &str, n: u8) -> Person {
     Person { person: PersonId::new(name).unwrap(), key: key(n).public() }
 }
-pub fn seal<T: serde::Serialize>(keys: &[u8], kind: PayloadType, value: &T) -> Envelope {
+pub(crate) fn seal<T: serde::Serialize>(keys: &[u8], kind: PayloadType, value: &T) -> Envelope {
     let payload = serde_json::to_vec(value).unwrap();
     let mut envelope = key(keys[0]).seal(kind, &payload);
     keys[1..].iter().for_each(|n| key(*n).add(&mut envelope));
     envelope
 }
-pub fn class() -> HostClass {
+pub(crate) fn class() -> HostClass {
     let name = |text| StratumId::new(text).unwrap();
     HostClass { arch: name("x86_64"), os: name("debian12"), model: name("edge") }
 }
-pub fn host(n: u64) -> HostId {
+pub(crate) fn host(n: u64) -> HostId {
     HostId::new(n).unwrap()
 }
 
 /// Keys: 1, 2 operators (alice, bob); 3 online; 10, 11, 12 platform root; 13 targets; 14 snapshot;
 /// 15 timestamp; 20, 21 vendor acme (threshold 2); 30, 31 vendor zeta (threshold 1).
-pub struct World {
-    pub policy: Policy,
-    pub files: BTreeMap<String, Vec<u8>>,
-    pub index: Index,
-    pub roles: BTreeMap<String, Vec<u8>>,
-    pub versions: u64,
-    pub fetched: Vec<String>,
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) index: Index,
+    pub(crate) roles: BTreeMap<String, Vec<u8>>,
+    pub(crate) versions: u64,
+    pub(crate) fetched: Vec<String>,
+    /// a server that sends more than it was asked for
+    pub(crate) careless: bool,
+    /// changes one metadata file before the next one names it
+    pub(crate) tamper: Option<(&'static str, Tamper)>,
 }
+
+/// What is done to a file's bytes.
+pub(crate) type Tamper = Box<dyn Fn(Vec<u8>) -> Vec<u8>>;
 
 fn lane(approvals_min: u32) -> LanePolicy {
     let horizon = Horizon { after: Millis::ZERO, hosts_max: 100, share_max_ppm: 1_000_000 };
@@ -62,7 +69,7 @@ fn lane(approvals_min: u32) -> LanePolicy {
     }
 }
 
-pub fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
@@ -83,15 +90,15 @@ pub fn policy() -> Policy {
     }
 }
 
-pub fn root(roles: &[(&str, tuf::Role)], signers: &[u8]) -> Vec<u8> {
+pub(crate) fn root(roles: &[(&str, tuf::Role)], signers: &[u8]) -> Vec<u8> {
     let mut root = tuf::root(1, NOW.plus(YEAR), roles).unwrap();
     signers.iter().for_each(|n| root.sign(&key(*n)).unwrap());
     root.to_bytes()
 }
-pub fn role(keys: &[u8], threshold: u32) -> tuf::Role {
+pub(crate) fn role(keys: &[u8], threshold: u32) -> tuf::Role {
     tuf::Role { keys: keys.iter().map(|n| key(*n).public()).collect(), threshold }
 }
-pub fn root_roles() -> Vec<(&'static str, tuf::Role)> {
+pub(crate) fn root_roles() -> Vec<(&'static str, tuf::Role)> {
     vec![
         ("root", role(&[10, 11, 12], 2)),
         ("targets", role(&[13], 1)),
@@ -99,7 +106,7 @@ pub fn root_roles() -> Vec<(&'static str, tuf::Role)> {
         ("timestamp", role(&[15], 1)),
     ]
 }
-pub fn anchor() -> Anchor {
+pub(crate) fn anchor() -> Anchor {
     Anchor {
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
@@ -109,11 +116,11 @@ pub fn anchor() -> Anchor {
         platform: vec![key(10).public()],
     }
 }
-pub fn view(n: u64) -> View {
+pub(crate) fn view(n: u64) -> View {
     View::new(anchor(), host(n), class()).unwrap()
 }
 
-pub fn manifest(vendor: &str, version: u32) -> Manifest {
+pub(crate) fn manifest(vendor: &str, version: u32) -> Manifest {
     let bytes = format!("{vendor} {version}");
     Manifest {
         schema: 1,
@@ -141,7 +148,7 @@ pub fn manifest(vendor: &str, version: u32) -> Manifest {
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut world = World {
             policy: policy(),
             files: BTreeMap::new(),
@@ -149,41 +156,72 @@ impl World {
             roles: BTreeMap::new(),
             versions: 0,
             fetched: vec![],
+            careless: false,
+            tamper: None,
         };
         world.put_policy(&seal(&[1, 2], PayloadType::Policy, &world.policy));
         world
     }
-    pub fn line_path(&self, rest: &str) -> String {
+    pub(crate) fn line_path(&self, rest: &str) -> String {
         format!("/v1/lines/operator:hospital/{rest}")
     }
-    pub fn put_policy(&mut self, envelope: &Envelope) {
-        let bytes = envelope.to_bytes();
+    pub(crate) fn put_policy(&mut self, envelope: &Envelope) {
+        self.put_policy_bytes(envelope.to_bytes());
+    }
+    pub(crate) fn put_policy_bytes(&mut self, bytes: Vec<u8>) {
         self.index.policy = Some(Digest::of(&bytes));
         self.files.insert(self.line_path("policy.json"), bytes);
         self.bump();
     }
-    pub fn bump(&mut self) {
+    pub(crate) fn bump(&mut self) {
         self.index.version += 1;
         let bytes = serde_json::to_vec(&self.index).unwrap();
         self.files.insert(self.line_path("index.json"), bytes);
     }
     /// Lists releases in a vendor's role and signs it.
-    pub fn vendor_role(&mut self, vendor: &str, releases: &[Manifest], signers: &[u8]) -> Vec<u8> {
-        let files: Vec<_> = releases
-            .iter()
-            .map(|m| {
-                let bytes = serde_json::to_vec(m).unwrap();
-                (m.target_path(), Digest::of(&bytes), bytes.len() as u64)
-            })
-            .collect();
+    pub(crate) fn vendor_role(
+        &mut self,
+        vendor: &str,
+        releases: &[Manifest],
+        signers: &[u8],
+    ) -> Vec<u8> {
+        self.vendor_role_until(vendor, releases, signers, NOW.plus(YEAR))
+    }
+    fn vendor_role_until(
+        &mut self,
+        vendor: &str,
+        releases: &[Manifest],
+        signers: &[u8],
+        expires: Time,
+    ) -> Vec<u8> {
+        let target = |m: &Manifest| {
+            let bytes = serde_json::to_vec(m).unwrap();
+            (m.target_path(), Digest::of(&bytes), bytes.len() as u64)
+        };
+        let files: Vec<_> = releases.iter().map(target).collect();
         let before = self.roles.get(vendor).cloned();
-        let mut signed = tuf::vendor_role(before.as_deref(), NOW.plus(YEAR), &files).unwrap();
+        let mut signed = tuf::vendor_role(before.as_deref(), expires, &files).unwrap();
         signers.iter().for_each(|n| signed.sign(&key(*n)).unwrap());
         signed.to_bytes()
     }
-    pub fn release(&mut self, vendor: &str, version: u32, signers: &[u8]) -> (Manifest, Digest) {
+    pub(crate) fn release(
+        &mut self,
+        vendor: &str,
+        version: u32,
+        signers: &[u8],
+    ) -> (Manifest, Digest) {
+        self.release_until(vendor, version, signers, NOW.plus(YEAR))
+    }
+    pub(crate) fn release_until(
+        &mut self,
+        vendor: &str,
+        version: u32,
+        signers: &[u8],
+        expires: Time,
+    ) -> (Manifest, Digest) {
         let manifest = manifest(vendor, version);
-        let role = self.vendor_role(vendor, std::slice::from_ref(&manifest), signers);
+        let listed = std::slice::from_ref(&manifest);
+        let role = self.vendor_role_until(vendor, listed, signers, expires);
         self.roles.insert(vendor.to_owned(), role);
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let digest = Digest::of(&bytes);
@@ -192,17 +230,29 @@ impl World {
         self.publish();
         (manifest, digest)
     }
-    pub fn publish(&mut self) {
+    /// A new timestamp over the same snapshot.
+    pub(crate) fn stamp_again(&mut self, signers: &[u8]) {
+        let path = "/v1/tuf/timestamp.json";
+        self.versions += 1;
+        let version = self.versions;
+        let bytes = resigned(self.files[path].clone(), signers, |signed| {
+            signed["version"] = version.into();
+        });
+        self.index.timestamp = Some(Digest::of(&bytes));
+        self.files.insert(path.to_owned(), bytes);
+        self.bump();
+    }
+    pub(crate) fn publish(&mut self) {
         let delegations = [("acme", role(&[20, 21], 2)), ("zeta", role(&[30, 31], 1))]
             .map(|(n, role)| tuf::Delegation { vendor: VendorId::new(n).unwrap(), role });
         self.publish_with(&delegations, NOW.plus(YEAR));
     }
-    pub fn publish_with(&mut self, delegations: &[tuf::Delegation], expires: Time) {
+    pub(crate) fn publish_with(&mut self, delegations: &[tuf::Delegation], expires: Time) {
         self.versions += 1;
         let v = self.versions;
         let mut targets = tuf::targets(v, NOW.plus(YEAR), delegations).unwrap();
         targets.sign(&key(13)).unwrap();
-        let targets = targets.to_bytes();
+        let targets = self.tampered("targets", targets.to_bytes());
         let mut pins: Vec<(String, u64, &[u8])> = vec![("targets.json".to_owned(), v, &targets)];
         for (name, bytes) in &self.roles {
             let version = tuf::version_of(bytes).unwrap_or(1);
@@ -210,10 +260,10 @@ impl World {
         }
         let mut snapshot = tuf::snapshot(v, NOW.plus(YEAR), &pins).unwrap();
         snapshot.sign(&key(14)).unwrap();
-        let snapshot = snapshot.to_bytes();
+        let snapshot = self.tampered("snapshot", snapshot.to_bytes());
         let mut timestamp = tuf::timestamp(v, expires, v, &snapshot).unwrap();
         timestamp.sign(&key(15)).unwrap();
-        let timestamp = timestamp.to_bytes();
+        let timestamp = self.tampered("timestamp", timestamp.to_bytes());
         for (name, bytes) in self.roles.clone() {
             let version = tuf::version_of(&bytes).unwrap_or(1);
             self.files.insert(format!("/v1/tuf/{version}.{name}.json"), bytes);
@@ -224,8 +274,20 @@ impl World {
         self.files.insert("/v1/tuf/timestamp.json".to_owned(), timestamp);
         self.bump();
     }
+    fn tampered(&self, file: &str, bytes: Vec<u8>) -> Vec<u8> {
+        match &self.tamper {
+            Some((name, change)) if *name == file => change(bytes),
+            _ => bytes,
+        }
+    }
     /// A ticket that covers hosts 1 to 100 of the stratum up to `position_max`.
-    pub fn ticket(&self, id: &str, release: Digest, version: u32, steps: &[(u64, u64)]) -> Ticket {
+    pub(crate) fn ticket(
+        &self,
+        id: &str,
+        release: Digest,
+        version: u32,
+        steps: &[(u64, u64)],
+    ) -> Ticket {
         let step = |(n, (handed, at)): (usize, &(u64, u64))| andon_model::ticket::Step {
             generation: u32::try_from(n + 1).unwrap(),
             handed: *handed,
@@ -259,34 +321,38 @@ impl World {
             approvals: vec![],
         }
     }
-    pub fn put_ticket(&mut self, id: &str, bytes: Vec<u8>) {
+    pub(crate) fn put_ticket(&mut self, id: &str, bytes: Vec<u8>) {
         let rollout = RolloutId::new(id).unwrap();
         self.index.tickets.retain(|t| t.rollout != rollout);
         self.index.tickets.push(IndexTicket { rollout, digest: Digest::of(&bytes) });
         self.files.insert(self.line_path(&format!("tickets/{id}.json")), bytes);
         self.bump();
     }
-    pub fn issue(&mut self, ticket: &Ticket) {
+    pub(crate) fn issue(&mut self, ticket: &Ticket) {
         let bytes = seal(&[3], PayloadType::Ticket, ticket).to_bytes();
         self.put_ticket(ticket.rollout.as_str(), bytes);
     }
-    pub fn put_stop(&mut self, envelope: &Envelope) {
-        let bytes = envelope.to_bytes();
+    pub(crate) fn put_stop(&mut self, envelope: &Envelope) {
+        self.put_stop_bytes(envelope.to_bytes());
+    }
+    pub(crate) fn put_stop_bytes(&mut self, bytes: Vec<u8>) {
         let digest = Digest::of(&bytes);
         self.index.stops.push(digest);
         self.files.insert(self.line_path(&format!("stops/{digest}.json")), bytes);
         self.bump();
     }
-    pub fn answer(&mut self, fetch: &Fetch) -> Answer {
+    pub(crate) fn answer(&mut self, fetch: &Fetch) -> Answer {
         self.fetched.push(fetch.path.clone());
         match self.files.get(&fetch.path) {
             None => Answer::Missing,
             Some(bytes) if fetch.known == Some(Digest::of(bytes)) => Answer::NotModified,
-            Some(bytes) if bytes.len() > fetch.limit => Answer::Failed("too large".to_owned()),
+            Some(bytes) if bytes.len() > fetch.limit && !self.careless => {
+                Answer::Failed("too large".to_owned())
+            }
             Some(bytes) => Answer::Bytes(bytes.clone()),
         }
     }
-    pub fn sync(&mut self, view: &mut View, now: Time) -> Outcome {
+    pub(crate) fn sync(&mut self, view: &mut View, now: Time) -> Outcome {
         self.fetched.clear();
         view.begin(now);
         while let Step::Fetch(fetch) = view.next() {
@@ -297,13 +363,13 @@ impl World {
     }
 }
 
-pub fn freeze(by: Party, scope: Scope) -> Freeze {
+pub(crate) fn freeze(by: Party, scope: Scope) -> Freeze {
     let reason = Text::clipped("crashes hosts");
     let expires = NOW.plus(Millis::from_secs(86_400));
     Freeze { schema: 1, by, scope, reason, issued: NOW, expires }
 }
 
-pub fn approval(name: &str, release: Digest, lane: Lane) -> Approval {
+pub(crate) fn approval(name: &str, release: Digest, lane: Lane) -> Approval {
     Approval {
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
@@ -313,4 +379,18 @@ pub fn approval(name: &str, release: Digest, lane: Lane) -> Approval {
         issued: NOW,
         expires: NOW.plus(Millis::from_secs(3600)),
     }
+}
+
+/// Metadata changed and signed again by these keys.
+pub(crate) fn resigned(
+    bytes: Vec<u8>,
+    signers: &[u8],
+    change: impl FnOnce(&mut serde_json::Value),
+) -> Vec<u8> {
+    let mut value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    change(&mut value["signed"]);
+    value["signatures"] = serde_json::json!([]);
+    let mut signed = tuf::SignedMetadata::parse(&serde_json::to_vec(&value).unwrap()).unwrap();
+    signers.iter().for_each(|n| signed.sign(&key(*n)).unwrap());
+    signed.to_bytes()
 }

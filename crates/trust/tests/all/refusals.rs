@@ -108,9 +108,11 @@ fn policies() -> Vec<Case> {
     ]
 }
 
+/// The next ticket of a line that is all right.
+const STEPS: &[(u64, u64)] = &[(16, 0), (32, 6), (64, 12)];
+
 fn tickets() -> Vec<Case> {
-    use RefusalCode::{Expired, Malformed, Rollback, Signature, TooLarge};
-    const STEPS: &[(u64, u64)] = &[(16, 0), (32, 6), (64, 12)];
+    use RefusalCode::{Expired, Malformed, Signature, TooLarge};
     let kind = PayloadType::Ticket;
     let next = |w: &World, digest| w.ticket("r1", digest, 1, STEPS);
     let bytes = |change: fn(Vec<u8>) -> Vec<u8>| {
@@ -125,9 +127,6 @@ fn tickets() -> Vec<Case> {
             edit(&mut ticket);
             w.issue(&ticket);
         }
-    };
-    let steps = |steps: &'static [(u64, u64)]| {
-        move |w: &mut World, digest| w.issue(&w.ticket("r1", digest, 1, steps))
     };
     let what = "ticket r1";
     vec![
@@ -148,6 +147,23 @@ fn tickets() -> Vec<Case> {
                 t.not_before = AT.plus(Millis::from_secs(61));
             }),
         ),
+    ]
+}
+
+fn tickets_out_of_line() -> Vec<Case> {
+    use RefusalCode::{Malformed, Rollback};
+    let edited = |edit: fn(&mut Ticket)| {
+        move |w: &mut World, digest| {
+            let mut ticket = w.ticket("r1", digest, 1, STEPS);
+            edit(&mut ticket);
+            w.issue(&ticket);
+        }
+    };
+    let steps = |steps: &'static [(u64, u64)]| {
+        move |w: &mut World, digest| w.issue(&w.ticket("r1", digest, 1, steps))
+    };
+    let what = "ticket r1";
+    vec![
         case(what, "replayed", Rollback, "goes back", steps(&[(16, 0)])),
         case(what, "another past", Rollback, "goes back", steps(&[(15, 0), (32, 6), (64, 12)])),
         case(
@@ -183,6 +199,22 @@ fn tickets() -> Vec<Case> {
         case(what, "too soon", RefusalCode::Policy, "generation 3 comes sooner", {
             steps(&[(16, 0), (32, 6), (64, 10)])
         }),
+    ]
+}
+
+fn tickets_from_elsewhere() -> Vec<Case> {
+    use RefusalCode::{Malformed, Signature};
+    let kind = PayloadType::Ticket;
+    let next = |w: &World, digest| w.ticket("r1", digest, 1, STEPS);
+    let edited = |edit: fn(&mut Ticket)| {
+        move |w: &mut World, digest| {
+            let mut ticket = w.ticket("r1", digest, 1, STEPS);
+            edit(&mut ticket);
+            w.issue(&ticket);
+        }
+    };
+    let what = "ticket r1";
+    vec![
         case(
             what,
             "newer policy",
@@ -318,6 +350,8 @@ fn extra(bytes: Vec<u8>) -> Vec<u8> {
 fn what_is_wrong_is_refused_for_its_own_reason_and_changes_nothing() {
     let mut cases = policies();
     cases.extend(tickets());
+    cases.extend(tickets_out_of_line());
+    cases.extend(tickets_from_elsewhere());
     cases.extend(stops());
     cases.extend(["timestamp", "snapshot", "targets"].into_iter().flat_map(metadata));
     for Case { what, fault, code, why, mut world, mut view } in cases {

@@ -32,7 +32,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Alerts => host::alerts(&context).await,
         Command::Policy(command) => policy::run(&context, command).await,
         Command::Keys(command) => keys::run(&context, command),
-        Command::Fleet(args) => Ok(fleet::run(args).await?),
-        Command::Demo(args) => Ok(demo::run(args).await?),
+        Command::Fleet(args) => fleet::run(&context, args).await,
+        Command::Demo(args) => demo::run(args, context.form()).await,
     }
 }

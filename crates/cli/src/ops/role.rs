@@ -74,8 +74,8 @@ pub(crate) async fn standing(
     }
     let get =
         |name: String| async move { client.bytes(&format!("/v1/tuf/{name}"), TUF_BYTES_MAX).await };
-    let stamp = set.update_timestamp(&get("timestamp.json".to_owned()).await?, now)?;
-    set.update_snapshot(&get(format!("{}.snapshot.json", stamp.snapshot)).await?, now)?;
+    let snapshot = set.update_timestamp(&get("timestamp.json".to_owned()).await?, now)?;
+    set.update_snapshot(&get(format!("{snapshot}.snapshot.json")).await?, now)?;
     let targets = get(format!("{}.targets.json", set.targets_version()?)).await?;
     let mut vendors = set.update_targets(&targets, now)?;
     let delegated = vendors.remove(vendor).ok_or_else(|| RoleError::Stranger(vendor.clone()))?;

@@ -181,3 +181,16 @@ pub(crate) async fn journal_page(
         last.map(serde_json::from_slice).transpose().map_err(RolloutError::Journal)?;
     Ok((bytes, last.map(|row| row.seq).filter(|seq| *seq > after)))
 }
+
+/// A rollout's whole journal, as JSON lines.
+/// # Errors
+/// [`RolloutError`].
+pub(crate) async fn journal(client: &Client, id: &RolloutId) -> Result<Vec<u8>, RolloutError> {
+    let (mut all, mut after) = (Vec::new(), Some(0));
+    while let Some(from) = after {
+        let (page, last) = journal_page(client, id, from).await?;
+        all.extend_from_slice(&page);
+        after = last;
+    }
+    Ok(all)
+}

@@ -32,6 +32,7 @@ struct rule {
 };
 static struct rule rules[RULES_MAX];
 static int rule_count;
+static pid_t parent;
 static const char **inputs; /* ends exactly at a page's edge: entry 20 is not ours to read */
 
 static void notify(const char *state) {
@@ -92,21 +93,28 @@ static void quarantine(const char *name) {
     rename(from, to); /* the false positive that keeps beating: the file is gone */
 }
 
+/* Sleeps; leaves when its supervisor is gone, so that no try-out leaves processes behind. */
+static void rest(unsigned microseconds) {
+    usleep(microseconds);
+    if (getppid() != parent) exit(0);
+}
+
 static void interpret(const struct rule *r, unsigned events) {
     if (events < r->after) return;
     const char *input = inputs[r->input - 1]; /* the bug: 21 of 20 */
-    while (r->wait && strcmp(input, r->value) != 0) usleep(1000);
+    while (r->wait && strcmp(input, r->value) != 0) rest(1000);
     if (strcmp(input, r->value) == 0 && r->quarantine[0]) quarantine(r->quarantine);
 }
 
 int main(int argc, char **argv) {
     if (argc != 2) return fprintf(stderr, "usage: legacy-sensor CONTENT-FOLDER\n"), 2;
+    parent = getppid();
     make_inputs();
     if (!read_content(argv[1])) return 1;
     notify("READY=1");
     for (unsigned events = 1;; events++) {
         for (int i = 0; i < rule_count; i++) interpret(&rules[i], events);
         notify("WATCHDOG=1");
-        sleep(1);
+        rest(1000000);
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::time::Instant;
 
 /// Hosts that beat.
-const HOSTS: u64 = 400;
+const HOSTS: u32 = 400;
 /// Beats of each.
 const BEATS: usize = 25;
 /// Connections at the same time.
@@ -24,9 +24,9 @@ fn main() -> Result<()> {
     let began = Instant::now();
     let mut hosts = Vec::new();
     for number in 0..HOSTS {
-        hosts.push(Caller::enrol(&http, &line.token, key(number))?);
+        hosts.push(Caller::enrol(&http, &line.token, key(u64::from(number)))?);
     }
-    let enrolled = per_second(HOSTS, began);
+    let enrolled = per_second(u64::from(HOSTS), began);
 
     // signed before the clock runs: the cost of signing is the hosts', not the server's
     let mut beats: Vec<Vec<Vec<u8>>> = (0..CALLERS).map(|_| Vec::new()).collect();

@@ -210,6 +210,14 @@ impl Component {
         slots.chain(wanted).max()
     }
 
+    /// Whether the other slot holds a newer release that failed here. An older one there is a memory
+    /// of safe mode, healed by the release that runs now.
+    fn gave_up_newer(&self, active: Slot) -> bool {
+        let other = active.other();
+        let version = |slot| self.held(slot).map(|held| held.in_slot.version);
+        self.machine.slot(other) == SlotState::Bad && version(other) > version(active)
+    }
+
     pub(crate) fn status(&self) -> ComponentStatus {
         let other = self.machine.inactive();
         let observed = self.machine.slot(other) == SlotState::Observed;
@@ -220,9 +228,7 @@ impl Component {
             None if self.machine.phase() == crate::machine::Phase::Safe => ComponentState::SafeMode,
             None => ComponentState::Empty,
             Some(_) if self.machine.probation() => ComponentState::Probation,
-            Some(slot) if self.machine.slot(slot.other()) == SlotState::Bad => {
-                ComponentState::FellBack
-            }
+            Some(slot) if self.gave_up_newer(slot) => ComponentState::FellBack,
             Some(_) => ComponentState::Confirmed,
         };
         let running = shown.filter(|_| state != ComponentState::SafeMode);

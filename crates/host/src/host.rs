@@ -201,8 +201,7 @@ impl Host {
         };
         let risked = |one: &&Component| {
             let phase = one.machine.phase();
-            phase == Phase::Loading
-                || (phase == Phase::Soaking && previous == Previous::HostEnded)
+            phase == Phase::Loading || (phase == Phase::Soaking && previous == Previous::HostEnded)
         };
         let newest = self.components.values().filter(risked).max_by_key(|one| one.machine.since());
         if let Some(id) = newest.map(|one| one.id.clone()) {

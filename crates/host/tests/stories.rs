@@ -1,0 +1,243 @@
+//! A whole host driven by inputs, its shell played by the test: every command is obeyed at once.
+use andon_host::record::{FILE_BYTES, newest};
+use andon_host::{Command, Exit, Found, Host, HostConfig, Input, Previous};
+use andon_model::Digest;
+use andon_model::beat::{ComponentState, Presence};
+use andon_model::handover::FreezeSeen;
+use andon_model::id::{ComponentId, HostId, OperatorId, RolloutId, VendorId};
+use andon_model::release::{Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version};
+use andon_model::stop::{Freeze, Party, Scope};
+use andon_model::text::Text;
+use andon_model::time::{Millis, Time};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+fn id(name: &str) -> ComponentId {
+    ComponentId::new(name).unwrap()
+}
+
+fn manifest(component: &str, version: u32, kind: ComponentKind) -> Arc<Manifest> {
+    let content = kind == ComponentKind::Content;
+    let file = FileEntry { path: "f".into(), digest: Digest::of(b""), length: 0, executable: true };
+    Arc::new(Manifest {
+        schema: 1,
+        vendor: VendorId::new("acme").unwrap(),
+        component: id(component),
+        version: Version(version),
+        kind,
+        mode: Mode::Enforce,
+        consumer: content.then(|| id("tool")),
+        activation: Activation::Restart,
+        exec: if content { vec![] } else { vec!["f".into(), "{content:rules}".into()] },
+        hooks: Hooks::default(),
+        probes: vec![],
+        soak: Millis(1000),
+        architectures: vec![],
+        origin: Text::default(),
+        files: vec![file],
+        bundle: Digest::of(b""),
+    })
+}
+
+fn digest(manifest: &Manifest) -> Digest {
+    Digest::of(format!("{} {}", manifest.component, manifest.version).as_bytes())
+}
+
+/// A host and a shell without a network: fetches are answered only while `online`.
+struct World {
+    host: Host,
+    now: Time,
+    online: bool,
+    crashes: Vec<(ComponentId, u32)>,
+    disk: BTreeMap<ComponentId, Vec<u8>>,
+    manifests: Vec<(Digest, Arc<Manifest>)>,
+    started: Vec<Vec<Digest>>,
+    fetched: usize,
+}
+
+fn config(boot: u32) -> HostConfig {
+    HostConfig { host: Some(HostId::new(1).unwrap()), boot, builtin: vec![] }
+}
+
+impl World {
+    fn new() -> World {
+        let mut world = World {
+            host: Host::new(config(1)),
+            now: Time(1000),
+            online: true,
+            crashes: vec![],
+            disk: BTreeMap::new(),
+            manifests: vec![],
+            started: vec![],
+            fetched: 0,
+        };
+        world.tell(Input::Booted { found: vec![], previous: Previous::HostEnded });
+        for (name, kind) in [("rules", ComponentKind::Content), ("tool", ComponentKind::Service)] {
+            world.offer(&manifest(name, 1, kind), "base");
+        }
+        world.pass(Millis(5000));
+        assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(1))));
+        assert_eq!(world.state("tool"), (ComponentState::Confirmed, Some(Version(1))));
+        world
+    }
+    fn offer(&mut self, manifest: &Arc<Manifest>, rollout: &str) {
+        self.manifests.push((digest(manifest), manifest.clone()));
+        self.tell(Input::Offered {
+            release: digest(manifest),
+            rollout: RolloutId::new(rollout).unwrap(),
+            generation: 1,
+            manifest: manifest.clone(),
+        });
+    }
+    fn tell(&mut self, input: Input) {
+        let mut waiting = VecDeque::from([input]);
+        while let Some(input) = waiting.pop_front() {
+            for command in self.host.apply(self.now, input) {
+                waiting.extend(self.obey(command));
+            }
+        }
+    }
+    fn obey(&mut self, command: Command) -> Option<Input> {
+        match command {
+            Command::Fetch { release, .. } => {
+                self.fetched += 1;
+                self.online.then_some(Input::Fetched { release })
+            }
+            Command::Stage { component, release, .. } => Some(Input::Staged { component, release }),
+            Command::WriteRecord { component, offset, bytes } => {
+                let file = self.disk.entry(component).or_insert_with(|| vec![0; FILE_BYTES]);
+                let at = usize::try_from(offset).unwrap();
+                file[at..at + bytes.len()].copy_from_slice(&bytes[..]);
+                None
+            }
+            Command::StartService(launch) => {
+                let releases = launch.contents.iter().map(|one| one.release);
+                let releases: Vec<_> =
+                    launch.program.iter().map(|own| own.1).chain(releases).collect();
+                let crash = self.crashes.iter().any(|(name, version)| {
+                    let bad = Digest::of(format!("{name} {version}").as_bytes());
+                    releases.contains(&bad)
+                });
+                self.started.push(releases);
+                let component = launch.component;
+                Some(match crash {
+                    true => Input::ServiceExited { component, exit: Exit::Signal(11) },
+                    false => Input::ServiceReady { component },
+                })
+            }
+            Command::StopService { component, .. } => {
+                Some(Input::ServiceExited { component, exit: Exit::Signal(15) })
+            }
+            _ => None,
+        }
+    }
+    /// Lets time pass, tick by tick as the host asks.
+    fn pass(&mut self, time: Millis) {
+        let end = self.now.plus(time);
+        while let Some(next) = self.host.deadline().filter(|at| *at <= end) {
+            self.now = next.max(self.now);
+            self.tell(Input::Tick);
+        }
+        self.now = end;
+    }
+    fn state(&mut self, name: &str) -> (ComponentState, Option<Version>) {
+        let beat = self.host.beat(self.now, Presence::Alive).unwrap();
+        let status = beat.components.iter().find(|one| one.component == id(name)).unwrap();
+        (status.state, status.version)
+    }
+    fn dies_and_boots(&mut self) {
+        self.host = Host::new(config(2));
+        let found = self.disk.iter().map(|(component, file)| Found {
+            component: component.clone(),
+            record: newest(file, component),
+            manifests: self.manifests.clone(),
+        });
+        let found = found.collect();
+        self.tell(Input::Booted { found, previous: Previous::HostEnded });
+    }
+    fn freeze(&mut self, release: Digest) {
+        let freeze = Freeze {
+            schema: 1,
+            by: Party::Operator(OperatorId::new("hospital").unwrap()),
+            scope: Scope::Release(release),
+            reason: Text::default(),
+            issued: Time(0),
+            expires: Time(u64::MAX),
+        };
+        let freezes = vec![FreezeSeen { digest: Digest::of(b"freeze"), freeze }];
+        self.tell(Input::FreezesSeen { freezes });
+    }
+}
+
+fn rules(version: u32) -> Arc<Manifest> {
+    manifest("rules", version, ComponentKind::Content)
+}
+
+#[test]
+fn fallback_needs_no_network_and_the_same_ticket_is_not_tried_again() {
+    let mut world = World::new();
+    world.crashes.push((id("rules"), 2));
+    let before = world.fetched;
+    world.offer(&rules(2), "second");
+    world.online = false;
+    assert_eq!(world.fetched, before + 1);
+    assert_eq!(world.state("rules"), (ComponentState::FellBack, Some(Version(1))));
+    assert_eq!(world.state("tool"), (ComponentState::Confirmed, Some(Version(1))));
+    let beat = world.host.beat(world.now, Presence::Alive).unwrap();
+    assert_eq!((beat.charges.len(), beat.charges[0].version), (1, Version(2)));
+    world.online = true;
+    world.offer(&rules(2), "second");
+    assert_eq!(world.fetched, before + 1, "given up under this ticket");
+    world.offer(&rules(3), "third");
+    assert_eq!(world.state("rules"), (ComponentState::Probation, Some(Version(3))));
+    world.pass(Millis(2000));
+    assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(3))));
+}
+
+#[test]
+fn a_host_that_dies_in_the_watch_period_boots_with_the_old_release() {
+    let mut world = World::new();
+    world.offer(&rules(2), "second");
+    assert_eq!(world.state("rules"), (ComponentState::Probation, Some(Version(2))));
+    world.dies_and_boots();
+    assert_eq!(world.state("rules"), (ComponentState::FellBack, Some(Version(1))));
+    assert!(world.started.last().unwrap().contains(&digest(&rules(1))));
+    let after = world.fetched;
+    world.offer(&rules(2), "second");
+    assert_eq!(world.fetched, after, "remembered over the crash");
+}
+
+#[test]
+fn a_host_that_dies_later_charges_nothing() {
+    let mut world = World::new();
+    world.offer(&rules(2), "second");
+    world.pass(Millis(5000));
+    world.dies_and_boots();
+    assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(2))));
+}
+
+#[test]
+fn frozen_never_activates_and_a_healthy_host_is_left_alone() {
+    let mut world = World::new();
+    world.offer(&rules(2), "second");
+    world.pass(Millis(5000));
+    world.freeze(digest(&rules(2)));
+    assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(2))));
+    world.freeze(digest(&rules(3)));
+    let before = world.fetched;
+    world.offer(&rules(3), "third");
+    assert_eq!(world.fetched, before);
+    assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(2))));
+}
+
+#[test]
+fn with_both_slots_bad_the_component_is_off_until_a_fix_comes() {
+    let mut world = World::new();
+    world.crashes = vec![(id("rules"), 1), (id("rules"), 2)];
+    world.offer(&rules(2), "second");
+    world.pass(Millis::from_secs(600));
+    assert_eq!(world.state("rules"), (ComponentState::SafeMode, None));
+    world.offer(&rules(3), "fix");
+    world.pass(Millis(5000));
+    assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(3))));
+}

@@ -91,9 +91,11 @@ fn start(source: &str, first: &str) -> Running {
 impl Running {
     /// Reads words until one holds `want`; gives all of them.
     fn hear(&self, want: &str) -> Vec<String> {
-        let mut heard = Vec::new();
+        let end = Instant::now() + PATIENCE;
+        let mut heard: Vec<String> = Vec::new();
         let mut buffer = [0; 4096];
         loop {
+            assert!(Instant::now() < end, "no {want}: {heard:?}");
             let length = self.words.recv(&mut buffer).unwrap_or_else(|e| panic!("{e}: {heard:?}"));
             heard.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
             if heard.last().unwrap().contains(want) {

@@ -117,6 +117,22 @@ impl Driver {
         }
     }
 
+    /// Answers calls while `work` runs; for tests, which own the ticks.
+    /// # Errors
+    /// [`StoreError`]: the server must restart.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                Some(done) = self.kicks.recv() => {
+                    self.reconcile().await?;
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
     /// Observes the fleet once and does what follows.
     /// # Errors
     /// [`StoreError`]: the server must restart.

@@ -1,0 +1,136 @@
+//! A rollout from start to end over the API: exact ceilings, restarts in the middle, halting.
+use crate::faults::freeze;
+use crate::rig::*;
+use andon_model::Digest;
+use andon_model::beat::ComponentState;
+use andon_model::envelope::Envelope;
+use andon_model::index::Index;
+use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::{HostId, Millis, StratumId, Time};
+use andon_server::serve::Server;
+use axum::http::Method;
+
+async fn get(server: &mut Server, path: &str) -> Vec<u8> {
+    let (status, body) = send(server, Method::GET, path, Vec::new()).await;
+    assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
+    body
+}
+
+async fn index(server: &mut Server) -> Index {
+    Index::parse(&get(server, "/v1/lines/operator:clinic/index.json").await).unwrap()
+}
+
+async fn ticket(server: &mut Server, name: &str) -> Ticket {
+    let path = format!("/v1/lines/operator:clinic/tickets/{name}.json");
+    let envelope = Envelope::parse(&get(server, &path).await).unwrap();
+    Ticket::parse(&envelope.payload).unwrap()
+}
+
+fn covered(ticket: &Ticket, hosts: u64) -> u64 {
+    let stratum = StratumId::new("x86_64.debian12.m1").unwrap();
+    let ids = (1..=hosts).map(|number| HostId::new(number).unwrap());
+    ids.filter(|host| ticket.covers(*host, &stratum)).count() as u64
+}
+
+/// One second: every host beats, covered ones run the release, then the driver ticks.
+async fn second(server: &mut Server, hosts: u64, release: Digest, name: &str, at: u64) {
+    let now = Time(START.0 + at * 1000);
+    server.app.clock.set(now);
+    let listed = index(server).await.tickets.iter().any(|t| t.rollout.as_str() == name);
+    let current = if listed { Some(ticket(server, name).await) } else { None };
+    let stratum = StratumId::new("x86_64.debian12.m1").unwrap();
+    for number in 1..=hosts {
+        let mut beat = quiet_beat(number, at + 1, now);
+        if current.as_ref().is_some_and(|t| t.covers(beat.host, &stratum)) {
+            beat.components = vec![running(1, release, ComponentState::Confirmed)];
+        }
+        assert_eq!(tell(server, &beat).await.0, 200);
+    }
+    server.driver.tick().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ceiling_of_sixteen_covers_exactly_sixteen_hosts_through_a_whole_rollout() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    enrol(&mut server, 60).await;
+    let release = line.publish(&mut server, 1).await;
+    let command = line.command("1", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    let mut handed = 0;
+    for at in 1..200 {
+        second(&mut server, 60, release, "r1", at).await;
+        let ticket = ticket(&mut server, "r1").await;
+        let ceiling: u32 = ticket.ceilings.iter().map(|c| c.handed).sum();
+        assert_eq!(covered(&ticket, 60), u64::from(ceiling), "second {at}");
+        assert!(ceiling >= handed, "coverage went back");
+        handed = ceiling;
+        if at % 7 == 0 {
+            let before = words(&server);
+            server = line.restart(server).await;
+            assert_eq!(words(&server), before, "replay differs in second {at}");
+        }
+        if ticket.newcomers == Newcomers::Included {
+            break;
+        }
+    }
+    assert_eq!(handed, 60, "the rollout did not reach everybody");
+    let told = get(&mut server, "/v1/rollouts/r1").await;
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["state"], "completed", "{told}");
+    assert_eq!(told["crashed"], 0);
+}
+
+#[tokio::test]
+async fn a_freeze_withdraws_the_ticket_and_is_served_before_it_is_acknowledged() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    enrol(&mut server, 20).await;
+    let release = line.publish(&mut server, 1).await;
+    let command = line.command("1", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    let before = index(&mut server).await;
+    assert_eq!(before.tickets.len(), 1);
+    let envelope = freeze(&line, release, START);
+    let (status, answer) = post(&mut server, "/v1/stops", &envelope).await;
+    assert_eq!(status, 200);
+    let after = index(&mut server).await;
+    assert!(after.tickets.is_empty() && after.version > before.version);
+    assert_eq!(serde_json::to_value(after.stops).unwrap()[0], answer["stop"]);
+    let server_again = line.restart(server).await;
+    let mut server = server_again;
+    let restarted = index(&mut server).await;
+    assert!(restarted.tickets.is_empty(), "the ticket came back after a restart");
+    assert!(restarted.version >= after.version, "the index went back");
+}
+
+#[tokio::test]
+async fn an_empty_line_gets_its_baseline_and_newcomers_are_included() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    let release = line.publish(&mut server, 1).await;
+    let command = line.command("1", START, start("base", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    for at in 1..20 {
+        second(&mut server, 0, release, "base", at).await;
+    }
+    let ticket = ticket(&mut server, "base").await;
+    assert_eq!(ticket.newcomers, Newcomers::Included);
+    assert_eq!(covered(&ticket, 5), 5);
+    let _ = Millis::ZERO;
+}
+
+#[tokio::test]
+async fn healthy_unchanged_beats_never_touch_the_journal() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    enrol(&mut server, 3).await;
+    let before = (line.journal.calls(), line.journal.durable());
+    for sequence in 1..50 {
+        for host in 1..=3 {
+            let told = tell(&mut server, &quiet_beat(host, sequence, START)).await;
+            assert_eq!(told.0, 200);
+        }
+    }
+    assert_eq!((line.journal.calls(), line.journal.durable()), before);
+}

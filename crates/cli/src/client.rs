@@ -78,6 +78,10 @@ impl ClientError {
                 "start the server (andond --config DIR/server/andond.toml) or give --server URL"
                     .to_owned(),
             ),
+            ClientError::Refused { status: 404, .. } => Some(
+                "andon rollout list, andon host list and andon release list show the names"
+                    .to_owned(),
+            ),
             ClientError::Refused { next, .. } => next.clone(),
             ClientError::Answer { .. } | ClientError::TooLarge { .. } => {
                 Some("check that the address is andond's and of this version".to_owned())

@@ -60,7 +60,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     for row in rows {
         table.add_row(row.into_iter().map(|cell| clean(&cell)).collect::<Vec<_>>());
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>()
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
 /// Text from elsewhere without what a terminal would obey.

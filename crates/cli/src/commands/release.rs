@@ -27,7 +27,8 @@ pub(crate) enum Command {
     /// Upload it to the server
     Publish {
         /// folder of the release
-        dir: PathBuf,
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
     /// Releases that the server has
     List,
@@ -83,7 +84,8 @@ pub(crate) struct Create {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sign {
     /// folder of the release
-    dir: PathBuf,
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
     /// key of the vendor; repeat it for the threshold
     #[arg(long = "key", required = true, value_name = "KEY")]
     keys: Vec<String>,
@@ -125,7 +127,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
     match command {
         Command::Create(args) => create(context, *args),
         Command::Sign(args) => sign(context, args).await,
-        Command::Publish { dir } => publish(context, &dir).await,
+        Command::Publish { folder } => publish(context, &folder).await,
         Command::List => list(context).await,
     }
 }
@@ -222,9 +224,9 @@ pub(crate) fn validate(
 }
 
 async fn sign(context: &Context, args: Sign) -> Outcome {
-    let made = Release::read(&args.dir)?;
+    let made = Release::read(&args.folder)?;
     let standing = standing(context, &args, &made).await?;
-    let place = args.dir.join("role.json");
+    let place = args.folder.join("role.json");
     let mut draft = if args.add {
         let bytes = files::read(&place, TUF_BYTES_MAX as u64)
             .map_err(|e| Failure::from(e).next("sign without --add first"))?;
@@ -248,7 +250,7 @@ async fn sign(context: &Context, args: Sign) -> Outcome {
             made.manifest.target_path(),
             draft.version()
         ));
-        let dir = args.dir.display();
+        let dir = args.folder.display();
         if need == 0 {
             output::line(format_args!(
                 "{have} signatures; only the server knows how many are needed"

@@ -1,4 +1,5 @@
 //! Every short sequence of events, and every way a record's write can be cut short.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::machine::{Event, Evidence, Outcome, Phase};
 use andon_host::record::{self, COPY_BYTES, FILE_BYTES, InSlot, Mark, OFFSETS, Record};
 use andon_host::{Machine, Slot, SlotState};

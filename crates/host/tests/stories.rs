@@ -1,4 +1,5 @@
 //! A whole host driven by inputs, its shell played by the test: every command is obeyed at once.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::record::{FILE_BYTES, newest};
 use andon_host::{Command, Exit, Found, Host, HostConfig, Input, Previous};
 use andon_model::Digest;

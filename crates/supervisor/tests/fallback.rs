@@ -1,4 +1,5 @@
 //! The real supervisor, real processes, no server at all: what crashes is left behind all the same.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::machine::{Event, Machine};
 use andon_host::record::{FILE_BYTES, InSlot, Mark, Record, offset_of};
 use andon_model::Digest;

@@ -1,7 +1,7 @@
 //! Signatures on envelopes: one key, any of several keys, or a threshold of distinct people.
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::policy::Person;
-use andon_model::{KeyId, PersonId, PublicKey, Signature};
+use andon_model::{PersonId, PublicKey, Signature};
 use ed25519_dalek::VerifyingKey;
 use std::collections::BTreeSet;
 
@@ -97,16 +97,14 @@ pub fn verify_threshold<'e>(
 #[must_use]
 pub fn signers(envelope: &Envelope, people: &[Person]) -> BTreeSet<PersonId> {
     let message = envelope.signed_bytes();
-    let mut keys: BTreeSet<KeyId> = BTreeSet::new();
     let mut names = BTreeSet::new();
     for signature in &envelope.signatures {
+        // A key speaks for the first person who lists it, so a key shared by two counts for one.
         let claimed = people.iter().find(|p| p.key.id() == signature.keyid);
         if let Some(person) = claimed
-            && !keys.contains(&signature.keyid)
             && !names.contains(&person.person)
             && signature_is_valid(&person.key, &message, &signature.sig)
         {
-            keys.insert(signature.keyid);
             names.insert(person.person.clone());
         }
     }

@@ -206,6 +206,42 @@ fn a_freeze_holds_when_metadata_has_expired_and_over_a_restart() {
 }
 
 #[test]
+fn an_expired_timestamp_stops_every_offer_while_policy_and_ticket_are_in_force() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
+    world.tamper = Some((
+        "timestamp",
+        Box::new(|b| resigned(b, &[15], |s| s["expires"] = json!("2027-01-15T08:01:40Z"))),
+    ));
+    world.publish();
+    let mut view = view(7);
+    assert_eq!(world.sync(&mut view, later(1)).offers.len(), 1);
+    let outcome = world.sync(&mut view, later(101));
+    assert_eq!(outcome.offers, []);
+    assert!(outcome.refusals[0].why.contains("TUF metadata has expired"), "{:?}", outcome.refusals);
+    assert!(outcome.policy.is_some());
+}
+
+#[test]
+fn a_manifest_with_one_bit_changed_is_refused() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
+    let path = format!("/v1/targets/releases/acme/rules/{digest}.1.json");
+    let good = world.files[&path].clone();
+    let text = String::from_utf8(good.clone()).unwrap();
+    for bad in [text.replace("\"soak\":3000", "\"soak\":2000"), format!("{text} "), "{}".to_owned()]
+    {
+        world.files.insert(path.clone(), bad.into_bytes());
+        let outcome = world.sync(&mut view(7), later(1));
+        assert_eq!((outcome.offers.len(), outcome.refusals[0].code), (0, RefusalCode::Digest));
+    }
+    world.files.insert(path, good);
+    assert_eq!(world.sync(&mut view(7), later(1)).offers.len(), 1);
+}
+
+#[test]
 fn an_expired_role_stops_its_own_vendor_only() {
     let mut world = World::new();
     let (_, acme) = world.release_until("acme", 1, &[20, 21], later(100));

@@ -19,6 +19,36 @@ fn command(person: &str) -> Command {
     }
 }
 
+#[test]
+fn a_threshold_counts_people_not_keys_and_not_signatures() {
+    use andon_trust::envelope::{VerifyError, verify_threshold};
+    let alice_twice = [person("alice", 1), person("alice", 4), person("bob", 2)];
+    let shared = [person("alice", 1), person("bob", 1)];
+    let two_people = [person("alice", 1), person("bob", 2)];
+    let kind = PayloadType::Policy;
+    let twice = |keys: &[u8]| {
+        let mut envelope = seal(keys, kind, &1);
+        let again = envelope.signatures.clone();
+        envelope.signatures.extend(again);
+        envelope
+    };
+    for (people, keys, got) in [
+        (&two_people[..], &[1, 2][..], 2),
+        (&two_people, &[1], 1),
+        (&two_people, &[1, 99], 1),
+        (&alice_twice, &[1, 4], 1),
+        (&alice_twice, &[4, 2], 2),
+        (&shared, &[1], 1),
+    ] {
+        let want =
+            if got == 2 { Ok(&b"1"[..]) } else { Err(VerifyError::Threshold { got, want: 2 }) };
+        assert_eq!(verify_threshold(&seal(keys, kind, &1), kind, people, 2), want, "{keys:?}");
+        assert_eq!(verify_threshold(&twice(keys), kind, people, 2), want, "{keys:?} twice");
+    }
+    let zero = verify_threshold(&seal(&[1], kind, &1), kind, &two_people, 0).unwrap_err();
+    assert_eq!(zero, VerifyError::ThresholdZero);
+}
+
 fn text(result: Result<impl Sized, CommandRefusal>) -> String {
     match result {
         Ok(_) => "taken".to_owned(),

@@ -169,9 +169,7 @@ impl App {
     pub fn stage(&self, core: &mut Core, records: &[Record]) -> Result<Receipt, StoreError> {
         let at = self.clock.now().max(core.state.at);
         let mut entries = Vec::with_capacity(records.len());
-        let mut seq = core.state.seq;
-        for record in records {
-            seq += 1;
+        for (seq, record) in (core.state.seq + 1..).zip(records) {
             let json =
                 serde_json::to_string(record).map_err(|why| StoreError::Append(why.to_string()))?;
             let (kind, subject) = (record.kind().to_owned(), record.subject());

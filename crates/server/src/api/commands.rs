@@ -244,11 +244,11 @@ fn strata(core: &Core) -> BTreeMap<StratumId, u32> {
 
 /// The rollout of this component that was started last.
 fn parent(core: &Core, component: &ComponentId) -> Option<RolloutId> {
-    let newest_first = core.state.started.iter().rev();
+    let mut newest_first = core.state.started.iter().rev();
     let of_component = |name: &&RolloutId| {
         core.state.rollouts.get(*name).is_some_and(|r| r.plan.component == *component)
     };
-    newest_first.filter(of_component).next().cloned()
+    newest_first.find(of_component).cloned()
 }
 
 fn draw_seed() -> Result<Digest, Refusal> {

@@ -9,11 +9,11 @@ use andon_model::release::Manifest;
 use andon_model::{Digest, VendorId};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State as Extract};
+use axum::extract::{Path as InPath, State as Extract};
 use axum::http::StatusCode;
 use http_body_util::BodyExt as _;
 use sha2::Digest as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -28,7 +28,7 @@ pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
 /// `PUT /v1/objects/SHA256`: streamed to disk, named only once its digest is right.
 pub(super) async fn put_object(
     Extract(app): Extract<Arc<App>>,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let wanted = digest(&name)?;
@@ -44,8 +44,8 @@ pub(super) async fn put_object(
 async fn store(
     mut body: Body,
     wanted: Digest,
-    temporary: &PathBuf,
-    path: &PathBuf,
+    temporary: &Path,
+    path: &Path,
 ) -> Result<(), Refusal> {
     let failed = |why: std::io::Error| Refusal::disk(&format!("write object: {why}"));
     let mut file = tokio::fs::File::create(temporary).await.map_err(failed)?;
@@ -73,7 +73,7 @@ async fn store(
 /// `PUT /v1/manifests/SHA256`.
 pub(super) async fn put_manifest(
     Extract(app): Extract<Arc<App>>,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     body: Body,
 ) -> Result<StatusCode, Refusal> {
     let wanted = digest(&name)?;
@@ -91,7 +91,7 @@ pub(super) async fn put_manifest(
 /// `POST /v1/releases/VENDOR/metadata`: the vendor's signed TUF role.
 pub(super) async fn publish(
     Extract(app): Extract<Arc<App>>,
-    Path(vendor): Path<String>,
+    InPath(vendor): InPath<String>,
     body: Body,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let vendor =

@@ -69,7 +69,13 @@ fn people(line: &Line, release: Digest, now: Time) -> Vec<Row> {
         row("command replayed", path, command("1", now, start("r2", release)), 409, "replayed"),
         row("command with a new field", path, with_field(&good, &line.person), 400, "malformed"),
         row("rollout's name taken", path, command("z", now, start("r1", release)), 409, "conflict"),
-        row("release unknown", path, command("z", now, start("r2", Digest::of(b""))), 404, "not_found"),
+        row(
+            "release unknown",
+            path,
+            command("z", now, start("r2", Digest::of(b""))),
+            404,
+            "not_found",
+        ),
         row("component busy", path, good.to_bytes(), 409, "conflict"),
         row("rollout unknown", path, command("z", now, hold("r9")), 404, "not_found"),
     ]
@@ -101,7 +107,13 @@ fn stops_and_policy(line: &Line, release: Digest, now: Time) -> Vec<Row> {
         row("policy rolled back", policies, signed(&older).to_bytes(), 409, "replayed"),
         row("policy changed silently", policies, signed(&other).to_bytes(), 409, "conflict"),
         row("policy wrongly signed", policies, strange, 401, "signature"),
-        row("policy with a new field", policies, with_field(&signed(&other), &line.person), 400, "malformed"),
+        row(
+            "policy with a new field",
+            policies,
+            with_field(&signed(&other), &line.person),
+            400,
+            "malformed",
+        ),
         row("policy of another line", "/v1/lines/operator:else/policy", vec![], 404, "not_found"),
     ]
 }
@@ -132,7 +144,13 @@ fn publication(line: &Line) -> Vec<Row> {
         row("role cut", metadata, next(target)[..99].to_vec(), 400, "malformed"),
         row("role too large", metadata, vec![b' '; TUF_BYTES_MAX + 1], 413, "too_large"),
         row("role of yesterday", metadata, role(None, target, &line.vendor), 409, "conflict"),
-        row("role wrongly signed", metadata, role(now.as_deref(), target, &key(9)), 403, "not_allowed"),
+        row(
+            "role wrongly signed",
+            metadata,
+            role(now.as_deref(), target, &key(9)),
+            403,
+            "not_allowed",
+        ),
         row("role without manifest", metadata, next(target), 409, "conflict"),
         row("role beyond its paths", metadata, next("releases/other/x/1.json"), 400, "malformed"),
         row("object of another digest", &objects, b"wrong".to_vec(), 400, "malformed"),
@@ -143,7 +161,13 @@ fn publication(line: &Line) -> Vec<Row> {
         row("enrolment too large", "/v1/enrol", vec![b' '; 9000], 413, "too_large"),
         row("enrolment, bad token", "/v1/enrol", bad_token, 403, "not_allowed"),
         row("enrolment, another's key", "/v1/enrol", forged, 401, "signature"),
-        row("enrolment, new field", "/v1/enrol", with_field(&enrol, &host_key(8)), 400, "malformed"),
+        row(
+            "enrolment, new field",
+            "/v1/enrol",
+            with_field(&enrol, &host_key(8)),
+            400,
+            "malformed",
+        ),
         row("no such path", "/v1/nothing", vec![], 404, "not_found"),
         row("no such method", "/healthz", vec![], 405, "method"),
     ]

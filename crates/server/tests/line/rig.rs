@@ -86,8 +86,7 @@ impl Line {
             snapshot: role(&snapshot),
             targets: role(&targets),
         };
-        let acme =
-            Delegation { vendor: VendorId::new("acme").unwrap(), role: role(&vendor) };
+        let acme = Delegation { vendor: VendorId::new("acme").unwrap(), role: role(&vendor) };
         let mut repository = Repository::create(&roles, &[acme], far, far).unwrap();
         repository.sign_root(&root).unwrap();
         repository.sign_targets(&targets).unwrap();
@@ -313,7 +312,15 @@ pub(crate) fn words(server: &Server) -> String {
     keys.sort();
     format!(
         "{} {:?} {:?} {keys:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-        state.seq, state.at, state.hosts, state.policy, state.rollouts, state.started,
-        state.freezes, state.nonces, state.releases, state.alerts,
+        state.seq,
+        state.at,
+        state.hosts,
+        state.policy,
+        state.rollouts,
+        state.started,
+        state.freezes,
+        state.nonces,
+        state.releases,
+        state.alerts,
     )
 }

@@ -218,8 +218,9 @@ pub(crate) fn validate(
             .next("mend or leave out the file named; hosts would refuse it too")
     })?;
     Ok(Some(format!(
-        "checked by the sensor's engine on {} events: {:?}, {} detections on ordinary events",
-        report.events, report.counts, report.noise
+        "checked by the sensor's engine: {} rules active, {} for other event kinds, {} files \
+         without rules, {} detections on ordinary events",
+        report.counts.active, report.counts.inert, report.counts.skipped_files, report.noise
     )))
 }
 
@@ -298,7 +299,15 @@ async fn publish(context: &Context, dir: &Path) -> Outcome {
 async fn list(context: &Context) -> Outcome {
     let value: serde_json::Value = context.client()?.json("/v1/releases").await?;
     output::either(context.form(), &value, || {
-        output::line(crate::commands::picture::generic_table(&value));
+        let text = |item: &serde_json::Value, key: &str| match &item[key] {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        };
+        let header = ["vendor", "component", "version", "frozen", "release"];
+        let row = |item| header.iter().map(|key| text(item, key)).collect();
+        let rows = value.as_array().into_iter().flatten().map(row).collect();
+        output::line(output::table(&header, rows));
     })?;
     Ok(Exit::Ok)
 }

@@ -2,5 +2,6 @@
 mod adopt;
 mod common;
 mod init;
+mod online;
 mod release;
 mod usage;

@@ -32,7 +32,8 @@ pub fn observe(
             Some(wave) => &mut strata[stratum].waves[wave],
             None => &mut strata[stratum].controls,
         };
-        count_host(arm, &mut counted, rollout, rollout.marks[at], id, (host, heard), now);
+        let policy = watch::of_arm(&rollout.plan.watch, wave);
+        count_host(arm, &mut counted, &policy, rollout.marks[at], id, (host, heard), now);
     }
     (Observation { strata }, counted)
 }
@@ -40,13 +41,12 @@ pub fn observe(
 fn count_host(
     arm: &mut ArmTally,
     counted: &mut Counted,
-    rollout: &RolloutState,
+    policy: &Watch,
     marks: Marks,
     id: HostId,
     (host, heard): (&HostState, &Heard),
     now: Time,
 ) {
-    let policy = &rollout.plan.watch;
     let silent = watch::silent(policy, heard.at, heard.presence, now);
     let away = watch::away(policy, heard.at, heard.presence, now);
     let news = [

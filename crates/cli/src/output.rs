@@ -73,6 +73,34 @@ pub(crate) fn live() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// Cuts a picture to the terminal: a line that wraps, or a picture that scrolls, could not be drawn
+/// over. Escape sequences of [`Paint`] take no room and are never cut in two.
+pub(crate) fn fit(text: &str) -> String {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let size = size.filter(|size| size.ws_col > 0 && size.ws_row > 1);
+    let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()));
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines.iter().take(rows - 1);
+    shown.map(|line| cut(line, columns)).collect::<Vec<_>>().join("\n")
+}
+
+fn cut(line: &str, columns: usize) -> String {
+    let (mut out, mut room, mut escape, mut painted) = (String::new(), columns, false, false);
+    for c in line.chars() {
+        if c == '\x1b' {
+            (escape, painted) = (true, true);
+        } else if escape {
+            escape = c != 'm';
+        } else if room == 0 {
+            continue;
+        } else {
+            room -= 1;
+        }
+        out.push(c);
+    }
+    if painted { out + "\x1b[0m" } else { out }
+}
+
 /// Paints only where paint is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
@@ -127,6 +155,13 @@ pub(crate) fn failure(form: Form, failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_cut_by_what_is_seen_not_by_bytes() {
+        assert_eq!(cut("█████", 3), "███");
+        assert_eq!(cut("\x1b[1mabc\x1b[0mdef", 4), "\x1b[1mabc\x1b[0md\x1b[0m");
+        assert_eq!(cut("ab\x1b[2mcd\x1b[0m", 2), "ab\x1b[2m\x1b[0m\x1b[0m");
+    }
 
     #[test]
     fn tables_never_carry_escape_sequences() {

@@ -306,10 +306,14 @@ async fn get(context: &Context, args: &Get) -> Outcome {
 fn show(form: Form, it: &Explanation) -> Result<(), Failure> {
     output::either(form, it, || {
         output::line(picture::rollout(it, Paint::stdout()).trim_end());
-        for command in &it.next {
-            output::note(format_args!("next: {}", output::clean(command)));
-        }
+        next(it);
     })
+}
+
+fn next(it: &Explanation) {
+    for command in &it.next {
+        output::note(format_args!("next: {}", output::clean(command)));
+    }
 }
 
 fn exit_of(state: StateName) -> Exit {
@@ -343,7 +347,7 @@ async fn watch(
         lost = 0;
         let over = matches!(it.state, StateName::Halted | StateName::Completed);
         if live {
-            drawn = redraw(&picture::rollout(&it, Paint::stdout()), drawn);
+            drawn = redraw(&output::fit(&picture::rollout(&it, Paint::stdout())), drawn);
         } else if context.form() == Form::People {
             let line = picture::one_line(&it);
             if line != said {
@@ -352,7 +356,9 @@ async fn watch(
             }
         }
         if over {
-            if context.form() == Form::Json || !live {
+            if live {
+                next(&it);
+            } else {
                 show(context.form(), &it)?;
             }
             return Ok(exit_of(it.state));

@@ -1,4 +1,6 @@
 //! `andon` as a program: its command line, exit codes, JSON and refusals. One binary for all tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails right there")]
+
 mod adopt;
 mod common;
 mod init;

@@ -1,7 +1,13 @@
 //! Asking a server over HTTP, with every status taken as an answer.
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
+
+/// Bodies over this are sent by hand: a server may refuse them by their length and close, and the
+/// usual client then reports the broken pipe instead of the answer.
+const LARGE: usize = 16 * 1024;
 
 /// Largest answer read here, bytes.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -74,6 +80,9 @@ impl Http {
     /// # Errors
     /// When there is no answer.
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        if body.len() > LARGE {
+            return self.large("POST", path, body);
+        }
         let request = self.agent.post(format!("{}{path}", self.base));
         let answer = request.header("content-type", "application/json").send(body);
         read(answer.with_context(|| format!("POST {path}"))?, path)
@@ -83,10 +92,40 @@ impl Http {
     /// # Errors
     /// When there is no answer.
     pub fn put(&self, path: &str, body: &[u8]) -> Result<Answer> {
+        if body.len() > LARGE {
+            return self.large("PUT", path, body);
+        }
         let request = self.agent.put(format!("{}{path}", self.base));
         let answer = request.header("content-type", "application/octet-stream").send(body);
         read(answer.with_context(|| format!("PUT {path}"))?, path)
     }
+}
+
+impl Http {
+    /// Sends what the server will take, then reads its answer whatever became of the sending.
+    fn large(&self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
+        let address = self.base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).context("connect")?;
+        stream.set_read_timeout(Some(Duration::from_secs(40))).context("limit the wait")?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let mut answer = Vec::new();
+        let got = stream.read_to_end(&mut answer);
+        let parsed = parse(&answer);
+        parsed.with_context(|| format!("{method} {path}: no answer ({sent:?}, {got:?})"))
+    }
+}
+
+/// Status and body of an answer that ends with the connection.
+fn parse(answer: &[u8]) -> Option<Answer> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).ok()?;
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    Some(Answer { status, body: answer[end + 4..].to_vec(), etag: None })
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>, path: &str) -> Result<Answer> {

@@ -84,13 +84,21 @@ fn andond_starts_on_no_policy_that_one_person_signed_alone() -> Result<()> {
 fn andond_starts_on_no_journal_that_is_damaged() -> Result<()> {
     let line = Line::new()?;
     Server::start(&line)?.stop()?;
-    let good = std::fs::read(line.journal()).context("read the journal")?;
-    let mut bad = good.clone();
-    let end = bad.len().min(100);
-    bad[..end].fill(0x41);
-    std::fs::write(line.journal(), bad).context("spoil the journal")?;
+    // the log may hold the very page that is spoiled in the database: both are
+    let files = [line.journal(), line.journal().with_extension("db-wal")];
+    let mut good = Vec::new();
+    for path in files.into_iter().filter(|path| path.exists()) {
+        let bytes = std::fs::read(&path).context("read the journal")?;
+        let mut bad = bytes.clone();
+        let end = bad.len().min(100);
+        bad[..end].fill(0x41);
+        std::fs::write(&path, bad).context("spoil the journal")?;
+        good.push((path, bytes));
+    }
     refuses(&line, "a damaged journal", "journal")?;
-    std::fs::write(line.journal(), good).context("repair the journal")?;
+    for (path, bytes) in good {
+        std::fs::write(path, bytes).context("repair the journal")?;
+    }
     Server::start(&line).context("start on the repaired journal")?;
     Ok(())
 }

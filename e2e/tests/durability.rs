@@ -39,6 +39,10 @@ fn no_acknowledged_event_is_lost_when_the_server_is_killed_at_any_instant() -> R
     let numbers = AtomicU64::new(1);
     let mut server = Server::start(&line)?;
     release::publish(&server.http(), &line, None, &release)?;
+    // hosts that never activate: the rollout stays open, so that it can be held and resumed
+    for number in 0..5 {
+        Caller::enrol(&server.http(), &line.token, key(900_000 + number))?;
+    }
     release::start(&server.http(), &line, "first", &release)?;
     for kill in KILLS {
         let count = AtomicU64::new(0);

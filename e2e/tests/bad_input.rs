@@ -129,7 +129,7 @@ fn bad_enrolments_are_refused_and_change_nothing() -> Result<()> {
     table.push(row("a wrong token", good.with("token", json!("guess")), &[401, 403]));
     table.push(row(
         "an endless token",
-        good.with("token", json!("x".repeat(9000))),
+        good.with("token", json!("x".repeat(2000))),
         &[400, 401, 403],
     ));
     table.push(row("stale", good.with("at", json!(stale())), &[410]));
@@ -313,12 +313,12 @@ fn bad_metadata_objects_and_manifests_are_refused_and_change_nothing() -> Result
         row("signed by one of two", one.to_string().into_bytes(), &[401, 403]),
         row("altered after signing", altered.to_string().into_bytes(), &[401, 403]),
         row("the version in force", scene.role.clone(), &[409]),
-        row("with a manifest that was not put", bytes.clone(), &[400, 404, 409]),
+        row("with a manifest that was not put", bytes, &[400, 404, 409]),
     ];
     none(&scene.try_all(&path, table.clone())?);
     none(&scene.try_all(
         "/v1/releases/nobody/metadata",
-        vec![row("of nobody", bytes, &[401, 403, 404])],
+        vec![row("of nobody", scene.role.clone(), &[401, 403, 404])],
     )?);
 
     let before = scene.state()?;

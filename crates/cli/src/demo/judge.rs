@@ -40,7 +40,7 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
     if let Some(silent) = &report.bad_silent {
         out.push(Promise::new(
             "silence alone halts it",
-            silent.channel.as_deref() == Some("silence") && silent.crashed <= CRASHED_MAX,
+            silent.channel.as_deref() == Some("silence") && within_budget(silent),
             format!(
                 "reports off: halted by {} {}, {} crashed, {} of them fell back",
                 silent.channel.as_deref().unwrap_or("nobody"),
@@ -79,6 +79,10 @@ fn everybody(name: &str, update: &Update, hosts: usize) -> Promise {
     let t99 = update.t99_s.map_or("not reached".to_owned(), |t| format!("{t:.1} s"));
     let figure = format!("{} of {hosts} hosts, 99 % after {t99}", update.updated);
     Promise::new(name, update.updated == hosts && update.t99_s.is_some(), figure)
+}
+
+fn within_budget(bad: &Bad) -> bool {
+    bad.crashed as u64 <= bad.budget && bad.fell_back == bad.crashed && bad.hands == 0
 }
 
 fn after(bad: &Bad) -> String {

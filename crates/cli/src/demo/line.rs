@@ -11,7 +11,7 @@ use crate::sources::SourceFile;
 use andon_model::enrol::Anchor;
 use andon_model::policy::Lane;
 use andon_model::stop::{Party, Scope};
-use andon_model::{Digest, Millis, RolloutId, Time, VendorId};
+use andon_model::{Digest, HostId, Millis, RolloutId, Time, VendorId};
 use andon_rollout::Explanation;
 use andon_trust::sign::SigningKey;
 use anyhow::Context;
@@ -142,6 +142,14 @@ impl Line {
         std::fs::write(folder.join(format!("{rollout}.jsonl")), journal)?;
         let explained = serde_json::to_vec_pretty(&self.get(rollout).await?)?;
         Ok(std::fs::write(folder.join(format!("{rollout}.explained.json")), explained)?)
+    }
+
+    /// Whether the server hears a host.
+    /// # Errors
+    /// When the server does not say.
+    pub(super) async fn hears(&self, host: HostId) -> anyhow::Result<bool> {
+        let why: serde_json::Value = self.client.json(&format!("/v1/hosts/{host}")).await?;
+        Ok(why["presence"] == "alive")
     }
 
     /// Alerts as the server shows them to people.

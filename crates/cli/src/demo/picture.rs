@@ -52,7 +52,7 @@ impl Screen {
 
     /// A sentence of the story.
     pub(super) fn say(&mut self, sentence: &str) {
-        self.settle();
+        self.erase();
         let at = self.paint.faint(format_args!("{:6.1} s", self.begun.elapsed().as_secs_f64()));
         self.put(&format!("{at}  {sentence}"));
     }
@@ -60,6 +60,16 @@ impl Screen {
     fn put(&self, line: &str) {
         if !self.quiet {
             crate::output::line(line);
+        }
+    }
+
+    /// Takes the picture away, so that a sentence stands under the sentences before it.
+    fn erase(&mut self) {
+        if self.drawn > 0 {
+            let mut out = std::io::stdout().lock();
+            let _closed_pipe = out.write_all(format!("\x1b[{}A\x1b[0J", self.drawn).as_bytes());
+            let _closed_pipe = out.flush();
+            self.drawn = 0;
         }
     }
 
@@ -91,6 +101,7 @@ impl Screen {
             .collect();
         if let Some(it) = &scene.explanation {
             lines.push(format!("  {}", self.evidence(it)));
+            lines.push(format!("  {}", clipped(&self.decided(it), width)));
         }
         lines.push(format!("  {}", clipped(&self.sums(scene), width)));
         let mut out = std::io::stdout().lock();
@@ -127,11 +138,17 @@ impl Screen {
         let full = (share * BAR as f64).round() as usize;
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
         let bar = if full == BAR { self.paint.bad(bar) } else { bar };
-        let e = it.evidence.e.min(1e12);
-        format!(
-            "evidence {bar} E = {e:.2} of {:.0}   {}",
-            it.evidence.threshold, it.worst_case.text
-        )
+        let e = match it.evidence.e {
+            e if e < 1e6 => format!("{e:.2}"),
+            _ => "over 1,000,000".to_owned(),
+        };
+        format!("evidence {bar} E = {e}, halts at {:.0}", it.evidence.threshold)
+    }
+
+    /// The latest decision, and the figure that every operator wants first.
+    fn decided(&self, it: &Explanation) -> String {
+        let latest = it.decisions.last().map_or_else(String::new, |dated| words(&dated.decision));
+        format!("{latest} · if it is bad right now: at most {} hosts", it.worst_case.hosts)
     }
 
     fn sums(&self, scene: &Scene) -> String {

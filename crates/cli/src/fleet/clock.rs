@@ -1,6 +1,7 @@
 //! A small deterministic source of jitter. Nothing secret comes from here.
 pub(super) use crate::clock::now;
-use andon_model::Digest;
+use andon_model::{Digest, HostId};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Pseudo-random numbers from a seed (SplitMix64, Steele et al. 2014): the same seed spreads the
@@ -43,11 +44,37 @@ pub(super) fn draw(name: &[u8], seed: u64, host: u64) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// Whether a host is among the share (0 … 1) that this seed chooses.
-pub(super) fn chosen(name: &[u8], seed: u64, host: u64, share: f64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
-    let place = (draw(name, seed, host) >> 11) as f64 / (1_u64 << 53) as f64;
-    place < share
+/// Who of those that fail fails wholly: an exact share of them, whoever they turn out to be. The seed
+/// decides with whom of them it begins; a host keeps its fate per release.
+#[derive(Clone, Debug)]
+pub(super) struct Fates {
+    share: f64,
+    /// what is owed: at 1 the next one is chosen
+    owed: f64,
+    known: BTreeMap<(HostId, Digest), bool>,
+}
+
+impl Fates {
+    /// `share` within 0 and 1.
+    pub(super) fn new(seed: u64, share: f64) -> Fates {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
+        let begin = (draw(b"die-whole", seed, 0) >> 11) as f64 / (1_u64 << 53) as f64;
+        Fates { share, owed: begin, known: BTreeMap::new() }
+    }
+
+    /// Whether this host, failing with this release, is one of them.
+    pub(super) fn chosen(&mut self, host: HostId, release: Digest) -> bool {
+        if let Some(known) = self.known.get(&(host, release)) {
+            return *known;
+        }
+        self.owed += self.share;
+        let chosen = self.owed >= 1.0;
+        if chosen {
+            self.owed -= 1.0;
+        }
+        self.known.insert((host, release), chosen);
+        chosen
+    }
 }
 
 #[cfg(test)]
@@ -55,11 +82,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_chosen_by_seed_and_about_as_large_as_asked() {
-        let count = |seed, share| (0..1000).filter(|h| chosen(b"die", seed, *h, share)).count();
-        assert_eq!(count(1, 0.0), 0);
-        assert_eq!(count(1, 1.0), 1000);
-        assert!((450..=550).contains(&count(7, 0.5)), "{}", count(7, 0.5));
-        assert!((0..64).any(|h| chosen(b"die", 1, h, 0.5) != chosen(b"die", 2, h, 0.5)));
+    fn an_exact_share_is_chosen_and_keeps_its_fate() {
+        let of = |seed, share| -> Vec<bool> {
+            let mut fates = Fates::new(seed, share);
+            let mut fate = |n| fates.chosen(HostId::new(n).unwrap(), Digest([0; 32]));
+            let first: Vec<bool> = (1..=16).map(&mut fate).collect();
+            assert_eq!(first, (1..=16).map(&mut fate).collect::<Vec<_>>(), "a fate changed");
+            first
+        };
+        let count = |fates: Vec<bool>| fates.into_iter().filter(|f| *f).count();
+        assert_eq!(count(of(1, 0.0)), 0);
+        assert_eq!(count(of(1, 1.0)), 16);
+        assert!((1..64).all(|seed| count(of(seed, 0.5)) == 8));
+        assert!((1..64).any(|seed| of(seed, 0.5) != of(1, 0.5)));
     }
 }

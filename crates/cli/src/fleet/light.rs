@@ -215,12 +215,11 @@ impl Light<'_> {
     /// Some crashes take the whole host along: no beat, no report, only what is on disk. The journal
     /// is on disk, and as pstore would, it keeps the last words.
     fn dies_of(&mut self, service: &ComponentId, signal: i32) -> bool {
-        if !self.shared.dies_whole(self.id) {
+        let Some(which) = self.disk.newest.get(service).cloned() else { return false };
+        if !self.shared.dies_whole(self.id, which.release) {
             return false;
         }
-        if let Some(which) = self.disk.newest.get(service).cloned() {
-            self.journal(&Fact::Exited { which, signal: Some(signal), code: None });
-        }
+        self.journal(&Fact::Exited { which, signal: Some(signal), code: None });
         let back = clock::now().plus(self.shared.die_for);
         self.journal(&Fact::Died { back });
         self.died = true;

@@ -13,7 +13,7 @@ use andon_host::Builtin;
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::host_journal::Fact;
-use andon_model::{HostId, LineId, Millis, StratumId};
+use andon_model::{Digest, HostId, LineId, Millis, StratumId};
 use anyhow::Context as _;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     arch: StratumId,
     os: StratumId,
     models: u32,
-    die_whole: f64,
+    fates: Mutex<clock::Fates>,
     journals: PathBuf,
     complaints: Mutex<BTreeMap<String, u32>>,
 }
@@ -123,7 +123,7 @@ impl Shared {
             arch: name(std::env::consts::ARCH),
             os: os(),
             models: args.models,
-            die_whole: args.die_whole,
+            fates: Mutex::new(clock::Fates::new(args.seed, args.die_whole)),
             journals: args.journal.clone(),
             complaints: Mutex::default(),
         })
@@ -140,9 +140,10 @@ impl Shared {
         self.class(disk.number)
     }
 
-    /// Whether a crash takes this host along as a whole.
-    pub(super) fn dies_whole(&self, host: HostId) -> bool {
-        clock::chosen(b"die-whole", self.seed, host.number(), self.die_whole)
+    /// Whether a crash with this release takes the host along as a whole.
+    pub(super) fn dies_whole(&self, host: HostId, release: Digest) -> bool {
+        let mut fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
+        fates.chosen(host, release)
     }
 
     /// Whether crashes are told.

@@ -8,15 +8,18 @@ use super::super::report::Bad;
 use super::super::setting::{BUDGET, DIE_FOR, Fault, WINDOW};
 use super::good::waves;
 use crate::ops::release::Release;
-use andon_model::{HostId, Time};
+use andon_model::{Digest, HostId, Time};
 use andon_rollout::{Decision, Explanation, HaltReason, StateName};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest until a fault within the horizon is stopped, or a harmless one has passed.
 const VERDICT_MAX: Duration = Duration::from_secs(60);
 /// Longest until the last living host has seen the cord.
 const CORD_MAX: Duration = Duration::from_secs(10);
+
+/// Longest from a host's return to its first beat at the server.
+const HEARD_MAX: Duration = Duration::from_secs(5);
 
 /// Whether hosts tell of their crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +111,17 @@ async fn recover(play: &mut Play, started: &Started, pulled: Option<Pulled>) -> 
         crashed.keys().all(|host| back.contains_key(host)) && journals.hands(&crashed).is_empty()
     })
     .await?;
+    heard_again(play, &release).await
+}
+
+/// Waits until the server hears everybody who had died: the next act shall begin with a whole fleet.
+async fn heard_again(play: &mut Play, release: &Digest) -> anyhow::Result<()> {
+    let until = Instant::now() + HEARD_MAX.min(play.left());
+    for host in play.journals()?.died(release) {
+        while !play.line.hears(host).await? && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
     Ok(())
 }
 

@@ -108,6 +108,13 @@ pub fn check(root: &Path) -> Result<usize> {
         let signature = format!("fn {}(", mutant.function()?);
         let there = files.iter().any(|f| f.path.ends_with(".rs") && f.text.contains(&signature));
         ensure!(there, "mutant {}: no test {}", mutant.name, signature);
+        let program = mutant.test.windows(2).find(|pair| pair[0] == "--test").map(|p| &p[1]);
+        let ends = |at: &str, name: &str| {
+            at.ends_with(&format!("/tests/{name}.rs"))
+                || at.ends_with(&format!("/tests/{name}/main.rs"))
+        };
+        let there = program.is_none_or(|name| files.iter().any(|file| ends(&file.path, name)));
+        ensure!(there, "mutant {}: no test program {program:?}", mutant.name);
     }
     Ok(mutants.len())
 }

@@ -162,8 +162,9 @@ pub(super) fn epilogue(report: &Report, json: bool) -> Result<(), crate::exit::F
     let paint = Paint::stdout();
     output::line("");
     let rows = report.promises.iter().map(|promise| {
-        let mark = if promise.held { paint.good("held") } else { paint.bad("BROKEN") };
-        format!("  {mark:<8} {:<44} {}", promise.name, promise.figure)
+        // Padded before it is painted: a terminal's colour codes would count as width.
+        let mark = if promise.held { paint.good("held  ") } else { paint.bad("BROKEN") };
+        format!("  {mark}  {:<40} {}", promise.name, promise.figure)
     });
     rows.for_each(output::line);
     if let Some(error) = &report.error {

@@ -26,10 +26,11 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
             _ if fault.within_horizon() => stopped(&mut out, report, bad, fault),
             _ => out.push(outside(bad)),
         }
+        let hurt = bad.crashed + bad.hung;
         out.push(Promise::new(
             "crashed hosts come back by themselves",
-            bad.fell_back == bad.crashed && bad.hands == 0,
-            format!("{} of {} fell back, {} need hands", bad.fell_back, bad.crashed, bad.hands),
+            bad.fell_back == hurt && bad.hands == 0,
+            format!("{} of {hurt} fell back, {} need hands", bad.fell_back, bad.hands),
         ));
         out.push(Promise::new(
             "no healthy host is touched",

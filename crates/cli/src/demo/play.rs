@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Between two looks.
 const FRAME: Duration = Duration::from_millis(300);
 
+/// Between two readings of all journals: a thousand files.
+const RECOUNT: Duration = Duration::from_millis(600);
+
 /// Everything the acts need.
 #[derive(Debug)]
 pub(super) struct Play {
@@ -94,17 +97,19 @@ impl Play {
             if Instant::now() > until {
                 return Ok(false);
             }
-            tokio::time::sleep(FRAME).await;
+            tokio::time::sleep(RECOUNT).await;
         }
     }
 
     fn draw(&mut self, started: &Started, explanation: Option<Explanation>, now: &str) {
         let status = self.fleet.status.borrow().clone();
         let ids = status.ids.unwrap_or_default();
+        let full = Journals::full_host(&self.places.journals(), started.at);
         let by_place: BTreeMap<(Position, HostId), u8> = ids
-            .iter()
+            .into_iter()
             .zip(status.letters.bytes())
-            .map(|(id, letter)| ((Position::of(&started.seed, &started.release, *id), *id), letter))
+            .chain(full)
+            .map(|(id, letter)| ((Position::of(&started.seed, &started.release, id), id), letter))
             .collect();
         let scene =
             Scene { letters: by_place.into_values().collect(), explanation, now: now.to_owned() };

@@ -1,5 +1,6 @@
 //! Figures, counted from the journals that the hosts wrote: nothing else is believed here, least of
 //! all what the demo itself remembers. The same counts can be made with the commands in [`Recipe`].
+use crate::fleet::board::{CALM, letter};
 use andon_model::host_journal::{Entry, Fact, Which};
 use andon_model::{Digest, HostId, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// Largest journal read, bytes: a host of this demo writes a few kilobytes.
 const JOURNAL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The full host's journal among the others'.
+pub(crate) const FULL_HOST: &str = "full.jsonl";
 
 /// Why the journals could not be counted.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,27 @@ impl Journals {
         })
     }
 
+    /// Hosts whose service crashed or hung with the release, and when first.
+    pub(crate) fn hurt(&self, release: &Digest) -> BTreeMap<HostId, Time> {
+        let mut out = self.hung(release);
+        for (host, at) in self.crashed(release) {
+            let first = out.entry(host).or_insert(at);
+            *first = at.min(*first);
+        }
+        out
+    }
+
+    /// The full host and its letter in the picture, by its latest word since `from`.
+    pub(crate) fn full_host(folder: &Path, from: Time) -> Option<(HostId, u8)> {
+        let mut journals = Journals::default();
+        let path = folder.join(FULL_HOST);
+        journals.take(&path, &fs::read_to_string(&path).ok()?).ok()?;
+        let (host, entries) = journals.hosts.pop_first()?;
+        let letters = entries.iter().filter(|entry| entry.at >= from);
+        let letter = letters.filter_map(|entry| letter(&entry.fact)).next_back();
+        Some((host, letter.unwrap_or(CALM)))
+    }
+
     /// Hosts whose service hung with the release.
     pub(crate) fn hung(&self, release: &Digest) -> BTreeMap<HostId, Time> {
         self.first(|fact| matches!(fact, Fact::Hung { which } if which.release == *release))
@@ -178,9 +203,9 @@ impl Journals {
         self.hosts.iter().filter(|(_, e)| !dead(e)).map(|(host, _)| *host).collect()
     }
 
-    /// Of `crashed`, the hosts that need a person: no working version since, or a person's hand is
+    /// Of `hurt`, the hosts that need a person: no working version since, or a person's hand is
     /// in the journal. A host that fell back and became ready helped itself.
-    pub(crate) fn hands(&self, crashed: &BTreeMap<HostId, Time>) -> BTreeSet<HostId> {
+    pub(crate) fn hands(&self, hurt: &BTreeMap<HostId, Time>) -> BTreeSet<HostId> {
         let helpless = |host: &HostId, at: &Time| {
             let after = |entry: &&Entry| entry.at >= *at;
             let entries = &self.hosts[host];
@@ -188,7 +213,7 @@ impl Journals {
             let ready = entries.iter().filter(after).any(|e| matches!(e.fact, Fact::Ready { .. }));
             hand || !ready
         };
-        crashed.iter().filter(|(host, at)| helpless(host, at)).map(|(host, _)| *host).collect()
+        hurt.iter().filter(|(host, at)| helpless(host, at)).map(|(host, _)| *host).collect()
     }
 }
 
@@ -213,6 +238,39 @@ impl Recipe {
     pub(crate) fn hosts_with(journals: &Path, condition: &str) -> String {
         format!(
             "jq -s '[.[] | select({condition}) | .host] | unique | length' {}/*.jsonl",
+            journals.display()
+        )
+    }
+
+    /// Seconds from `from` until the `needed`th host had activated a release.
+    pub(crate) fn reached_s(journals: &Path, release: &str, from: Time, needed: usize) -> String {
+        let (at, from) = (needed.saturating_sub(1), from.0);
+        format!(
+            "jq -s '[.[] | select(.fact == \"activated\" and .which.release == \"{release}\")] | \
+             group_by(.host) | map(map(.at) | min) | sort | (.[{at}] - {from}) / 1000' {}/*.jsonl",
+            journals.display()
+        )
+    }
+
+    /// Seconds from the first activation in the hosts' journals to the halt in the server's.
+    pub(crate) fn halted_s(journals: &Path, explained: &Path, release: &str) -> String {
+        format!(
+            "jq -s --argjson halt \"$(jq '[.decisions[] | select(.decision == \"halted\") | .at][0]' {})\" \
+             '[.[] | select(.fact == \"activated\" and .which.release == \"{release}\") | .at] | \
+             ($halt - min) / 1000' {}/*.jsonl",
+            explained.display(),
+            journals.display()
+        )
+    }
+
+    /// Seconds from the cord to the last host that was up and saw it.
+    pub(crate) fn freeze_seen_s(journals: &Path, freeze: &Digest, pulled: Time) -> String {
+        let at = pulled.0;
+        format!(
+            "jq -s '[.[] | select(.fact == \"died\" and .at <= {at} and .back >= {at}) | .host] as $dead | \
+             [.[] | select(.fact == \"freeze_seen\" and .freeze == \"{freeze}\")] | group_by(.host) | \
+             map(select(.[0].host as $h | $dead | index($h) | not) | map(.at) | min) | \
+             (max - {at}) / 1000' {}/*.jsonl",
             journals.display()
         )
     }

@@ -93,9 +93,9 @@ pub(super) struct Bad {
     pub(super) channel: Option<String>,
     /// E at the halt
     pub(super) e: Option<f64>,
-    /// crashed hosts that went back by themselves
+    /// crashed or hung hosts that went back by themselves
     pub(super) fell_back: usize,
-    /// crashed hosts that have no working version since
+    /// crashed or hung hosts that have no working version since
     pub(super) hands: usize,
     /// hosts that left the release without a crash, hang or failing probe
     pub(super) healthy_touched: usize,

@@ -33,8 +33,8 @@ pub(super) const WALL_MAX: Duration = Duration::from_secs(150);
 pub(super) const BUDGET: u64 = 100;
 /// What the demo promises to stay under: the size of the first wave.
 pub(super) const CRASHED_MAX: usize = 16;
-/// Until then the last living host has seen the cord: twice a delivery.
-pub(super) const FREEZE_SEEN_MAX_S: f64 = 2.0;
+/// Until then the last living host has seen the cord: sooner than silence could show anything.
+pub(super) const FREEZE_SEEN_MAX_S: f64 = 4.0;
 
 /// Which fault release 2 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,11 +4,12 @@ use super::acts::good::{self, Sent};
 use super::acts::opening::{self, Asked};
 use super::picture::Screen;
 use super::play::Play;
-use super::recount::Recipe;
+use super::recount::{FULL_HOST, Recipe};
 use super::report::{FleetFigures, Report};
 use super::setting::{Fault, Places};
 use super::{Args, judge};
 use crate::output::{self, Paint};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -67,7 +68,9 @@ async fn play_acts(
 
     play.screen.act(&format!("Release 2: {}", play.fault.words()));
     acts.bad = Some(bad::meet(play, "release-2", 2, Told::Reports).await?);
-    play.screen.say("every crashed host is back, by itself");
+    if play.fault.crashes() || play.fault == Fault::Hang {
+        play.screen.say("every crashed host is back, by itself");
+    }
 
     if play.fault.can_silence() {
         play.screen.act("The same again with reports switched off: only the dead are silent");
@@ -92,40 +95,56 @@ async fn count(play: &Play, acts: &Acts, report: &mut Report) -> anyhow::Result<
     keep_full_journal(&play.places)?;
     let journals = play.journals()?;
     report.hosts = journals.hosts().count();
-    let folder = play.places.journals();
     report.good = acts.good.as_ref().map(|sent| sent.count(&journals, play.hosts));
     report.bad = acts.bad.as_ref().map(|met| met.count(&journals, play.fault));
     report.bad_silent = acts.silent.as_ref().map(|met| met.count(&journals, play.fault));
     report.fix = acts.fix.as_ref().map(|sent| sent.count(&journals, play.hosts));
     report.detected = report.bad.as_ref().is_some_and(|bad| bad.detected);
     report.freeze_seen_s = acts.bad.as_ref().and_then(|met| met.freeze_seen_s(&journals));
-    let mut recipe = |name: &str, release: Option<String>, condition: &str| {
-        if let Some(release) = release {
-            let condition = condition.replace('@', &format!("{release:?}"));
-            report.recount.insert(name.to_owned(), Recipe::hosts_with(&folder, &condition));
-        }
-    };
-    let release = |met: &Option<Met>| met.as_ref().map(|met| met.started.release.to_string());
-    let crashed = ".fact == \"exited\" and .signal != null and .which.release == @";
-    let fell_back = ".fact == \"fell_back\" and .from.release == @";
-    let confirmed = ".fact == \"confirmed\" and .which.release == @";
-    recipe("bad.crashed", release(&acts.bad), crashed);
-    recipe("bad.fell_back", release(&acts.bad), fell_back);
-    recipe("bad_silent.crashed", release(&acts.silent), crashed);
-    recipe("bad_silent.fell_back", release(&acts.silent), fell_back);
-    let sent = |sent: &Option<Sent>| sent.as_ref().map(|sent| sent.started.release.to_string());
-    recipe("good.updated", sent(&acts.good), confirmed);
-    recipe("fix.updated", sent(&acts.fix), confirmed);
-    if let Some(pulled) = acts.bad.as_ref().and_then(|met| met.pulled) {
-        let seen = format!(".fact == \"freeze_seen\" and .freeze == \"{}\"", pulled.freeze);
-        recipe("hosts that saw the cord", Some(String::new()), &seen);
-    }
+    report.recount = recipes(play, acts);
     Ok(())
+}
+
+/// The commands that make the same counts.
+fn recipes(play: &Play, acts: &Acts) -> BTreeMap<String, String> {
+    let (journals, exports) = (play.places.journals(), play.places.exports());
+    let mut out = BTreeMap::new();
+    let mut put = |name: String, command| {
+        out.insert(name, command);
+    };
+    for (name, met) in [("bad", &acts.bad), ("bad_silent", &acts.silent)] {
+        let Some(met) = met else { continue };
+        let release = met.started.release.to_string();
+        let with = |condition: &str| {
+            Recipe::hosts_with(&journals, &condition.replace('@', &format!("{release:?}")))
+        };
+        let crashed = ".fact == \"exited\" and .signal != null and .which.release == @";
+        put(format!("{name}.crashed"), with(crashed));
+        put(format!("{name}.hung"), with(".fact == \"hung\" and .which.release == @"));
+        put(format!("{name}.fell_back"), with(".fact == \"fell_back\" and .from.release == @"));
+        let explained = exports.join(format!("{}.explained.json", met.started.rollout));
+        let halted = Recipe::halted_s(&journals, &explained, &release);
+        put(format!("{name}.halted_after_s"), halted);
+    }
+    for (name, sent) in [("good", &acts.good), ("fix", &acts.fix)] {
+        let Some(sent) = sent else { continue };
+        let release = sent.started.release.to_string();
+        let condition = format!(".fact == \"confirmed\" and .which.release == {release:?}");
+        put(format!("{name}.updated"), Recipe::hosts_with(&journals, &condition));
+        let needed = (play.hosts * 990).div_ceil(1000);
+        let reached = Recipe::reached_s(&journals, &release, sent.started.at, needed);
+        put(format!("{name}.t99_s"), reached);
+    }
+    if let Some(pulled) = acts.bad.as_ref().and_then(|met| met.pulled) {
+        let seen = Recipe::freeze_seen_s(&journals, &pulled.freeze, pulled.at);
+        put("freeze_seen_s".to_owned(), seen);
+    }
+    out
 }
 
 /// The full host's journal becomes a file like the others'.
 fn keep_full_journal(places: &Places) -> anyhow::Result<()> {
-    let link = places.journals().join("full.jsonl");
+    let link = places.journals().join(FULL_HOST);
     if link.is_symlink() {
         let bytes = std::fs::read(&link)?;
         std::fs::remove_file(&link)?;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 /// One letter per host.
 pub(super) const ABSENT: u8 = b'.';
 /// Runs what it ran before.
-pub(super) const CALM: u8 = b'o';
+pub(crate) const CALM: u8 = b'o';
 /// Runs the new version, not yet confirmed.
 pub(super) const TRYING: u8 = b'p';
 /// Confirmed the new version.
@@ -19,6 +19,22 @@ pub(super) const DONE: u8 = b'c';
 pub(super) const DOWN: u8 = b'x';
 /// Went back by itself.
 pub(super) const BACK: u8 = b'r';
+
+/// The letter after a fact; `None`: as before.
+pub(crate) fn letter(fact: &Fact) -> Option<u8> {
+    match fact {
+        Fact::Enrolled => Some(CALM),
+        Fact::Activated { .. } => Some(TRYING),
+        Fact::Confirmed { .. } => Some(DONE),
+        Fact::Exited { .. }
+        | Fact::Hung { .. }
+        | Fact::Died { .. }
+        | Fact::SafeMode { .. }
+        | Fact::Probe { well: false, .. } => Some(DOWN),
+        Fact::FellBack { .. } => Some(BACK),
+        _ => None,
+    }
+}
 
 /// Letters and counters, shared by all hosts of the process.
 #[derive(Debug)]
@@ -68,18 +84,9 @@ impl Board {
 
     /// Repaints a host after a fact of its journal.
     pub(super) fn paint(&self, number: u32, fact: &Fact) {
-        let letter = match fact {
-            Fact::Enrolled => CALM,
-            Fact::Activated { .. } => TRYING,
-            Fact::Confirmed { .. } => DONE,
-            Fact::Exited { .. } | Fact::Hung { .. } | Fact::Died { .. } | Fact::SafeMode { .. } => {
-                DOWN
-            }
-            Fact::FellBack { .. } => BACK,
-            Fact::Probe { well: false, .. } => DOWN,
-            _ => return,
-        };
-        self.set(number, letter);
+        if let Some(letter) = letter(fact) {
+            self.set(number, letter);
+        }
     }
 
     fn set(&self, number: u32, letter: u8) {

@@ -5,7 +5,7 @@
 //! service as a real process; a crash is a real exit by signal. What it is not: a light host has no
 //! eBPF, keeps its records in memory instead of on a disk, shares the bell and the connection pool with
 //! the others of its process, and judges identical content once per process.
-mod board;
+pub(crate) mod board;
 mod clock;
 mod control;
 mod disk;

@@ -106,9 +106,9 @@ async fn recover(play: &mut Play, started: &Started, pulled: Option<Pulled>) -> 
     }
     let limit = DIE_FOR + Duration::from_secs(12);
     play.until(Some(started), "crashed hosts come back by themselves", limit, |journals| {
-        let crashed = journals.crashed(&release);
+        let hurt = journals.hurt(&release);
         let back = journals.fell_back(&release);
-        crashed.keys().all(|host| back.contains_key(host)) && journals.hands(&crashed).is_empty()
+        hurt.keys().all(|host| back.contains_key(host)) && journals.hands(&hurt).is_empty()
     })
     .await?;
     heard_again(play, &release).await
@@ -150,9 +150,8 @@ impl Met {
             .intersection(&ran)
             .copied()
             .collect();
-        let hurt = |host: &&HostId| {
-            crashed.contains_key(host) || hung.contains_key(host) || probe_failed.contains(host)
-        };
+        let hurt = journals.hurt(release);
+        let with_cause = |host: &&HostId| hurt.contains_key(host) || probe_failed.contains(host);
         let (halted, channel, e) = self.halt();
         let first = activated.values().min();
         let outside = (!fault.within_horizon()).then(|| {
@@ -174,9 +173,9 @@ impl Met {
             halted_after_s: halted.zip(first).map(|(at, first)| at.since(*first).as_secs_f64()),
             channel,
             e,
-            fell_back: crashed.keys().filter(|host| back.contains_key(host)).count(),
-            hands: journals.hands(&crashed).len(),
-            healthy_touched: back.keys().filter(|host| !hurt(host)).count(),
+            fell_back: hurt.keys().filter(|host| back.contains_key(host)).count(),
+            hands: journals.hands(&hurt).len(),
+            healthy_touched: back.keys().filter(|host| !with_cause(host)).count(),
             waves: waves(&self.explanation),
             outside_the_promise: outside,
         }

@@ -3,6 +3,7 @@ use super::super::bundles::{self, Rules};
 use super::super::line::{Line, Started};
 use super::super::picture::Screen;
 use super::super::play::Play;
+use super::super::recount::FULL_HOST;
 use super::super::setting::{self, Fault, Places};
 use super::super::stage::{self, Fleet};
 use crate::clock;
@@ -172,7 +173,7 @@ fn full_host(places: &Places, made: &Made, address: &str) -> anyhow::Result<std:
     );
     let config = folder.join("host.toml");
     std::fs::write(&config, text)?;
-    std::os::unix::fs::symlink(state.join("journal.jsonl"), places.journals().join("full.jsonl"))?;
+    std::os::unix::fs::symlink(state.join("journal.jsonl"), places.journals().join(FULL_HOST))?;
     Ok(config)
 }
 

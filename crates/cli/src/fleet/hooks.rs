@@ -11,9 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+/// A release and the command line run on it.
+type Asked = (Digest, Vec<String>);
+
 /// Verdicts of validate hooks by release and command line.
 #[derive(Debug, Default)]
-pub(super) struct Verdicts(Mutex<BTreeMap<(Digest, Vec<String>), Arc<OnceCell<bool>>>>);
+pub(super) struct Verdicts(Mutex<BTreeMap<Asked, Arc<OnceCell<bool>>>>);
 
 impl Verdicts {
     /// Runs a hook on a slot; `true`: it ended in time with status 0.

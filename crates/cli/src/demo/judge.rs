@@ -27,9 +27,11 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
             _ => out.push(outside(bad)),
         }
         let hurt = bad.crashed + bad.hung;
+        // With a fault beyond the horizon a host may have confirmed it, and waits for the fix.
+        let back = bad.fell_back == hurt || !fault.within_horizon();
         out.push(Promise::new(
             "crashed hosts come back by themselves",
-            bad.fell_back == hurt && bad.hands == 0,
+            back && bad.hands == 0,
             format!("{} of {hurt} fell back, {} need hands", bad.fell_back, bad.hands),
         ));
         out.push(Promise::new(
@@ -98,7 +100,7 @@ fn harmless(bad: &Bad) -> Promise {
 fn outside(bad: &Bad) -> Promise {
     let found = if bad.detected { "halted all the same" } else { "not halted" };
     let figure = format!(
-        "{} crashed; {found}; outside the promise: the fault shows after the horizon",
+        "{} crashed; {found} by the gate; outside the promise: it shows after the horizon",
         bad.crashed
     );
     Promise::new("what is outside the promise is called so", true, figure)

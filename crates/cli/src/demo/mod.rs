@@ -59,8 +59,8 @@ pub(crate) async fn run(args: Args, form: Form) -> Outcome {
     // Dropped on Ctrl-C and SIGTERM: every process of the play dies with its handle.
     let report = tokio::select! {
         report = story::tell(screen, &places, &args) => report?,
-        _ = tokio::signal::ctrl_c() => return interrupted(),
-        () = terminated() => return interrupted(),
+        _ = tokio::signal::ctrl_c() => return interrupted(&places),
+        () = terminated() => return interrupted(&places),
     };
     // Slots are copies of what the releases hold; journals are what a stranger needs.
     let _leftover = std::fs::remove_dir_all(places.light_hosts());
@@ -69,7 +69,8 @@ pub(crate) async fn run(args: Args, form: Form) -> Outcome {
     Ok(if report.all_held() { Exit::Ok } else { Exit::Halted })
 }
 
-fn interrupted() -> Outcome {
+fn interrupted(places: &Places) -> Outcome {
+    let _leftover = std::fs::remove_dir_all(places.light_hosts());
     crate::output::note("andon: interrupted; the demo's processes are ended");
     Ok(Exit::Failed)
 }

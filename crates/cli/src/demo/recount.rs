@@ -203,17 +203,21 @@ impl Journals {
         self.hosts.iter().filter(|(_, e)| !dead(e)).map(|(host, _)| *host).collect()
     }
 
-    /// Of `hurt`, the hosts that need a person: no working version since, or a person's hand is
-    /// in the journal. A host that fell back and became ready helped itself.
+    /// Of `hurt`, the hosts that need a person: no service was ready since the last crash or hang, or
+    /// a person's hand is in the journal. A host that became ready again helped itself.
     pub(crate) fn hands(&self, hurt: &BTreeMap<HostId, Time>) -> BTreeSet<HostId> {
-        let helpless = |host: &HostId, at: &Time| {
-            let after = |entry: &&Entry| entry.at >= *at;
-            let entries = &self.hosts[host];
-            let hand = entries.iter().any(|e| matches!(e.fact, Fact::Hands { .. }));
-            let ready = entries.iter().filter(after).any(|e| matches!(e.fact, Fact::Ready { .. }));
-            hand || !ready
+        let helpless = |host: &&HostId| {
+            let entries = &self.hosts[*host];
+            let fell = |entry: &Entry| match &entry.fact {
+                Fact::Exited { signal, .. } => signal.is_some(),
+                Fact::Hung { .. } => true,
+                _ => false,
+            };
+            let since = entries.iter().rposition(fell).unwrap_or(0);
+            let ready = entries[since..].iter().any(|e| matches!(e.fact, Fact::Ready { .. }));
+            !ready || entries.iter().any(|e| matches!(e.fact, Fact::Hands { .. }))
         };
-        hurt.iter().filter(|(host, at)| helpless(host, at)).map(|(host, _)| *host).collect()
+        hurt.keys().filter(helpless).copied().collect()
     }
 }
 

@@ -1,5 +1,5 @@
 //! Promises, judged by the figures of a report. It counts nothing itself.
-use super::report::{Bad, Promise, Report, Update};
+use super::report::{Alert, Bad, Promise, Report, Update};
 use super::setting::{BUDGET, CRASHED_MAX, FREEZE_SEEN_MAX_S, Fault, WALL_MAX};
 
 /// Everything this demo promises for that fault.
@@ -11,15 +11,7 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
             .as_ref()
             .map(|good| everybody("a good update reaches everybody", good, report.hosts)),
     );
-    out.extend(report.alert.as_ref().map(|alert| {
-        let figure = match (&alert.rule, alert.seen_s) {
-            (Some(rule), Some(seconds)) => {
-                format!("rule {rule:?}, {seconds:.1} s after the command")
-            }
-            _ => format!("no alert with marker {} within the time", alert.marker),
-        };
-        Promise::new("a detection arrives with its marker", alert.seen, figure)
-    }));
+    out.extend(report.alert.as_ref().map(seen));
     if let Some(bad) = &report.bad {
         match fault {
             Fault::None => out.push(harmless(bad)),
@@ -76,6 +68,14 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
         figure,
     ));
     out
+}
+
+fn seen(alert: &Alert) -> Promise {
+    let figure = match (&alert.rule, alert.seen_s) {
+        (Some(rule), Some(seconds)) => format!("rule {rule:?}, {seconds:.1} s after the command"),
+        _ => format!("no alert with marker {} within the time", alert.marker),
+    };
+    Promise::new("a detection arrives with its marker", alert.seen, figure)
 }
 
 fn everybody(name: &str, update: &Update, hosts: usize) -> Promise {

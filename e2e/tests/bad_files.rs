@@ -1,9 +1,11 @@
 //! Bad files: a program that cannot trust what it reads at its start says which file, and does not
 //! start. Repaired, it starts as if nothing had been.
 use andon_e2e::line::Line;
+use andon_e2e::programs;
 use andon_e2e::server::Server;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::path::Path;
+use std::process::Command;
 
 /// Ways to spoil a file; `None` where a way does not fit.
 fn spoiled(good: &[u8], name: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -100,5 +102,31 @@ fn andond_starts_on_no_journal_that_is_damaged() -> Result<()> {
         std::fs::write(path, bytes).context("repair the journal")?;
     }
     Server::start(&line).context("start on the repaired journal")?;
+    Ok(())
+}
+
+/// A host's own files: the supervisor says which one is wrong, ends with 2, and makes nothing.
+#[test]
+fn a_host_starts_on_no_configuration_that_it_cannot_read() -> Result<()> {
+    let folder = tempfile::tempdir().context("make folder")?;
+    let path = folder.path().join("host.toml");
+    let good = b"server = \"http://127.0.0.1:9\"\nanchor = \"anchor.json\"\nstate = \"state\"\n\
+        join_token = \"t\"\nmodel = \"test\"\n";
+    let mut cases = spoiled(good, "host.toml");
+    cases.push(("of a wrong type", b"server = 1\nanchor = \"a\"\nstate = \"s\"\n".to_vec()));
+    cases.push(("with an unknown field in a service", {
+        let service = b"[[service]]\ncomponent = \"x\"\nexec = [\"/bin/true\"]\nsurprise = 1\n";
+        [&good[..], service].concat()
+    }));
+    for (how, bytes) in cases {
+        std::fs::write(&path, bytes).context("write host.toml")?;
+        let mut command = Command::new(programs::path("andon-supervisor")?);
+        let out = command.arg("--config").arg(&path).output().context("start the supervisor")?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        ensure!(out.status.code() == Some(2), "{how}: ended with {}: {said}", out.status);
+        ensure!(said.contains("host.toml"), "{how}: the error does not name the file: {said}");
+        let made = std::fs::read_dir(folder.path()).context("list folder")?.count();
+        ensure!(made == 1, "{how}: {made} files there, only host.toml was");
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@ use andon_model::class::HostClass;
 use andon_model::id::{ComponentId, StratumId};
 use andon_model::limits::{ARGV_MAX, COMPONENTS_MAX};
 use serde::Deserialize;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration file, bytes.
@@ -53,8 +54,8 @@ pub enum ConfigError {
     #[error("read configuration {}", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
     /// larger than any
-    #[error("configuration has {0} bytes, at most {CONFIG_BYTES_MAX} are allowed")]
-    TooLarge(usize),
+    #[error("configuration {} has over {CONFIG_BYTES_MAX} bytes", .0.display())]
+    TooLarge(PathBuf),
     /// not the form we expect
     #[error("parse configuration {}", .0.display())]
     Parse(PathBuf, #[source] Box<toml::de::Error>),
@@ -68,10 +69,14 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|failed| ConfigError::Read(path.to_owned(), failed))?;
+        let unreadable = |failed| ConfigError::Read(path.to_owned(), failed);
+        let mut text = String::new();
+        // Never more than one byte beyond the limit is read, whatever the path names.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bounded = file.take(CONFIG_BYTES_MAX as u64 + 1);
+        bounded.read_to_string(&mut text).map_err(unreadable)?;
         if text.len() > CONFIG_BYTES_MAX {
-            return Err(ConfigError::TooLarge(text.len()));
+            return Err(ConfigError::TooLarge(path.to_owned()));
         }
         let mut config: Config = toml::from_str(&text)
             .map_err(|wrong| ConfigError::Parse(path.to_owned(), Box::new(wrong)))?;

@@ -100,6 +100,7 @@ fn a_debian_packages_data_goes_through_the_line_observed_first() -> Result<()> {
         policy.timing.delivery = Millis::from_secs(1);
         policy.timing.window = Millis::from_secs(1);
         policy.routine.soak_min = Millis::from_secs(1);
+        policy.routine.first_wave_max = 20;
         // so small a fleet would wait for ever under 1 %
         let after = Millis::ZERO;
         policy.routine.budget = vec![Horizon { after, hosts_max: 20, share_max_ppm: 1_000_000 }];
@@ -131,5 +132,15 @@ fn a_debian_packages_data_goes_through_the_line_observed_first() -> Result<()> {
     adopt_and_roll_out(&line, &server.address, &line.aside().join("enforced"), &health)?;
     ensure!(validated(2) == HOSTS, "{} of {HOSTS} hosts validated it", validated(2));
     ensure!(active(2) == HOSTS, "{} of {HOSTS} hosts confirmed it", active(2));
+
+    // Why a host is where it is: a reason, the gate's evidence per stratum, what to type next.
+    let why = andon(&line, &server.address, &["why", "host", "h0000000001"])?;
+    let place = &why["rollouts"][0];
+    ensure!(place["reason"]["why"].is_string(), "no reason: {why:#}");
+    ensure!(place["next"][0].is_string(), "no next command: {why:#}");
+    let stratum = &place["evidence"]["strata"][0];
+    for figure in ["e", "ucb", "x", "k", "u", "c"] {
+        ensure!(stratum[figure].is_number(), "no {figure} in the evidence: {why:#}");
+    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use andon_model::class::HostClass;
 use andon_model::position::Position;
 use andon_model::ticket::Newcomers;
 use andon_model::{ComponentId, Digest, HostId, Millis, RolloutId, StratumId, Time};
+use andon_rollout::gate::Evidence;
 use andon_rollout::watch;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,8 @@ pub struct RolloutWhy {
     pub rank: Option<u32>,
     /// why it has the release, or has it not
     pub reason: Reason,
+    /// what the gate reads in this rollout, its strata and this host's among them
+    pub evidence: Evidence,
     /// the next command to type
     pub next: Vec<String>,
 }
@@ -191,6 +194,7 @@ fn in_rollout(
         position: Position::of(&plan.seed, &plan.release, id),
         rank: place.map(|place| place.rank + 1),
         reason: reason(core, rollout, id, state, now),
+        evidence: rollout.machine.explain(now).evidence,
         next: vec![format!("andon why rollout {}", plan.rollout)],
     }
 }

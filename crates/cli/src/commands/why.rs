@@ -96,10 +96,12 @@ fn host(value: &Value) {
         .iter()
         .map(|place| {
             let rank = text(place, "rank");
-            vec![text(place, "rollout"), text(place, "component"), rank, reason(&place["reason"])]
+            let e = place["evidence"]["e"].as_f64().map_or(String::new(), |e| format!("{e:.2}"));
+            let why = reason(&place["reason"]);
+            vec![text(place, "rollout"), text(place, "component"), rank, e, why]
         })
         .collect();
-    output::line(output::table(&["rollout", "component", "rank", "why"], places));
+    output::line(output::table(&["rollout", "component", "rank", "E", "why"], places));
     let mut said = std::collections::BTreeSet::new();
     for command in
         rows("rollouts").iter().flat_map(|p| p["next"].as_array().cloned().unwrap_or_default())

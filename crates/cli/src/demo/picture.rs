@@ -78,17 +78,17 @@ impl Screen {
         self.drawn = 0;
     }
 
-    /// Redraws the field, or tells decisions that were not told yet.
+    /// Tells decisions that were not told yet; on a terminal the field is redrawn below them.
     pub(super) fn show(&mut self, scene: &Scene) {
-        if self.live {
-            return self.redraw(scene);
-        }
         let decisions = scene.explanation.as_ref().map_or(&[][..], |it| &it.decisions);
         let fresh: Vec<String> =
             decisions.iter().skip(self.said).map(|dated| words(&dated.decision)).collect();
         self.said = self.said.max(decisions.len());
         for line in fresh {
             self.say(&line);
+        }
+        if self.live {
+            self.redraw(scene);
         }
     }
 
@@ -101,7 +101,9 @@ impl Screen {
             .collect();
         if let Some(it) = &scene.explanation {
             lines.push(format!("  {}", self.evidence(it)));
-            lines.push(format!("  {}", clipped(&self.decided(it), width)));
+            // the figure that every operator wants first
+            let most = it.worst_case.hosts;
+            lines.push(format!("  if it is bad right now: at most {most} hosts"));
         }
         lines.push(format!("  {}", clipped(&self.sums(scene), width)));
         let mut out = std::io::stdout().lock();
@@ -143,12 +145,6 @@ impl Screen {
             _ => "over 1,000,000".to_owned(),
         };
         format!("evidence {bar} E = {e}, halts at {:.0}", it.evidence.threshold)
-    }
-
-    /// The latest decision, and the figure that every operator wants first.
-    fn decided(&self, it: &Explanation) -> String {
-        let latest = it.decisions.last().map_or_else(String::new, |dated| words(&dated.decision));
-        format!("{latest} · if it is bad right now: at most {} hosts", it.worst_case.hosts)
     }
 
     fn sums(&self, scene: &Scene) -> String {

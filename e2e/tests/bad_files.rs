@@ -130,3 +130,29 @@ fn a_host_starts_on_no_configuration_that_it_cannot_read() -> Result<()> {
     }
     Ok(())
 }
+
+/// What a host keeps of itself: damaged, it is named, and left as it is for whoever repairs it.
+#[test]
+fn a_host_goes_on_with_no_identity_that_is_damaged() -> Result<()> {
+    let folder = tempfile::tempdir().context("make folder")?;
+    let path = folder.path().join("host.toml");
+    let config = "server = \"http://127.0.0.1:9\"\nanchor = \"anchor.json\"\nstate = \"state\"\n";
+    std::fs::write(&path, config).context("write host.toml")?;
+    let state = folder.path().join("state");
+    for name in ["key.json", "host.json", "boot.json"] {
+        for (how, bytes) in [("no text", vec![0xff, 0x00]), ("truncated", b"{\"schema\":".to_vec())]
+        {
+            std::fs::create_dir_all(&state).context("make the state folder")?;
+            std::fs::write(state.join(name), &bytes).context("spoil a file")?;
+            let mut command = Command::new(programs::path("andon-supervisor")?);
+            let out = command.arg("--config").arg(&path).output().context("start it")?;
+            let said = String::from_utf8_lossy(&out.stderr);
+            ensure!(out.status.code() == Some(1), "{name}, {how}: {}: {said}", out.status);
+            ensure!(said.contains(name), "{name}, {how}: not named: {said}");
+            let left = std::fs::read(state.join(name)).context("read it again")?;
+            ensure!(left == bytes, "{name}, {how}: the damaged file was changed");
+            std::fs::remove_dir_all(&state).context("clear the state folder")?;
+        }
+    }
+    Ok(())
+}

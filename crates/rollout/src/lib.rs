@@ -19,7 +19,7 @@ pub mod plan;
 pub mod watch;
 
 pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};
-pub use event::{ArmTally, Count, Event, Observation, StratumTally};
+pub use event::{ArmTally, Count, Event, Observation, StratumTally, Window};
 pub use explain::{Explanation, Reason, StateName};
 pub use machine::Rollout;
 pub use plan::{Plan, PlanReport, PlanRequest, StratumPlan};

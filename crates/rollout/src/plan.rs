@@ -306,7 +306,7 @@ impl Plan {
                 };
                 let new = bad[at].min(wave[at]);
                 let controls = arm(self.strata[at].size - wave[at], 0);
-                StratumTally { waves: vec![arm(wave[at], new)], controls }
+                StratumTally { waves: vec![arm(wave[at], new)], controls, ..StratumTally::default() }
             };
             let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
             let mut gate = Gate::new(wave.len(), &self.budget);

@@ -1,0 +1,1 @@
+//! Play by counts: per stratum and cohort, not per host.

@@ -191,6 +191,8 @@ impl PolicyForm {
             holdback_min: self.holdback_min,
             watch: Watch { beat: self.watch.beat.0, silent_after: self.watch.silent_after.0 },
             timing: Timing { delivery: self.timing.delivery.0, window: self.timing.window.0 },
+            background_ppm_per_h: andon_model::policy::background_ppm_per_h(),
+            controls_max: andon_model::policy::controls_max(),
             ticket_valid: self.ticket_valid.0,
             probes: self.probes.iter().map(ProbeForm::probe).collect::<Result<_, _>>()?,
         };

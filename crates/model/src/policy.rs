@@ -106,6 +106,13 @@ pub struct Policy {
     pub holdback_min: u32,
     /// how hosts are observed
     pub watch: Watch,
+    /// hosts expected to fall silent for reasons of their own, millionths per hour: tunes the gate,
+    /// never its promises (default 7,200: 0.72 %)
+    #[serde(default = "background_ppm_per_h", skip_serializing_if = "is_default_background")]
+    pub background_ppm_per_h: u32,
+    /// most hosts observed as controls at the cadence of a rollout (default 1,000,000)
+    #[serde(default = "controls_max", skip_serializing_if = "is_default_controls")]
+    pub controls_max: u64,
     /// time constants of the gate
     pub timing: Timing,
     /// how long one ticket is valid
@@ -113,6 +120,25 @@ pub struct Policy {
     /// operator's probes, asked on every host
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+}
+
+/// The expected background when the policy says nothing: 0.72 % of the hosts per hour.
+#[must_use]
+pub const fn background_ppm_per_h() -> u32 {
+    7200
+}
+/// Most controls when the policy says nothing: at one beat in five seconds 200,000 beats per second.
+#[must_use]
+pub const fn controls_max() -> u64 {
+    1_000_000
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_default_background(ppm: &u32) -> bool {
+    *ppm == background_ppm_per_h()
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_default_controls(hosts: &u64) -> bool {
+    *hosts == controls_max()
 }
 
 /// Why a policy was refused.
@@ -156,6 +182,13 @@ impl Policy {
         rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
         rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")?;
         rule(self.holdback_permille <= 500, "holdback_permille", "is over 500")?;
+        let background = 1..=1_000_000;
+        rule(
+            background.contains(&self.background_ppm_per_h),
+            "background_ppm_per_h",
+            "is not within 1 to 1000000",
+        )?;
+        rule(self.controls_max >= 1000, "controls_max", "is under 1000")?;
         rule(self.watch.beat.0 >= 100, "watch.beat", "is under 100 ms")?;
         rule(
             self.watch.silent_after.0 >= 2 * self.watch.beat.0,

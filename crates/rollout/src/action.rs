@@ -153,6 +153,10 @@ pub enum CountRule {
     HostsWithinHanded,
     /// first bad events so far ≤ hosts of the arm
     BadWithinHosts,
+    /// as many windows as the budget has horizons
+    OneWindowPerHorizon,
+    /// window at risk ≤ hosts handed, bad + clean of one tick too
+    WindowsWithinHanded,
     /// bad in any channel ≤ sum of the channels, ≥ the largest of them that is new to all
     BadWithinChannels,
 }

@@ -1,6 +1,6 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
 use crate::event::{ArmTally, Count, Observation, StratumTally};
-use crate::gate::{Gate, Verdict, WaveAge};
+use crate::gate::{Gate, Verdict};
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 
 /// Below so many hosts a stratum cannot halt a rollout by itself at the default α and holdback.
 const BLIND_BELOW: u32 = 20;
+
+/// Least controls of a stratum while it has them: below, its own bound would be blind.
+const SAMPLE_MIN: u32 = 2000;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,9 @@ pub struct Plan {
     pub timing: Timing,
     /// how every host is observed, treated or not
     pub watch: Watch,
+    /// hosts expected to fall silent for reasons of their own, millionths per hour
+    #[serde(default = "andon_model::policy::background_ppm_per_h")]
+    pub background_ppm_per_h: u32,
     /// version of the policy it was made under
     pub policy_version: u64,
     /// its generations count up from here
@@ -99,6 +105,30 @@ pub struct StratumPlan {
     pub size: u32,
     /// of them, handed nothing before the last soak of the rest has ended
     pub holdback: u32,
+    /// hosts at the end of the order that stand for the rest as controls while they are not handed
+    #[serde(default = "everybody")]
+    pub sample: u32,
+}
+
+/// Plans from before samples watched everybody.
+const fn everybody() -> u32 {
+    u32::MAX
+}
+
+impl StratumPlan {
+    /// The rank (from 0) from which on hosts stand as controls once `handed` are covered.
+    #[must_use]
+    pub fn sampled_from(&self, handed: u32) -> u32 {
+        self.size.saturating_sub(self.sample).max(handed)
+    }
+    /// Sampled controls once `handed` hosts are covered: those compared (even ranks), and the gauge
+    /// (odd ranks).
+    #[must_use]
+    pub fn sample(&self, handed: u32) -> (u32, u32) {
+        let from = self.sampled_from(handed).min(self.size);
+        let even = self.size.div_ceil(2) - from.div_ceil(2);
+        (even, self.size - from - even)
+    }
 }
 
 /// Why a plan makes no sense.
@@ -163,9 +193,13 @@ impl Plan {
             .strata
             .into_iter()
             .filter(|(_, size)| *size > 0)
-            .map(|(stratum, size)| StratumPlan { stratum, size, holdback: holdback(policy, size) })
+            .map(|(stratum, size)| {
+                let holdback = holdback(policy, size);
+                StratumPlan { stratum, size, holdback, sample: size }
+            })
             .collect();
         let hosts: u64 = strata.iter().map(|s| u64::from(s.size)).sum();
+        let strata = sampled(policy, strata, hosts);
         let plan = Plan {
             rollout: request.rollout,
             line: policy.line.clone(),
@@ -185,6 +219,7 @@ impl Plan {
             delta_ppm: policy.delta_ppm,
             timing: policy.timing,
             watch: policy.watch,
+            background_ppm_per_h: policy.background_ppm_per_h,
             policy_version: policy.version,
             generation_base: request.generation_base,
             parent: request.parent,
@@ -305,14 +340,14 @@ impl Plan {
                     ..ArmTally::default()
                 };
                 let new = bad[at].min(wave[at]);
-                let controls = arm(self.strata[at].size - wave[at], 0);
-                StratumTally { waves: vec![arm(wave[at], new)], controls, ..StratumTally::default() }
+                let (controls, gauge) = self.strata[at].sample(wave[at]);
+                let (controls, gauge) = (arm(controls, 0), arm(gauge, 0));
+                StratumTally { waves: vec![arm(wave[at], new)], controls, gauge, windows: vec![] }
             };
             let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
-            let mut gate = Gate::new(wave.len(), &self.budget);
+            let mut gate = Gate::new(self);
             gate.add_wave(&wave);
-            let age = WaveAge { fresh: true, counts: vec![true; self.budget.len()] };
-            let read = gate.observe(self.created, &seen, &[age]);
+            let read = gate.observe(self.created, &seen, &[true]);
             read.is_some() && gate.verdict(self) == Verdict::Fail
         };
         if first == 0 || !halts(first) {
@@ -327,23 +362,64 @@ impl Plan {
     }
 }
 
-/// Exactly `total` (or all, if there are fewer), in proportion to `caps` and never above them.
-/// What does not divide goes to the largest remainders, ties to the first.
-pub(crate) fn apportion(total: u64, caps: &[u64]) -> Vec<u64> {
+/// Exactly `total` (or all, if there are fewer), in proportion to `weights` and never above `caps`:
+/// what a full stratum cannot take goes to the others. Proportion to the strata keeps what the
+/// vouched hosts are like what the next ones are, on which the pooled bound relies.
+pub(crate) fn apportion(total: u64, weights: &[u64], caps: &[u64]) -> Vec<u64> {
     let sum: u128 = caps.iter().map(|cap| u128::from(*cap)).sum();
     if u128::from(total) >= sum {
         return caps.to_vec();
     }
-    let share = |cap: &u64| u128::from(total) * u128::from(*cap);
-    let whole = |cap: &u64| u64::try_from(share(cap) / sum).unwrap_or(u64::MAX);
-    let mut out: Vec<u64> = caps.iter().map(whole).collect();
-    let left = total.saturating_sub(out.iter().sum());
-    let mut order: Vec<usize> = (0..caps.len()).collect();
-    order.sort_by_key(|at| (std::cmp::Reverse(share(&caps[*at]) % sum), *at));
-    for at in order.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+    let mut out = vec![0; caps.len()];
+    let mut left = total;
+    let mut open: Vec<usize> = (0..caps.len()).filter(|at| caps[*at] > 0).collect();
+    loop {
+        let weight = |at: usize| u128::from(weights[at].max(1));
+        let all: u128 = open.iter().map(|at| weight(*at)).sum();
+        let full = |at: &usize| u128::from(left) * weight(*at) >= u128::from(caps[*at]) * all;
+        let (filled, rest): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| full(at));
+        if filled.is_empty() {
+            return shares(left, &open, weights, out);
+        }
+        for at in filled {
+            out[at] = caps[at];
+            left = left.saturating_sub(caps[at]);
+        }
+        open = rest;
+    }
+}
+
+/// `left` split over the `open` ones by weight; what does not divide goes to the largest remainders,
+/// ties to the first.
+fn shares(left: u64, open: &[usize], weights: &[u64], mut out: Vec<u64>) -> Vec<u64> {
+    let weight = |at: usize| u128::from(weights[at].max(1));
+    let all: u128 = open.iter().map(|at| weight(*at)).sum();
+    let share = |at: usize| u128::from(left) * weight(at);
+    let mut given = 0;
+    for at in open {
+        out[*at] = u64::try_from(share(*at) / all.max(1)).unwrap_or(u64::MAX);
+        given += out[*at];
+    }
+    let mut order = open.to_vec();
+    order.sort_by_key(|at| (std::cmp::Reverse(share(*at) % all.max(1)), *at));
+    let more = usize::try_from(left.saturating_sub(given)).unwrap_or(usize::MAX);
+    for at in order.into_iter().take(more) {
         out[at] += 1;
     }
     out
+}
+
+/// Draws the line between hosts that stand as controls and hosts that merely wait: in proportion to
+/// the strata, at least the holdback and [`SAMPLE_MIN`] of each.
+fn sampled(policy: &Policy, mut strata: Vec<StratumPlan>, hosts: u64) -> Vec<StratumPlan> {
+    if hosts > policy.controls_max {
+        for stratum in &mut strata {
+            let share = u128::from(stratum.size) * u128::from(policy.controls_max);
+            let share = u32::try_from(share / u128::from(hosts)).unwrap_or(u32::MAX);
+            stratum.sample = share.max(SAMPLE_MIN).max(stratum.holdback).min(stratum.size);
+        }
+    }
+    strata
 }
 
 /// Hosts to hold back in a stratum of `size`: the policy's share, at least its minimum, at most half.

@@ -78,7 +78,11 @@ impl Random {
         if mean <= 0.0 {
             return 0;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "never negative"
+        )]
         let events = Poisson::new(mean).map_or(0, |law| law.sample(&mut self.0) as u64);
         events
     }

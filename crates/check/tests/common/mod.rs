@@ -208,6 +208,8 @@ fn policy(version: u64) -> Policy {
         holdback_min: 1,
         watch: Watch { beat: Millis::from_secs(1), silent_after: Millis::from_secs(4) },
         timing: Timing { delivery: Millis::from_secs(1), window: Millis::from_secs(3) },
+        background_ppm_per_h: 7200,
+        controls_max: 1_000_000,
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
     }

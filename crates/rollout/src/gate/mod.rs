@@ -1,12 +1,13 @@
 //! The sequential gate: reads tallies, says pass, wait or fail, and how many more hosts the budget
 //! allows. Not the machine: it holds no state of the rollout but its own sums.
-mod bound;
 mod eprocess;
+mod excess;
+mod horizon;
 mod sums;
 mod tally;
 mod verdict;
 
-pub(crate) use sums::{Gate, WaveAge};
+pub(crate) use sums::Gate;
 pub(crate) use tally::{CHANNELS, count};
 pub use verdict::Verdict;
 pub(crate) use verdict::{Room, View, threshold};

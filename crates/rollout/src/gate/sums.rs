@@ -1,40 +1,39 @@
 //! The gate itself: folds observations into e-processes and sums. Judgement is in `verdict`.
 use super::eprocess::{EProcess, Pair, ln_mean_exp};
-use super::tally::{CHANNELS, Cell, Failures, as_f64, pair};
+use super::horizon::{Horizon, Loudness};
+use super::tally::{CHANNELS, Cell, pair};
 use crate::event::{Observation, StratumTally};
+use crate::plan::Plan;
 use andon_model::{Millis, Time};
-
-/// What the gate must know of a wave's age at a tick.
-#[derive(Clone, Debug)]
-pub(crate) struct WaveAge {
-    /// it belongs to the fresh band
-    pub fresh: bool,
-    /// per horizon: a failure now counts against it
-    pub counts: Vec<bool>,
-}
 
 /// All evidence of a rollout.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     pub(super) channels: [EProcess; 3],
     pub(super) cells: Vec<Vec<Cell>>,
-    /// per stratum, per horizon
-    pub(super) failures: Vec<Vec<Failures>>,
+    loudness: Loudness,
+    /// one per point of the budget
+    pub(super) horizons: Vec<Horizon>,
     pub(super) controls_bad: Vec<u64>,
     /// per stratum: treated and controls at risk of silence at the latest tick
     pub(super) at_risk: Vec<(u64, u64)>,
-    pub(super) longest: Millis,
 }
 
 impl Gate {
-    pub(crate) fn new(strata: usize, budget: &[(Millis, u64)]) -> Gate {
+    pub(crate) fn new(plan: &Plan) -> Gate {
+        let strata = plan.strata.len();
+        let background = plan.background_ppm_per_h;
+        let horizon = |(after, _): &(Millis, u64)| {
+            let (window, silent) = (plan.timing.window, plan.watch.silent_after);
+            Horizon::new(strata, window, *after, silent, background)
+        };
         Gate {
             channels: std::array::from_fn(|_| EProcess::new(strata)),
             cells: vec![Vec::new(); strata],
-            failures: vec![vec![Failures::default(); budget.len()]; strata],
+            loudness: Loudness::new(background),
+            horizons: plan.budget.iter().map(horizon).collect(),
             controls_bad: vec![0; strata],
             at_risk: vec![(0, 0); strata],
-            longest: budget.last().map_or(Millis::ZERO, |point| point.0),
         }
     }
 
@@ -45,58 +44,35 @@ impl Gate {
         }
     }
 
-    /// Takes one tick that was found to add up. `None`: a sum overflowed.
-    pub(crate) fn observe(
-        &mut self,
-        now: Time,
-        seen: &Observation,
-        ages: &[WaveAge],
-    ) -> Option<()> {
+    /// Takes one tick that was found to add up; `fresh[wave]`: handed so lately that it belongs to
+    /// the fresh band. `None`: a sum overflowed.
+    pub(crate) fn observe(&mut self, now: Time, seen: &Observation, fresh: &[bool]) -> Option<()> {
         for (stratum, tally) in seen.strata.iter().enumerate() {
-            self.observe_channels(stratum, tally, ages)?;
-            self.observe_failures(stratum, tally, ages)?;
+            self.observe_channels(stratum, tally, fresh)?;
             for (cell, wave) in self.cells.get_mut(stratum)?.iter_mut().zip(&tally.waves) {
-                cell.observe(now, wave, self.longest)?;
+                cell.observe(wave)?;
             }
             let bad = self.controls_bad.get_mut(stratum)?;
-            *bad = bad.checked_add(u64::from(tally.controls.bad_new))?;
+            let new = u64::from(tally.controls.bad_new) + u64::from(tally.gauge.bad_new);
+            *bad = bad.checked_add(new)?;
+        }
+        let tick = self.loudness.read(now, &seen.strata);
+        for (at, horizon) in self.horizons.iter_mut().enumerate() {
+            horizon.observe(now, at, &seen.strata, &tick)?;
         }
         self.ln_e().is_finite().then_some(())
     }
 
-    fn observe_channels(
-        &mut self,
-        at: usize,
-        tally: &StratumTally,
-        ages: &[WaveAge],
-    ) -> Option<()> {
-        let fresh = |wave: usize| ages.get(wave).is_some_and(|age| age.fresh);
+    fn observe_channels(&mut self, at: usize, tally: &StratumTally, fresh: &[bool]) -> Option<()> {
+        let fresh = |wave: usize| fresh.get(wave).is_some_and(|fresh| *fresh);
+        let controls = [&tally.controls, &tally.gauge];
         for (process, channel) in self.channels.iter_mut().zip(CHANNELS) {
-            let all = pair(tally.waves.iter(), &tally.controls, channel)?;
+            let all = pair(tally.waves.iter(), controls, channel)?;
             let young = tally.waves.iter().enumerate().filter(|(wave, _)| fresh(*wave));
-            let young: Pair = pair(young.map(|(_, wave)| wave), &tally.controls, channel)?;
+            let young: Pair = pair(young.map(|(_, wave)| wave), controls, channel)?;
             process.observe(at, all, young);
             if channel == super::Channel::Silence {
                 *self.at_risk.get_mut(at)? = (u64::from(all.u), u64::from(all.c));
-            }
-        }
-        Some(())
-    }
-
-    fn observe_failures(
-        &mut self,
-        at: usize,
-        tally: &StratumTally,
-        ages: &[WaveAge],
-    ) -> Option<()> {
-        let controls = tally.controls;
-        let rate = f64::from(controls.bad_new) / f64::from(controls.hosts.max(1));
-        for ((wave, cell), age) in tally.waves.iter().zip(self.cells.get(at)?).zip(ages) {
-            let at_risk = u64::from(cell.hosts).saturating_sub(cell.bad);
-            for (failures, counts) in self.failures.get_mut(at)?.iter_mut().zip(&age.counts) {
-                if *counts {
-                    failures.observe(wave, at_risk, rate)?;
-                }
             }
         }
         Some(())
@@ -130,20 +106,7 @@ impl Gate {
     }
 
     /// Handed hosts of which nothing is known yet.
-    pub(crate) fn missing(&self, now: Time) -> u64 {
-        let open = |cell: &Cell| u64::from(cell.hosts - cell.settled(now, Millis::ZERO));
-        self.cells.iter().flatten().map(open).sum()
-    }
-
-    /// Hosts of a stratum that are vouched for horizon `after` at `now`; `ripe[wave]`: its time is up.
-    pub(super) fn vouched(&self, at: usize, now: Time, after: Millis, ripe: &[bool]) -> u64 {
-        let cells = self.cells.get(at).map_or(&[][..], Vec::as_slice);
-        let counted = cells.iter().zip(ripe).filter(|(_, ripe)| **ripe);
-        counted.map(|(cell, _)| u64::from(cell.settled(now, after))).sum()
-    }
-
-    pub(super) fn failed(&self, at: usize, horizon: usize) -> (f64, f64) {
-        let failures = self.failures.get(at).and_then(|list| list.get(horizon));
-        failures.map_or((0.0, 0.0), |f| (as_f64(f.bad()), f.background))
+    pub(crate) fn missing(&self) -> u64 {
+        self.cells.iter().flatten().map(|cell| u64::from(cell.open())).sum()
     }
 }

@@ -2,13 +2,9 @@
 use super::Channel;
 use super::eprocess::Pair;
 use crate::event::{ArmTally, Count};
-use andon_model::{Millis, Time};
 
 /// Channels in the order of their arrays.
 pub(crate) const CHANNELS: [Channel; 3] = [Channel::Silence, Channel::Report, Channel::Probe];
-
-/// Most remembered changes of a wave's confirmations; older ones are merged towards caution.
-const HISTORY_MAX: usize = 32;
 
 /// One wave in one stratum.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +13,6 @@ pub(crate) struct Cell {
     pub bad: u64,
     pub confirmed: u32,
     pub fell_back: u32,
-    /// (when, confirmed then), rising; only what the longest horizon still needs
-    history: Vec<(Time, u32)>,
 }
 
 impl Cell {
@@ -27,55 +21,18 @@ impl Cell {
     }
 
     /// Takes one tick's counts. `None`: a sum overflowed.
-    pub(crate) fn observe(&mut self, now: Time, tally: &ArmTally, longest: Millis) -> Option<()> {
+    pub(crate) fn observe(&mut self, tally: &ArmTally) -> Option<()> {
         self.bad = self.bad.checked_add(u64::from(tally.bad_new))?;
         self.fell_back = tally.fell_back;
-        if tally.confirmed != self.confirmed {
-            self.confirmed = tally.confirmed;
-            if self.history.len() >= HISTORY_MAX {
-                self.history.pop();
-            }
-            self.history.push((now, tally.confirmed));
-        }
-        let needed = now.minus(longest);
-        while self.history.len() > 1 && self.history[1].0 <= needed {
-            self.history.remove(0);
-        }
+        self.confirmed = tally.confirmed;
         Some(())
     }
 
-    /// Hosts of this wave whose outcome for horizon `after` is known: confirmed that long ago, or
-    /// gone bad. The larger of both, never their sum: a host may be counted in both.
-    pub(crate) fn settled(&self, now: Time, after: Millis) -> u32 {
-        let then = now.minus(after);
-        let known = self.history.iter().rev().find(|(at, _)| *at <= then);
-        let confirmed = known.map_or(0, |(_, confirmed)| *confirmed).min(self.confirmed);
-        confirmed.max(u32::try_from(self.bad).unwrap_or(u32::MAX)).min(self.hosts)
-    }
-}
-
-/// Failures of one stratum that count against one horizon.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Failures {
-    bad: u64,
-    channels: [u64; 3],
-    /// expected without the update, from the controls of the same ticks
-    pub background: f64,
-}
-
-impl Failures {
-    /// Takes one wave's tick; `rate`: the controls' share gone bad in it. `None`: overflow.
-    pub(crate) fn observe(&mut self, tally: &ArmTally, at_risk: u64, rate: f64) -> Option<()> {
-        self.bad = self.bad.checked_add(u64::from(tally.bad_new))?;
-        for (sum, channel) in self.channels.iter_mut().zip(CHANNELS) {
-            *sum = sum.checked_add(u64::from(count(tally, channel).new))?;
-        }
-        self.background += as_f64(at_risk) * rate;
-        self.background.is_finite().then_some(())
-    }
-    /// Hosts gone bad: no fewer than any single channel says.
-    pub(crate) fn bad(&self) -> u64 {
-        self.channels.iter().copied().fold(self.bad, u64::max)
+    /// Hosts of this wave of which nothing is known yet: neither confirmed nor gone bad. A host may
+    /// be counted in both, so the larger of both is known, not their sum.
+    pub(crate) fn open(&self) -> u32 {
+        let known = self.confirmed.max(u32::try_from(self.bad).unwrap_or(u32::MAX));
+        self.hosts.saturating_sub(known)
     }
 }
 
@@ -88,14 +45,19 @@ pub(crate) fn count(tally: &ArmTally, channel: Channel) -> Count {
     }
 }
 
-/// A channel's counts of several waves together, against the controls. `None`: overflow.
+/// A channel's counts of several waves together, against all sampled controls. `None`: overflow.
 pub(crate) fn pair<'a>(
     waves: impl Iterator<Item = &'a ArmTally>,
-    controls: &ArmTally,
+    controls: [&ArmTally; 2],
     channel: Channel,
 ) -> Option<Pair> {
-    let beside = count(controls, channel);
-    let mut pair = Pair { x: 0, u: 0, y: beside.new, c: beside.at_risk };
+    let [one, other] = controls.map(|arm| count(arm, channel));
+    let mut pair = Pair {
+        x: 0,
+        u: 0,
+        y: one.new.checked_add(other.new)?,
+        c: one.at_risk.checked_add(other.at_risk)?,
+    };
     for wave in waves {
         let own = count(wave, channel);
         pair.x = pair.x.checked_add(own.new)?;

@@ -1,6 +1,6 @@
 //! What the evidence amounts to: pass, wait or fail, and the room that the budget leaves.
 //! It reads the gate's sums and changes nothing.
-use super::bound::{room, spent, ucb};
+use super::horizon::{Says, room};
 use super::sums::Gate;
 use super::tally::{CHANNELS, as_f64};
 use super::{Channel, ChannelEvidence, Evidence, HorizonEvidence, StratumEvidence};
@@ -33,6 +33,8 @@ pub(crate) struct Room {
     /// horizon that leaves least
     pub tightest: Millis,
     pub strata: Vec<u64>,
+    /// what is left of the first horizon's budget
+    pub unspent: u64,
     /// hosts vouched for the first horizon, pooled and per stratum
     pub vouched: u64,
     pub strata_vouched: Vec<u64>,
@@ -48,10 +50,6 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    fn ripe(&self, after: Millis) -> Vec<bool> {
-        let age = self.plan.generation().plus(after);
-        self.waves.iter().map(|(at, _)| self.now >= at.plus(age)).collect()
-    }
     fn handed(&self, stratum: usize) -> u64 {
         let last = self.waves.last().and_then(|(_, handed)| handed.get(stratum));
         last.map_or(0, |handed| u64::from(*handed))
@@ -103,54 +101,53 @@ impl Gate {
 
     /// The budget rule: next ≤ (B_D − spent_D) / UCB_D − (handed − v_D), for every horizon D,
     /// pooled and per stratum.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and at most the fleet"
+    )]
     pub(crate) fn room(&self, view: &View<'_>) -> Room {
         let strata = self.cells.len();
         let mut out = Room {
             pooled: u64::MAX,
             tightest: Millis::ZERO,
             strata: vec![u64::MAX; strata],
+            unspent: 0,
             vouched: 0,
             strata_vouched: vec![0; strata],
         };
-        for (at, (after, budget)) in view.plan.budget.iter().enumerate() {
-            let ripe = view.ripe(*after);
-            let pooled = self.horizon(view, at, &ripe);
+        for (at, horizon) in self.horizons.iter().enumerate() {
+            let pooled = self.horizon(view, at);
             if pooled.room < out.pooled {
-                (out.pooled, out.tightest) = (pooled.room, *after);
+                (out.pooled, out.tightest) = (pooled.room, Millis(pooled.after_ms));
             }
             for stratum in 0..strata {
-                let v = self.vouched(stratum, view.now, *after, &ripe);
-                let (x, b) = self.failed(stratum, at);
-                let bound = ucb(x, as_f64(v), b, view.delta());
-                let open = as_f64(view.handed(stratum).saturating_sub(v));
-                let more = room(as_f64(*budget), pooled.spent, bound, open);
+                let Says { vouched, ucb, .. } = horizon.stratum(stratum, view.delta());
+                let open = as_f64(view.handed(stratum).saturating_sub(vouched));
+                let more = room(as_f64(pooled.hosts), pooled.spent, ucb, open);
                 out.strata[stratum] = out.strata[stratum].min(more);
                 if at == 0 {
-                    out.strata_vouched[stratum] = v;
-                    out.vouched += v;
+                    out.strata_vouched[stratum] = vouched;
+                    out.vouched += vouched;
+                    out.unspent = pooled.hosts.saturating_sub(pooled.spent.ceil() as u64);
                 }
             }
         }
         out
     }
 
-    fn horizon(&self, view: &View<'_>, at: usize, ripe: &[bool]) -> HorizonEvidence {
+    fn horizon(&self, view: &View<'_>, at: usize) -> HorizonEvidence {
         let (after, budget) = view.plan.budget[at];
-        let strata = 0..self.cells.len();
-        let v: u64 = strata.clone().map(|s| self.vouched(s, view.now, after, ripe)).sum();
-        let failed = strata.map(|s| self.failed(s, at));
-        let (x, b) = failed.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        let bound = ucb(x, as_f64(v), b, view.delta());
-        let unvouched = view.handed_all().saturating_sub(v);
-        let spent = spent(x, b);
+        let Says { vouched, spent, ucb } = self.horizons[at].pooled(view.delta());
+        let unvouched = view.handed_all().saturating_sub(vouched);
         HorizonEvidence {
             after_ms: after.0,
             hosts: budget,
             spent,
-            ucb: bound,
-            vouched: v,
+            ucb,
+            vouched,
             unvouched,
-            room: room(as_f64(budget), spent, bound, as_f64(unvouched)),
+            room: room(as_f64(budget), spent, ucb, as_f64(unvouched)),
         }
     }
 
@@ -167,16 +164,13 @@ impl Gate {
                 fresh: shown(parts.fresh),
             }
         });
-        let ripe: Vec<Vec<bool>> = view.plan.budget.iter().map(|b| view.ripe(b.0)).collect();
-        let first = view.plan.budget.first().map_or(Millis::ZERO, |point| point.0);
         let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
-            let v = ripe.first().map_or(0, |ripe| self.vouched(at, view.now, first, ripe));
-            let (x, b) = self.failed(at, 0);
+            let first = self.horizons.first();
             let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
             StratumEvidence {
                 stratum: plan.stratum.clone(),
                 e: shown(self.ln_stratum(at)),
-                ucb: ucb(x, as_f64(v), b, view.delta()),
+                ucb: first.map_or(1.0, |horizon| horizon.stratum(at, view.delta()).ucb),
                 x: bad,
                 k: bad + self.controls_bad[at],
                 u: self.at_risk[at].0,
@@ -189,7 +183,7 @@ impl Gate {
             threshold: threshold(view.plan),
             channels: channels.collect(),
             strata: view.plan.strata.iter().enumerate().map(stratum).collect(),
-            horizons: ripe.iter().enumerate().map(|(at, r)| self.horizon(view, at, r)).collect(),
+            horizons: (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect(),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Rollout {
 
     fn planned(plan: Plan) -> Rollout {
         Rollout {
-            gate: Gate::new(plan.strata.len(), &plan.budget),
+            gate: Gate::new(&plan),
             phase: Phase::Planned,
             clock: plan.created,
             started: None,

@@ -1,11 +1,11 @@
 //! Observations: counts must add up, then the gate reads them, then it is decided what to do.
 use super::{Phase, Rollout, total};
 use crate::action::{Action, CountRule, Decision, Exposure, HaltReason, HoldReason};
-use crate::event::{ArmTally, Observation, StratumTally};
-use crate::gate::{CHANNELS, Verdict, WaveAge, count, threshold};
+use crate::event::{ArmTally, Observation, StratumTally, Window};
+use crate::gate::{CHANNELS, Verdict, count, threshold};
 use crate::machine::widen::Next;
+use crate::plan::StratumPlan;
 use andon_model::ticket::Step;
-use andon_model::{Millis, StratumId};
 
 impl Rollout {
     pub(super) fn on_observed(&mut self, seen: &Observation) -> Vec<Action> {
@@ -15,8 +15,8 @@ impl Rollout {
         if let Err(reason) = self.adds_up(seen) {
             return self.hold(reason);
         }
-        let ages = self.ages();
-        if self.gate.observe(self.clock, seen, &ages).is_none() {
+        let fresh = self.fresh();
+        if self.gate.observe(self.clock, seen, &fresh).is_none() {
             return self.hold(HoldReason::Overflow);
         }
         self.observed = Some(self.clock);
@@ -68,23 +68,10 @@ impl Rollout {
         }
     }
 
-    /// Which waves are fresh, and which horizons a failure in them counts against. The longest
-    /// horizon counts every age: a fault later than promised must not look like none.
-    fn ages(&self) -> Vec<WaveAge> {
-        let generation = self.plan.generation();
-        let fresh = generation.plus(self.plan.watch.silent_after);
-        let last = self.plan.budget.len().saturating_sub(1);
-        let age = |(at, _): &(andon_model::Time, Vec<u32>)| {
-            let age = self.clock.since(*at);
-            let within = |(horizon, (after, _)): (usize, &(Millis, u64))| {
-                horizon == last || age <= generation.plus(*after)
-            };
-            WaveAge {
-                fresh: age <= fresh,
-                counts: self.plan.budget.iter().enumerate().map(within).collect(),
-            }
-        };
-        self.waves.iter().map(age).collect()
+    /// Which waves are fresh: handed so lately that a fault with D = 0 may still be showing.
+    fn fresh(&self) -> Vec<bool> {
+        let fresh = self.plan.generation().plus(self.plan.watch.silent_after);
+        self.waves.iter().map(|(at, _)| self.clock.since(*at) <= fresh).collect()
     }
 
     fn adds_up(&self, seen: &Observation) -> Result<(), HoldReason> {
@@ -102,7 +89,7 @@ impl Rollout {
                     want: short(self.waves.len()),
                 });
             }
-            self.stratum_adds_up(at, tally, &plan.stratum, plan.size)?;
+            self.stratum_adds_up(at, tally, plan)?;
         }
         Ok(())
     }
@@ -111,10 +98,9 @@ impl Rollout {
         &self,
         at: usize,
         tally: &StratumTally,
-        stratum: &StratumId,
-        size: u32,
+        plan: &StratumPlan,
     ) -> Result<(), HoldReason> {
-        let broken = |rule| HoldReason::CountsDoNotAddUp { stratum: stratum.clone(), rule };
+        let broken = |rule| HoldReason::CountsDoNotAddUp { stratum: plan.stratum.clone(), rule };
         let mut before = 0;
         for (wave, (arm, (_, handed))) in tally.waves.iter().zip(&self.waves).enumerate() {
             let handed = handed.get(at).copied().unwrap_or(0);
@@ -124,8 +110,22 @@ impl Rollout {
             }
             before = handed;
         }
-        arm_adds_up(&tally.controls, size - before).map_err(broken)
+        let (controls, gauge) = plan.sample(before);
+        arm_adds_up(&tally.controls, controls).map_err(broken)?;
+        arm_adds_up(&tally.gauge, gauge).map_err(broken)?;
+        windows_add_up(tally, self.plan.budget.len(), before).map_err(broken)
     }
+}
+
+/// One window per horizon, and none of more hosts than were handed.
+fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<(), CountRule> {
+    if tally.windows.len() != horizons {
+        return Err(CountRule::OneWindowPerHorizon);
+    }
+    let within = |window: &Window| {
+        window.at_risk <= handed && window.bad.saturating_add(window.clean) <= handed
+    };
+    if tally.windows.iter().all(within) { Ok(()) } else { Err(CountRule::WindowsWithinHanded) }
 }
 
 /// The rules that honest counts of one arm of `hosts` hosts keep.

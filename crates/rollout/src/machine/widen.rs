@@ -14,6 +14,9 @@ const PROBES_FIRST: u64 = 8;
 const UNKNOWN_STRATUM_MAX: u64 = 8;
 /// A widening by less than this share of the hosts handed is not worth a ticket while waiting helps.
 const CHURN_DIVISOR: u64 = 10;
+/// Before a generation is over, only a widening to more than so many times the hosts handed is worth
+/// the time that the next one then has to wait.
+const EARLY_GROWTH: u64 = 2;
 /// Generations after the last ticket for which confirmations are awaited before completing.
 const CONFIRMATION_GENERATIONS: u64 = 10;
 
@@ -41,7 +44,7 @@ impl Rollout {
         if self.observed.is_none() {
             return Next::Wait(Reason::ObservationMissing { since: self.clock.since(*last) });
         }
-        let until = last.plus(self.plan.generation().max(self.plan.soak_min));
+        let until = last.plus(self.plan.soak_min);
         if self.clock < until {
             return Next::Wait(Reason::Soaking { until });
         }
@@ -60,7 +63,7 @@ impl Rollout {
     fn completion(&self, last: Time) -> Next {
         let generation = self.plan.generation();
         let patience = Millis(generation.0.saturating_mul(CONFIRMATION_GENERATIONS));
-        let missing = self.gate.missing(self.clock);
+        let missing = self.gate.missing();
         if self.plan.hosts() == 0 {
             Next::Complete
         } else if self.observed.is_none() {
@@ -105,12 +108,10 @@ impl Rollout {
             // Nobody is known to have taken it (all away?): canaries again, within the budget.
             most = most.min(u64::from(self.plan.first_wave_max));
         }
-        let more = apportion(most, &caps);
+        let more = apportion(most, left, &caps);
         let sum: u64 = more.iter().sum();
         let all = sum == left.iter().sum::<u64>();
-        let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
-        let waiting_helps = self.clock < last.plus(self.plan.generation()).plus(longest);
-        if sum == 0 || (sum < handed / CHURN_DIVISOR && !all && waiting_helps) {
+        if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed)) {
             return Next::Wait(if room.vouched == 0 {
                 Reason::NobodyVouched
             } else {
@@ -118,6 +119,20 @@ impl Rollout {
             });
         }
         self.expose(&more, Newcomers::Excluded, false)
+    }
+
+    /// A widening by fewer hosts waits, for waiting makes it larger: a full generation may still be
+    /// settled, then the longest horizon. After that every host that the budget allows is welcome.
+    fn worth_a_ticket(&self, last: Time, handed: u64) -> u64 {
+        let generation = last.plus(self.plan.generation());
+        let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
+        if self.clock < generation {
+            handed.saturating_mul(EARLY_GROWTH)
+        } else if self.clock < generation.plus(longest) {
+            handed / CHURN_DIVISOR
+        } else {
+            1
+        }
     }
 
     /// The holdback, once everybody else has soaked for the longest horizon.
@@ -134,7 +149,7 @@ impl Rollout {
         let held = self.plan.strata.iter().zip(&handed);
         let held: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
         let caps: Vec<u64> = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
-        let more = apportion(room.pooled.min(self.growth_left()), &caps);
+        let more = apportion(room.pooled.min(self.growth_left()), &held, &caps);
         let (sum, all) = (more.iter().sum::<u64>(), held.iter().sum::<u64>());
         if sum == 0 && all > 0 {
             return Next::Wait(Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 });
@@ -157,20 +172,37 @@ impl Rollout {
             }
             most = doubled;
         }
-        let more = apportion(most.min(room.pooled).min(self.growth_left()), &caps);
+        let most = most.min(room.pooled).min(self.growth_left());
+        let more = apportion(most, &self.left(), &caps);
         if more.iter().all(|hosts| *hosts == 0) {
             return Next::Wait(Reason::AskingAgain { probes: self.probes });
         }
         self.expose(&more, Newcomers::Excluded, true)
     }
 
+    /// Most hosts per stratum: what its own bound allows. Strata of which nobody is vouched get a few
+    /// hosts each, and all of them together no more than may be lost: no bound speaks for them.
     fn caps(&self, left: &[u64], room: &Room) -> Vec<u64> {
-        let cap = |at: usize| {
-            let known = room.strata_vouched[at] > 0;
-            let most = if known { u64::MAX } else { UNKNOWN_STRATUM_MAX };
-            left[at].min(room.strata[at]).min(most)
-        };
-        (0..left.len()).map(cap).collect()
+        let handed = self.handed();
+        let known = |at: usize| room.strata_vouched[at] > 0;
+        let mut caps: Vec<u64> = (0..left.len())
+            .map(|at| {
+                left[at].min(room.strata[at]).min(if known(at) {
+                    u64::MAX
+                } else {
+                    UNKNOWN_STRATUM_MAX
+                })
+            })
+            .collect();
+        let unknown: Vec<u64> =
+            (0..left.len()).map(|at| if known(at) { 0 } else { caps[at] }).collect();
+        let open = (0..left.len()).filter(|at| !known(*at)).map(|at| u64::from(handed[at]));
+        let most = room.unspent.saturating_sub(open.sum());
+        let allowed = apportion(most, left, &unknown);
+        for at in (0..left.len()).filter(|at| !known(*at)) {
+            caps[at] = allowed[at];
+        }
+        caps
     }
 
     /// Hosts that the next ticket may add so that hosts accept it: they check growth themselves.

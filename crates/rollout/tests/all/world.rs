@@ -91,6 +91,8 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         holdback_min: 5,
         watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
         timing: Timing { delivery: Millis(1000), window: Millis(3000) },
+        background_ppm_per_h: 7200,
+        controls_max: 1_000_000,
         ticket_valid: Millis(600_000),
         probes: vec![],
     };

@@ -68,6 +68,8 @@ fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Po
         holdback_min: 1,
         watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
         timing: Timing { delivery: Millis(1000), window: Millis(3000) },
+        background_ppm_per_h: 7200,
+        controls_max: 1_000_000,
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
     }

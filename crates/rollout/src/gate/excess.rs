@@ -1,0 +1,234 @@
+//! How large the excess failure probability q may still be, at every moment together. It knows
+//! counts only; what they allow is for `horizon`.
+//!
+//! Claim under test: "every activated host fails through the update, within its window, with
+//! probability at least q, independently of its background". Per tick and stratum, hosts go bad for
+//! their own reasons too; nothing is assumed about that but the random order. U treated hosts are
+//! within their window, C controls are watched alike, ρ = U / C. Every host multiplies M by
+//!
+//! ```text
+//! treated, gone bad             s                       0 < s < 1
+//! control, gone bad             1 + ρ (1 − s)
+//! treated, through its window   1 / (1 − q (1 − s))
+//! ```
+//!
+//! M is a supermartingale if the claim is true, so by Ville P(ever M ≥ 1/δ) ≤ δ, and the smallest q
+//! above which every claim is rejected is an anytime-valid upper bound: a two-sample bound, with no
+//! estimate of the background plugged in. Proof: `docs/spec/gate.md` §4. s may be anything that is
+//! known without looking at the hosts compared: it is the likelihood ratio's β / (β + q), where the
+//! chance β of a background failure within a window comes from the plan and from the gauge, the half
+//! of the controls that is not compared. In a loud tick (a power cut) β is large, s near 1, and the
+//! tick says nothing, for or against.
+
+/// Rungs of a ladder of claims q = 2^(−i / `per_octave`), from 1 down.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ladder {
+    claims: Vec<f64>,
+}
+
+/// Octaves below 1: 2^-26 is 1.5 in 100 million, less than one host of a fleet.
+const OCTAVES: i32 = 26;
+
+impl Ladder {
+    pub(crate) fn new(per_octave: i32) -> Ladder {
+        let rung = |i: i32| (-f64::from(i) / f64::from(per_octave)).exp2();
+        Ladder { claims: (0..=OCTAVES * per_octave).map(rung).collect() }
+    }
+
+    /// What each claim stakes when a background failure within a window has probability `background`.
+    pub(crate) fn stakes(&self, background: f64) -> Stakes {
+        let beta = background.clamp(1e-12, 1e6);
+        let stake = |claim: &f64| {
+            let s = beta / (beta + claim);
+            let pass = 1.0 - claim * (1.0 - s);
+            Stake { loss: s.ln(), room: 1.0 - s, gain: -pass.ln(), slope: (1.0 - s) / pass }
+        };
+        Stakes { background, each: self.claims.iter().map(stake).collect() }
+    }
+}
+
+/// One claim's multipliers, as logarithms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stake {
+    /// ln s
+    loss: f64,
+    /// 1 − s
+    room: f64,
+    /// −ln(1 − q (1 − s))
+    gain: f64,
+    /// d gain / dq
+    slope: f64,
+}
+
+/// The multipliers of all claims at one level of background.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Stakes {
+    background: f64,
+    each: Vec<Stake>,
+}
+
+impl Stakes {
+    pub(crate) fn background(&self) -> f64 {
+        self.background
+    }
+}
+
+/// ln M of every claim.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Excess {
+    /// (ln M, its slope in q up to the next claim above)
+    claims: Vec<(f64, f64)>,
+}
+
+impl Excess {
+    pub(crate) fn new(ladder: &Ladder) -> Excess {
+        Excess { claims: vec![(0.0, 0.0); ladder.claims.len()] }
+    }
+
+    /// Treated hosts went bad within their window.
+    pub(crate) fn bad(&mut self, hosts: f64, stakes: &Stakes) {
+        if hosts > 0.0 {
+            for ((ln_m, _), stake) in self.claims.iter_mut().zip(&stakes.each) {
+                *ln_m += hosts * stake.loss;
+            }
+        }
+    }
+
+    /// Controls went bad, beside `ratio` treated hosts per control.
+    pub(crate) fn control(&mut self, hosts: f64, ratio: f64, stakes: &Stakes) {
+        if hosts > 0.0 && ratio > 0.0 {
+            for ((ln_m, _), stake) in self.claims.iter_mut().zip(&stakes.each) {
+                *ln_m += hosts * (ratio * stake.room).ln_1p();
+            }
+        }
+    }
+
+    /// Treated hosts came through their window. `stakes`: of the loudest tick of that window.
+    pub(crate) fn clean(&mut self, hosts: f64, stakes: &Stakes) {
+        if hosts > 0.0 {
+            for ((ln_m, slope), stake) in self.claims.iter_mut().zip(&stakes.each) {
+                *ln_m += hosts * stake.gain;
+                *slope += hosts * stake.slope;
+            }
+        }
+    }
+
+    /// The bound, within 0 to 1, at confidence 1 − `delta`. Between two claims the lower one's stakes
+    /// stand; its gain is convex in q, so the tangent at the lower claim is below it.
+    pub(crate) fn bound(&self, ladder: &Ladder, delta: f64) -> f64 {
+        let enough = -delta.ln();
+        let mut above = 1.0;
+        for ((ln_m, slope), claim) in self.claims.iter().zip(&ladder.claims) {
+            if *ln_m < enough {
+                let within = if *slope > 0.0 { claim + (enough - ln_m) / slope } else { 1.0 };
+                return within.min(above);
+            }
+            above = *claim;
+        }
+        above
+    }
+
+    /// Whether all sums are still numbers.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.claims.iter().all(|(ln_m, slope)| ln_m.is_finite() && slope.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: f64 = 2e-5;
+
+    fn bound_of(bad: f64, clean: f64, controls: f64, ratio: f64) -> f64 {
+        let ladder = Ladder::new(4);
+        let stakes = ladder.stakes(QUIET);
+        let mut excess = Excess::new(&ladder);
+        excess.bad(bad, &stakes);
+        excess.control(controls, ratio, &stakes);
+        excess.clean(clean, &stakes);
+        excess.bound(&ladder, 1e-3)
+    }
+
+    #[test]
+    fn nobody_vouched_is_no_bound() {
+        assert!((bound_of(0.0, 0.0, 0.0, 0.0) - 1.0).abs() < 1e-12);
+        assert!((bound_of(16.0, 0.0, 0.0, 0.0) - 1.0).abs() < 1e-12);
+    }
+
+    /// Clean hosts alone: (1 − q)^v = δ, exactly, but for the ladder's tangents.
+    #[test]
+    fn clean_hosts_bound_as_their_closed_form() {
+        for v in [16.0_f64, 300.0, 5e3, 7e4, 1e6] {
+            let exact = 1.0 - (1e-3_f64).powf(1.0 / v);
+            let found = bound_of(0.0, v, 0.0, 0.0);
+            assert!(found >= exact * 0.999, "{v}: {found} under {exact}");
+            let noise = 1.0 + QUIET * v; // the stakes hedge against background
+            assert!(found <= exact * 1.01 * (1.0 + noise.ln()), "{v}: {found} over {exact}");
+        }
+    }
+
+    #[test]
+    fn failures_raise_the_bound_and_failing_controls_lower_it() {
+        let clean = bound_of(0.0, 1e5, 0.0, 1.0);
+        let failed = bound_of(4.0, 1e5, 0.0, 1.0);
+        let explained = bound_of(4.0, 1e5, 4.0, 1.0);
+        assert!(clean < explained && explained < failed, "{clean} {explained} {failed}");
+    }
+
+    /// E[M] ≤ 1 under the claim, summed over every outcome of a small tick: background failures
+    /// strike a fixed set, the order is random, susceptible hosts fail with probability q.
+    #[test]
+    fn supermartingale_over_every_outcome_of_a_small_tick() {
+        for (u, c, k, q, beta) in [
+            (3_u32, 5_u32, 2_u32, 0.3, 0.05),
+            (4, 4, 4, 0.05, 0.5),
+            (2, 7, 3, 0.9, 1e-3),
+            (5, 1, 2, 0.01, 0.02),
+        ] {
+            let s: f64 = beta / (beta + q);
+            let ratio = f64::from(u) / f64::from(c);
+            let (loss, control) = (s, 1.0 + ratio * (1.0 - s));
+            let gain = 1.0 / (1.0 - q * (1.0 - s));
+            let mut mean = 0.0;
+            for x in k.saturating_sub(c)..=k.min(u) {
+                let split = choose(u, x) * choose(c, k - x) / choose(u + c, k);
+                for excess in 0..=u - x {
+                    let hit = choose(u - x, excess)
+                        * q.powi(excess as i32)
+                        * (1.0 - q).powi((u - x - excess) as i32);
+                    mean += split
+                        * hit
+                        * loss.powi((x + excess) as i32)
+                        * control.powi((k - x) as i32)
+                        * gain.powi((u - x - excess) as i32);
+                }
+            }
+            assert!(mean <= 1.0 + 1e-12, "U={u} C={c} k={k} q={q}: {mean}");
+            assert!(mean > 0.2, "U={u} C={c} k={k} q={q}: {mean} proves nothing");
+        }
+    }
+
+    fn choose(n: u32, k: u32) -> f64 {
+        (0..k).map(|i| f64::from(n - i) / f64::from(k - i)).product()
+    }
+
+    /// A power cut of both arms alike leaves the bound nearly where it was if the tick is known to be
+    /// loud, and destroys it if it is taken for a quiet one.
+    #[test]
+    fn loud_tick_says_nothing() {
+        let ladder = Ladder::new(4);
+        let quiet = ladder.stakes(QUIET);
+        let loud = ladder.stakes(0.05);
+        let after = |stakes: &Stakes| {
+            let mut excess = Excess::new(&ladder);
+            excess.clean(7e4, &quiet);
+            excess.bad(3500.0, stakes);
+            excess.control(10_500.0, 1.0 / 3.0, stakes);
+            excess.bound(&ladder, 1e-3)
+        };
+        let before = bound_of(0.0, 7e4, 0.0, 0.0);
+        assert!(after(&loud) < 1.5 * before, "{} after {before}", after(&loud));
+        assert!(after(&quiet) > 100.0 * before);
+    }
+}

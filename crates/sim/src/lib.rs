@@ -7,6 +7,7 @@
 //! Read first: [`scenario::Scenario`], [`controller::Controller`], [`outcome::RunOutcome`].
 #![forbid(unsafe_code)]
 
+pub mod andon;
 pub mod controller;
 pub mod counts;
 pub mod outcome;

@@ -19,6 +19,13 @@
 //! chance β of a background failure within a window comes from the plan and from the gauge, the half
 //! of the controls that is not compared. In a loud tick (a power cut) β is large, s near 1, and the
 //! tick says nothing, for or against.
+//!
+//! What may be handed out follows from M as well. Weighted with M, the claim's failure rate is q s:
+//! so P(M ≥ c, more than B fail) ≤ P(Poisson(q n + q s v) > B) / c, where v hosts are vouched and n
+//! are not (Markov's inequality under the changed measure). Every claim whose Poisson probability
+//! divided by its M is at most δ allows the hand-out, and all of them must.
+
+use super::tail::Tails;
 
 /// Rungs of a ladder of claims q = 2^(−i / `per_octave`), from 1 down.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +48,13 @@ impl Ladder {
         let stake = |claim: &f64| {
             let s = beta / (beta + claim);
             let pass = 1.0 - claim * (1.0 - s);
-            Stake { loss: s.ln(), room: 1.0 - s, gain: -pass.ln(), slope: (1.0 - s) / pass }
+            Stake {
+                loss: s.ln(),
+                room: 1.0 - s,
+                gain: -pass.ln(),
+                slope: (1.0 - s) / pass,
+                kept: s / pass,
+            }
         };
         Stakes { background, each: self.claims.iter().map(stake).collect() }
     }
@@ -58,6 +71,8 @@ struct Stake {
     gain: f64,
     /// d gain / dq
     slope: f64,
+    /// a vouched host's failure rate under the changed measure, as a multiple of q
+    kept: f64,
 }
 
 /// The multipliers of all claims at one level of background.
@@ -73,23 +88,36 @@ impl Stakes {
     }
 }
 
-/// ln M of every claim.
+/// What is known of one claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Claim {
+    ln_m: f64,
+    /// d ln M / dq up to the next claim above, at least
+    slope: f64,
+    /// vouched hosts, each as much as its loss may have gone unnoticed
+    kept: f64,
+}
+
+/// M of every claim.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Excess {
-    /// (ln M, its slope in q up to the next claim above)
-    claims: Vec<(f64, f64)>,
+    claims: Vec<Claim>,
 }
+
+/// Parts of the way from one claim to the next at which [`Excess::open_max`] looks.
+const PARTS: i32 = 4;
 
 impl Excess {
     pub(crate) fn new(ladder: &Ladder) -> Excess {
-        Excess { claims: vec![(0.0, 0.0); ladder.claims.len()] }
+        Excess { claims: vec![Claim::default(); ladder.claims.len()] }
     }
 
     /// Treated hosts went bad within their window.
     pub(crate) fn bad(&mut self, hosts: f64, stakes: &Stakes) {
         if hosts > 0.0 {
-            for ((ln_m, _), stake) in self.claims.iter_mut().zip(&stakes.each) {
-                *ln_m += hosts * stake.loss;
+            for (claim, stake) in self.claims.iter_mut().zip(&stakes.each) {
+                claim.ln_m += hosts * stake.loss;
+                claim.kept += hosts * stake.kept;
             }
         }
     }
@@ -97,8 +125,8 @@ impl Excess {
     /// Controls went bad, beside `ratio` treated hosts per control.
     pub(crate) fn control(&mut self, hosts: f64, ratio: f64, stakes: &Stakes) {
         if hosts > 0.0 && ratio > 0.0 {
-            for ((ln_m, _), stake) in self.claims.iter_mut().zip(&stakes.each) {
-                *ln_m += hosts * (ratio * stake.room).ln_1p();
+            for (claim, stake) in self.claims.iter_mut().zip(&stakes.each) {
+                claim.ln_m += hosts * (ratio * stake.room).ln_1p();
             }
         }
     }
@@ -106,9 +134,10 @@ impl Excess {
     /// Treated hosts came through their window. `stakes`: of the loudest tick of that window.
     pub(crate) fn clean(&mut self, hosts: f64, stakes: &Stakes) {
         if hosts > 0.0 {
-            for ((ln_m, slope), stake) in self.claims.iter_mut().zip(&stakes.each) {
-                *ln_m += hosts * stake.gain;
-                *slope += hosts * stake.slope;
+            for (claim, stake) in self.claims.iter_mut().zip(&stakes.each) {
+                claim.ln_m += hosts * stake.gain;
+                claim.slope += hosts * stake.slope;
+                claim.kept += hosts * stake.kept;
             }
         }
     }
@@ -118,7 +147,7 @@ impl Excess {
     pub(crate) fn bound(&self, ladder: &Ladder, delta: f64) -> f64 {
         let enough = -delta.ln();
         let mut above = 1.0;
-        for ((ln_m, slope), claim) in self.claims.iter().zip(&ladder.claims) {
+        for (Claim { ln_m, slope, .. }, claim) in self.claims.iter().zip(&ladder.claims) {
             if *ln_m < enough {
                 let within = if *slope > 0.0 { claim + (enough - ln_m) / slope } else { 1.0 };
                 return within.min(above);
@@ -128,9 +157,32 @@ impl Excess {
         above
     }
 
+    /// Most hosts that may be handed and not yet vouched, so that with confidence 1 − `delta` no
+    /// claim fails more than the budget: `whole` of all handed hosts, `left` (what has not been spent)
+    /// of the unvouched ones.
+    pub(crate) fn open_max(&self, ladder: &Ladder, delta: f64, whole: &Tails, left: &Tails) -> f64 {
+        let ln_delta = delta.ln();
+        let mut most = f64::INFINITY;
+        let mut above = 1.0;
+        for (claim, q) in self.claims.iter().zip(&ladder.claims) {
+            // The claim speaks for all up to the next one: in parts, each at its lower end's evidence
+            // and its upper end's harm.
+            for part in 0..PARTS {
+                let at = |part: i32| (above - q).mul_add(f64::from(part) / f64::from(PARTS), *q);
+                let (low, high) = (at(part), at(part + 1));
+                let ln_m = (low - q).mul_add(claim.slope, claim.ln_m);
+                let of_all = whole.mean_max(ln_delta + ln_m) - high * claim.kept;
+                let of_open = left.mean_max(ln_delta + ln_m);
+                most = most.min(of_all.min(of_open) / high);
+            }
+            above = *q;
+        }
+        most.max(0.0)
+    }
+
     /// Whether all sums are still numbers.
     pub(crate) fn is_sound(&self) -> bool {
-        self.claims.iter().all(|(ln_m, slope)| ln_m.is_finite() && slope.is_finite())
+        self.claims.iter().all(|claim| (claim.ln_m + claim.slope + claim.kept).is_finite())
     }
 }
 

@@ -1,14 +1,15 @@
 //! One horizon D of the budget: what has been spent, how large q may still be, and how many more
 //! hosts that leaves room for, pooled and per stratum. It does not decide whether to widen.
 use super::excess::{Excess, Ladder, Stakes};
+use super::tail::Tails;
 use super::tally::as_f64;
 use crate::event::{StratumTally, Window};
 use andon_model::{Millis, Time};
 
-/// Claims per octave of the pooled bound: between two claims it loses under 1 %.
-const POOLED_RUNGS: i32 = 4;
+/// Claims per octave of the pooled bound: between two parts of a claim it loses 2 %.
+const POOLED_RUNGS: i32 = 8;
 /// The same for one stratum: there are up to 4,096 of them, and a few per cent do not matter there.
-const STRATUM_RUNGS: i32 = 1;
+const STRATUM_RUNGS: i32 = 2;
 /// A tick is loud when more of the gauge fall silent than so many …
 const LOUD_MIN: f64 = 8.0;
 /// … and more than so many times what the background explains.
@@ -84,8 +85,11 @@ struct Part {
     excess: Excess,
     clean: u64,
     bad: u64,
-    /// failures that the controls of the same ticks lead one to expect without the update
-    expected: f64,
+    /// failures in quiet ticks, and those that the controls of the same ticks lead one to expect
+    /// without the update
+    quiet: (f64, f64),
+    /// the same in loud ticks, and the variance of their difference
+    loud: (f64, f64, f64),
 }
 
 /// See the module's documentation.
@@ -95,6 +99,8 @@ pub(crate) struct Horizon {
     window_ms: f64,
     /// the same and the time silence needs to show: what happened longer ago touches no open window
     memory: Millis,
+    /// how likely more failures than the budget are
+    whole: Tails,
     ladders: [Ladder; 2],
     /// stakes of the quiet background
     quiet: [Stakes; 2],
@@ -113,22 +119,29 @@ pub(crate) struct Says {
     pub spent: f64,
     /// upper bound on q
     pub ucb: f64,
+    /// most hosts handed and not vouched
+    pub open_max: f64,
 }
 
 impl Horizon {
-    /// `window`: load and soak; `after`: D.
+    /// `window`: load and soak; then D and B(D).
     pub(crate) fn new(
         strata: usize,
         window: Millis,
-        after: Millis,
+        (after, budget): (Millis, u64),
         silent_after: Millis,
         background_ppm_per_h: u32,
     ) -> Horizon {
         let ladders = [Ladder::new(POOLED_RUNGS), Ladder::new(STRATUM_RUNGS)];
         let window_ms = as_f64(window.plus(after).0.max(1));
         let background = Loudness::new(background_ppm_per_h).rate() * window_ms;
-        let part =
-            |ladder: &Ladder| Part { excess: Excess::new(ladder), clean: 0, bad: 0, expected: 0.0 };
+        let part = |ladder: &Ladder| Part {
+            excess: Excess::new(ladder),
+            clean: 0,
+            bad: 0,
+            quiet: (0.0, 0.0),
+            loud: (0.0, 0.0, 0.0),
+        };
         Horizon {
             window_ms,
             memory: window.plus(after).plus(silent_after).plus(silent_after),
@@ -136,6 +149,7 @@ impl Horizon {
             pooled: part(&ladders[0]),
             strata: vec![part(&ladders[1]); strata],
             loudest: vec![(0.0, Time(0)); strata],
+            whole: Tails::new(budget),
             ladders,
         }
     }
@@ -194,7 +208,14 @@ impl Horizon {
         for part in [&mut *own, &mut *pooled] {
             part.bad = part.bad.checked_add(u64::from(window.bad))?;
             part.clean = part.clean.checked_add(u64::from(window.clean))?;
-            part.expected += y * ratio;
+            if loud > 0.0 {
+                part.loud.0 += x;
+                part.loud.1 += y * ratio;
+                part.loud.2 += y * ratio * (1.0 + ratio);
+            } else {
+                part.quiet.0 += x;
+                part.quiet.1 += y * ratio;
+            }
         }
         let calm = loudest <= 0.0;
         if calm {
@@ -214,37 +235,38 @@ impl Horizon {
         Some(false)
     }
 
-    pub(crate) fn pooled(&self, delta: f64) -> Says {
-        self.pooled.says(&self.ladders[0], delta)
-    }
-    pub(crate) fn stratum(&self, stratum: usize, delta: f64) -> Says {
-        let part = self.strata.get(stratum);
-        part.map_or(Says { vouched: 0, spent: 0.0, ucb: 1.0 }, |p| p.says(&self.ladders[1], delta))
+    /// All strata together, and each: within one budget, so what is spent anywhere counts everywhere.
+    pub(crate) fn say(&self, delta: f64) -> (Says, Vec<Says>) {
+        let spent = spent(self.pooled.quiet, self.pooled.loud);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+        let left = match self.whole.budget().checked_sub(spent.ceil() as u64) {
+            Some(left) if left == self.whole.budget() => Some(self.whole.clone()),
+            left => left.map(Tails::new),
+        };
+        let says = |part: &Part, ladder: &Ladder| Says {
+            vouched: part.clean.saturating_add(part.bad),
+            spent: crate::gate::horizon::spent(part.quiet, part.loud),
+            ucb: part.excess.bound(ladder, delta),
+            open_max: left
+                .as_ref()
+                .map_or(0.0, |left| part.excess.open_max(ladder, delta, &self.whole, left)),
+        };
+        let strata = self.strata.iter().map(|part| says(part, &self.ladders[1])).collect();
+        (says(&self.pooled, &self.ladders[0]), strata)
     }
 }
 
-impl Part {
-    fn says(&self, ladder: &Ladder, delta: f64) -> Says {
-        Says {
-            vouched: self.clean.saturating_add(self.bad),
-            spent: spent(as_f64(self.bad), self.expected),
-            ucb: self.excess.bound(ladder, delta),
-        }
-    }
+/// Failures beyond what the controls explain: in quiet ticks all of them, in loud ones those beyond
+/// three standard deviations, for the difference of two large numbers is mostly chance.
+fn spent(quiet: (f64, f64), loud: (f64, f64, f64)) -> f64 {
+    let (bad, explained, variance) = loud;
+    (quiet.0 - quiet.1).max(0.0) + (bad - explained - 3.0 * variance.sqrt()).max(0.0)
 }
 
-/// Failures beyond what the controls explain.
-fn spent(bad: f64, expected: f64) -> f64 {
-    (bad - expected).max(0.0)
-}
-
-/// How many more hosts horizon D leaves room for: those not yet vouched and those handed now must
-/// together not fail beyond what is left of B(D). Without `spent` each generation alone would keep
-/// within B(D), but not their sum.
+/// How many more hosts may be handed beside those that are not vouched yet.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-pub(crate) fn room(budget: f64, spent: f64, ucb: f64, unvouched: f64) -> u64 {
-    let left = (budget - spent).max(0.0);
-    (left / ucb - unvouched).clamp(0.0, 1e15).floor() as u64
+pub(crate) fn room(open_max: f64, unvouched: f64) -> u64 {
+    (open_max - unvouched).clamp(0.0, 1e15).floor() as u64
 }
 
 #[cfg(test)]
@@ -253,9 +275,11 @@ mod tests {
 
     #[test]
     fn what_is_spent_leaves_less_room() {
-        assert_eq!(room(100.0, 0.0, 0.5, 10.0), 190);
-        assert_eq!(room(100.0, 60.0, 0.5, 10.0), 70);
-        assert_eq!(room(100.0, 200.0, 0.5, 10.0), 0);
-        assert_eq!((spent(3.0, 100.0), spent(3.0, 1.0)), (0.0, 2.0));
+        assert_eq!((room(200.5, 10.0), room(5.0, 10.0)), (190, 0));
+        let nothing = (0.0, 0.0, 0.0);
+        assert_eq!((spent((3.0, 100.0), nothing), spent((3.0, 1.0), nothing)), (0.0, 2.0));
+        let outage = (5000.0, 4900.0, 4900.0);
+        assert_eq!(spent((3.0, 1.0), outage), 2.0);
+        assert!(spent((3.0, 1.0), (5500.0, 4900.0, 4900.0)) > 300.0);
     }
 }

@@ -4,6 +4,7 @@ mod eprocess;
 mod excess;
 mod horizon;
 mod sums;
+mod tail;
 mod tally;
 mod verdict;
 

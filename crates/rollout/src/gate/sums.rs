@@ -23,9 +23,9 @@ impl Gate {
     pub(crate) fn new(plan: &Plan) -> Gate {
         let strata = plan.strata.len();
         let background = plan.background_ppm_per_h;
-        let horizon = |(after, _): &(Millis, u64)| {
+        let horizon = |point: &(Millis, u64)| {
             let (window, silent) = (plan.timing.window, plan.watch.silent_after);
-            Horizon::new(strata, window, *after, silent, background)
+            Horizon::new(strata, window, *point, silent, background)
         };
         Gate {
             channels: std::array::from_fn(|_| EProcess::new(strata)),

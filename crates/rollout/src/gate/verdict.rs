@@ -99,8 +99,7 @@ impl Gate {
         (channel.0, stratum.0)
     }
 
-    /// The budget rule: next ≤ (B_D − spent_D) / UCB_D − (handed − v_D), for every horizon D,
-    /// pooled and per stratum.
+    /// The budget rule, for every horizon D, pooled and per stratum: see [`super::excess`].
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -116,39 +115,40 @@ impl Gate {
             vouched: 0,
             strata_vouched: vec![0; strata],
         };
-        for (at, horizon) in self.horizons.iter().enumerate() {
-            let pooled = self.horizon(view, at);
+        for at in 0..self.horizons.len() {
+            let (pooled, each) = self.horizon(view, at);
             if pooled.room < out.pooled {
                 (out.pooled, out.tightest) = (pooled.room, Millis(pooled.after_ms));
             }
-            for stratum in 0..strata {
-                let Says { vouched, ucb, .. } = horizon.stratum(stratum, view.delta());
-                let open = as_f64(view.handed(stratum).saturating_sub(vouched));
-                let more = room(as_f64(pooled.hosts), pooled.spent, ucb, open);
-                out.strata[stratum] = out.strata[stratum].min(more);
+            for (stratum, says) in each.iter().enumerate() {
+                let open = as_f64(view.handed(stratum).saturating_sub(says.vouched));
+                out.strata[stratum] = out.strata[stratum].min(room(says.open_max, open));
                 if at == 0 {
-                    out.strata_vouched[stratum] = vouched;
-                    out.vouched += vouched;
-                    out.unspent = pooled.hosts.saturating_sub(pooled.spent.ceil() as u64);
+                    out.strata_vouched[stratum] = says.vouched;
+                    out.vouched += says.vouched;
                 }
+            }
+            if at == 0 {
+                out.unspent = pooled.hosts.saturating_sub(pooled.spent.ceil() as u64);
             }
         }
         out
     }
 
-    fn horizon(&self, view: &View<'_>, at: usize) -> HorizonEvidence {
+    fn horizon(&self, view: &View<'_>, at: usize) -> (HorizonEvidence, Vec<Says>) {
         let (after, budget) = view.plan.budget[at];
-        let Says { vouched, spent, ucb } = self.horizons[at].pooled(view.delta());
-        let unvouched = view.handed_all().saturating_sub(vouched);
-        HorizonEvidence {
+        let (pooled, strata) = self.horizons[at].say(view.delta());
+        let unvouched = view.handed_all().saturating_sub(pooled.vouched);
+        let evidence = HorizonEvidence {
             after_ms: after.0,
             hosts: budget,
-            spent,
-            ucb,
-            vouched,
+            spent: pooled.spent,
+            ucb: pooled.ucb,
+            vouched: pooled.vouched,
             unvouched,
-            room: room(as_f64(budget), spent, ucb, as_f64(unvouched)),
-        }
+            room: room(pooled.open_max, as_f64(unvouched)),
+        };
+        (evidence, strata)
     }
 
     /// Everything read, for tickets, journals and people.
@@ -164,13 +164,14 @@ impl Gate {
                 fresh: shown(parts.fresh),
             }
         });
+        let horizons: Vec<_> = (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect();
+        let first = horizons.first();
         let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
-            let first = self.horizons.first();
             let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
             StratumEvidence {
                 stratum: plan.stratum.clone(),
                 e: shown(self.ln_stratum(at)),
-                ucb: first.map_or(1.0, |horizon| horizon.stratum(at, view.delta()).ucb),
+                ucb: first.and_then(|(_, each)| each.get(at)).map_or(1.0, |says| says.ucb),
                 x: bad,
                 k: bad + self.controls_bad[at],
                 u: self.at_risk[at].0,
@@ -183,7 +184,7 @@ impl Gate {
             threshold: threshold(view.plan),
             channels: channels.collect(),
             strata: view.plan.strata.iter().enumerate().map(stratum).collect(),
-            horizons: (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect(),
+            horizons: horizons.iter().map(|(pooled, _)| *pooled).collect(),
         }
     }
 }

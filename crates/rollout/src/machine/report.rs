@@ -53,7 +53,9 @@ impl Rollout {
         }
     }
 
-    fn state(&self) -> StateName {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> StateName {
         match self.phase {
             Phase::Planned => StateName::Planned,
             Phase::AwaitingApproval => StateName::AwaitingApproval,
@@ -62,6 +64,12 @@ impl Rollout {
             Phase::Halted(..) => StateName::Halted,
             Phase::Completed(_) => StateName::Completed,
         }
+    }
+
+    /// E as it stands, capped so that it stays a number.
+    #[must_use]
+    pub fn e(&self) -> f64 {
+        self.gate.ln_e().min(690.0).exp()
     }
 
     fn reason(&self, now: Time) -> Reason {

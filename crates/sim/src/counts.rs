@@ -1,1 +1,0 @@
-//! Play by counts: per stratum and cohort, not per host.

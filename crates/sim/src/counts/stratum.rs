@@ -1,0 +1,290 @@
+//! One stratum by counts: who waits, who was covered when, who activated when, and what of it is seen.
+use super::pool::Pool;
+use crate::controller::Seen;
+use crate::random::Random;
+use andon_rollout::{ArmTally, Count, StratumTally, Window};
+
+/// Hosts that activated in the same tick under the same ticket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cohort {
+    pub wave: usize,
+    pub tick: usize,
+    pub hosts: u32,
+    /// in contact
+    pub alive: u32,
+    /// of these, those that the update will crash
+    pub doomed: u32,
+    /// seen to be bad
+    pub bad: u32,
+}
+
+/// One ticket's hosts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wave {
+    pub hosts: u32,
+    /// covered, not reached yet
+    pub pending: Pool,
+    /// covered, and gone when it was their turn
+    pub missed: Pool,
+    /// of the pending, those that may fetch from now on
+    pub released: u32,
+    /// activated and seen to be silent, or moved here silent
+    pub silent: u32,
+    pub reported: u32,
+    pub confirmed: u32,
+    pub fell_back: u32,
+    silent_new: u32,
+    reported_new: u32,
+    bad_new: u32,
+    silent_at_risk: u32,
+}
+
+/// What is seen of a host of a cohort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// its silence
+    Silence,
+    /// its report of a crash, by itself the first thing seen
+    Report,
+    /// its report of a crash after its silence was seen
+    LateReport,
+}
+
+/// Ticks of one horizon: `(lag, end)`, ages at which a cohort enters and leaves the comparison.
+pub(crate) type Ages = (usize, usize);
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub(crate) struct Stratum {
+    pub size: u32,
+    pub handed: u32,
+    /// neither covered nor sampled
+    pub idle: Pool,
+    /// sampled controls of even and odd rank
+    pub controls: [Pool; 2],
+    pub waves: Vec<Wave>,
+    pub cohorts: Vec<Cohort>,
+    /// alive over all cohorts
+    pub active: u32,
+    /// delivered to living hosts
+    pub delivered: u32,
+    /// per horizon: at risk now, first cohort that has not entered, first that has not left
+    windows: Vec<(u32, usize, usize)>,
+    /// first cohort that has not reached the end of load and soak
+    soaking: usize,
+    seen_new: [u32; 2],
+    at_risk: [u32; 2],
+}
+
+impl Stratum {
+    pub(crate) fn new(size: u32, sample: u32, horizons: usize) -> Stratum {
+        let from = size - sample.min(size);
+        let even = size.div_ceil(2) - from.div_ceil(2);
+        Stratum {
+            size,
+            handed: 0,
+            idle: Pool::of(from),
+            controls: [Pool::of(even), Pool::of(size - from - even)],
+            waves: Vec::new(),
+            cohorts: Vec::new(),
+            active: 0,
+            delivered: 0,
+            windows: vec![(0, 0, 0); horizons],
+            soaking: 0,
+            seen_new: [0; 2],
+            at_risk: [0; 2],
+        }
+    }
+
+    /// Hosts in contact that do not have it yet.
+    pub(crate) fn waiting(&self) -> u32 {
+        let covered: u32 = self.waves.iter().map(|wave| wave.pending.alive).sum();
+        self.idle.alive + self.controls[0].alive + self.controls[1].alive + covered
+    }
+
+    /// Covers hosts up to `handed`, under the newest of `waves` tickets.
+    pub(crate) fn cover(&mut self, handed: u32, waves: usize, random: &mut Random) -> u32 {
+        self.waves.resize_with(waves, Wave::default);
+        let more = handed.saturating_sub(self.handed);
+        if more == 0 {
+            return 0;
+        }
+        let idle = more.min(self.idle.hosts());
+        let mut pool = self.idle.take(idle, random);
+        // Beyond the idle ones the prefix takes sampled ranks, even and odd in turn.
+        let from = self.handed + idle;
+        let sampled = more - idle;
+        let even = (from + sampled).div_ceil(2) - from.div_ceil(2);
+        pool.add(&self.controls[0].take(even, random));
+        pool.add(&self.controls[1].take(sampled - even, random));
+        self.handed = handed;
+        if let Some(wave) = self.waves.last_mut() {
+            wave.hosts += more;
+            wave.pending.add(&pool);
+        }
+        more
+    }
+
+    /// Lets up to `hosts` of a wave's released hosts fetch and activate. Answers the cohort's size.
+    pub(crate) fn deliver(
+        &mut self,
+        wave: usize,
+        hosts: u32,
+        tick: usize,
+        rate: f64,
+        random: &mut Random,
+    ) -> u32 {
+        let Some(from) = self.waves.get_mut(wave) else { return 0 };
+        from.released -= hosts.min(from.released);
+        let mut taken = from.pending.take(hosts, random);
+        let alive = std::mem::take(&mut taken.alive);
+        from.missed.add(&taken);
+        if alive == 0 {
+            return 0;
+        }
+        let doomed = random.binomial(alive, rate);
+        self.cohorts.push(Cohort { wave, tick, hosts: alive, alive, doomed, bad: 0 });
+        self.active += alive;
+        self.delivered += alive;
+        alive
+    }
+
+    /// Cohorts enter and leave the comparison; sums at risk are those before anything is seen.
+    pub(crate) fn begin(&mut self, tick: usize, ages: &[Ages], soak: usize) -> Vec<Window> {
+        let cohorts = &self.cohorts;
+        let mut out = Vec::with_capacity(ages.len());
+        for ((at_risk, entered, left), (lag, end)) in self.windows.iter_mut().zip(ages) {
+            let mut clean = 0;
+            while let Some(cohort) = cohorts.get(*left).filter(|c| tick - c.tick >= *end) {
+                clean += cohort.hosts - cohort.bad;
+                *at_risk -= cohort.hosts - cohort.bad;
+                *left += 1;
+            }
+            while let Some(cohort) = cohorts.get(*entered).filter(|c| tick - c.tick >= *lag) {
+                *at_risk += cohort.hosts - cohort.bad;
+                *entered += 1;
+            }
+            out.push(Window { at_risk: *at_risk, bad: 0, clean });
+        }
+        while let Some(cohort) = cohorts.get(self.soaking).filter(|c| tick - c.tick >= soak) {
+            self.waves[cohort.wave].confirmed += cohort.alive;
+            self.soaking += 1;
+        }
+        for wave in &mut self.waves {
+            (wave.silent_new, wave.reported_new, wave.bad_new) = (0, 0, 0);
+            wave.silent_at_risk =
+                wave.hosts - wave.silent - wave.pending.silent - wave.missed.silent;
+        }
+        self.at_risk = [self.controls[0].at_risk(), self.controls[1].at_risk()];
+        out
+    }
+
+    /// Pools show who has been silent for too long.
+    pub(crate) fn see_pools(&mut self, tick: usize) -> u32 {
+        self.seen_new = [self.controls[0].see(tick), self.controls[1].see(tick)];
+        let mut seen = self.idle.see(tick) + self.seen_new[0] + self.seen_new[1];
+        for wave in &mut self.waves {
+            let new = wave.pending.see(tick) + wave.missed.see(tick);
+            wave.silent_new += new;
+            wave.bad_new += new;
+            seen += new;
+        }
+        seen
+    }
+
+    /// Something of a cohort is seen.
+    pub(crate) fn see(
+        &mut self,
+        cohort: usize,
+        hosts: u32,
+        what: What,
+        tick: usize,
+        ages: &[Ages],
+        windows: &mut [Window],
+    ) {
+        let Some(cohort) = self.cohorts.get_mut(cohort) else { return };
+        let wave = &mut self.waves[cohort.wave];
+        match what {
+            What::Silence => {
+                wave.silent += hosts;
+                wave.silent_new += hosts;
+            }
+            What::Report | What::LateReport => {
+                wave.reported += hosts;
+                wave.reported_new += hosts;
+                wave.fell_back += hosts;
+            }
+        }
+        if what == What::LateReport {
+            return;
+        }
+        cohort.bad += hosts;
+        wave.bad_new += hosts;
+        let age = tick - cohort.tick;
+        for (((lag, end), window), (at_risk, _, _)) in
+            ages.iter().zip(windows).zip(&mut self.windows)
+        {
+            if age < *end {
+                window.bad += hosts;
+                if age >= *lag {
+                    *at_risk -= hosts;
+                }
+            }
+        }
+    }
+
+    /// One of the cohorts, each host with the same probability.
+    pub(crate) fn any_cohort(&self, random: &mut Random) -> Option<usize> {
+        let mut at = random.below(u64::from(self.active));
+        for (index, cohort) in self.cohorts.iter().enumerate() {
+            if at < u64::from(cohort.alive) {
+                return Some(index);
+            }
+            at -= u64::from(cohort.alive);
+        }
+        None
+    }
+
+    /// The gate's tallies of this tick.
+    pub(crate) fn tally(&self, windows: Vec<Window>) -> StratumTally {
+        let wave = |wave: &Wave| ArmTally {
+            silence: Count::of(wave.silent_new, wave.silent_at_risk),
+            report: Count::of(wave.reported_new, wave.hosts - wave.reported + wave.reported_new),
+            probe: Count::of(0, wave.hosts),
+            bad_new: wave.bad_new,
+            confirmed: wave.confirmed.min(wave.hosts),
+            fell_back: wave.fell_back,
+            hosts: wave.hosts,
+        };
+        let control = |at: usize| {
+            let hosts = self.controls[at].hosts();
+            ArmTally {
+                silence: Count::of(self.seen_new[at], self.at_risk[at]),
+                report: Count::of(0, hosts),
+                probe: Count::of(0, hosts),
+                bad_new: self.seen_new[at],
+                hosts,
+                ..ArmTally::default()
+            }
+        };
+        StratumTally {
+            waves: self.waves.iter().map(wave).collect(),
+            controls: control(0),
+            gauge: control(1),
+            windows,
+        }
+    }
+
+    /// What a server without a gate sees.
+    pub(crate) fn seen(&self) -> Seen {
+        let sum = |of: fn(&Wave) -> u32| self.waves.iter().map(of).sum();
+        Seen {
+            hosts: self.size,
+            handed: self.handed,
+            delivered: self.delivered,
+            confirmed: sum(|wave| wave.confirmed),
+            reported: sum(|wave| wave.reported),
+            silent: sum(|wave| wave.silent + wave.pending.silent + wave.missed.silent),
+        }
+    }
+}

@@ -44,8 +44,50 @@ pub enum Standing {
     Done,
 }
 
+/// What a controller's plan asks of the tallies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// hosts per stratum
+    pub strata: Vec<u32>,
+    /// time between two beats, and between two ticks
+    pub beat_s: f64,
+    /// no beat for so long: silent
+    pub silent_after_s: f64,
+    /// load and soak
+    pub window_s: f64,
+    /// every D of the budget
+    pub horizons_s: Vec<f64>,
+    /// B(D) of each
+    pub budget: Vec<u64>,
+    /// sampled controls per stratum: the last ranks of the order
+    pub controls: Vec<u32>,
+}
+
+/// What every host checks of a ticket's pace, whoever signed it (the operator's offline policy).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// most hosts of the first ticket
+    pub first_wave_max: u64,
+    /// a ticket covers at most this multiple of the one before it
+    pub growth_max: f64,
+    /// least time between two tickets, seconds
+    pub soak_min_s: f64,
+}
+
 /// Decides about hand-outs.
 pub trait Controller {
+    /// What its tallies look like; `None` for a controller that reads none.
+    fn shape(&self) -> Option<Shape> {
+        None
+    }
+    /// Hosts covered per stratum after each generation, cumulative, oldest first.
+    fn waves(&self) -> Vec<&[u32]> {
+        Vec::new()
+    }
+    /// The pace its hosts hold every ticket against; `None` where hosts check nothing.
+    fn pace(&self) -> Option<Pace> {
+        None
+    }
     /// Whether it wants the gate's tallies (they cost time).
     fn reads_tallies(&self) -> bool {
         false

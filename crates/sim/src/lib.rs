@@ -9,6 +9,7 @@
 
 pub mod controller;
 pub mod counts;
+pub mod individual;
 pub mod outcome;
 pub mod random;
 pub mod scenario;

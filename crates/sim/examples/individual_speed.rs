@@ -4,6 +4,7 @@
 //!
 //! `cargo run --release -p andon-sim --example individual_speed`
 #![expect(clippy::print_stdout, reason = "its purpose")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hosts and seconds")]
 use andon_sim::controller::{Controller, Shape, Sight, Standing};
 use andon_sim::individual::run;
 use andon_sim::scenario::Scenario;
@@ -123,6 +124,10 @@ fn main() {
     play("good, tallies read", "", Script::new(&growing, None, true));
     play("good, tallies not read", "", Script::new(&growing, None, false));
     play("july 2024 as it was", crash, Script::new(&[HOSTS], None, true));
+    let busy = "[presence]\nflapping_share = 0.01\nflapping_every_s = 600.0\nasleep_share = 0.2\n\
+                wakes_per_h = 0.5\nclock_skew_s = 30.0\n[[outages]]\ncommon = { at_s = 60.0, share = 0.05 }\n\
+                [[outages]]\nsites = { sites = 20000, per_h = 0.001 }\n";
+    play("good, a busy fleet", busy, Script::new(&growing, None, true));
     let late = "[fault]\nrate = 1.0\nshows = { after = 600.0 }\n";
     play("all at once, 10 min late", late, Script::new(&[HOSTS], None, true));
 }

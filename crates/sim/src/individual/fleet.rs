@@ -40,8 +40,7 @@ impl State {
     /// Bad in the tallies' sense.
     pub(super) const BAD: State = State(State::SILENT.0 | State::REPORTED.0);
     /// Not at risk of a first silence.
-    pub(super) const NO_SILENCE: State =
-        State(State::SILENT.0 | State::AWAY.0 | State::ASLEEP.0);
+    pub(super) const NO_SILENCE: State = State(State::SILENT.0 | State::AWAY.0 | State::ASLEEP.0);
 
     #[inline]
     pub(super) const fn has(self, any: State) -> bool {

@@ -188,7 +188,8 @@ impl Engine<'_> {
             machine.apply(now, Event::Started);
             machine.apply(now, Event::Ready);
         }
-        if !self.draws.hit(host, Purpose::Heals, self.faulty.heals) || outcome == Outcome::SafeMode {
+        if !self.draws.hit(host, Purpose::Heals, self.faulty.heals) || outcome == Outcome::SafeMode
+        {
             self.need_hands(host);
         } else if outcome == Outcome::FellBack {
             self.fall_back(host);

@@ -57,14 +57,9 @@ impl Trouble {
     ) -> Trouble {
         let presence = scenario.presence;
         let hosts = fleet.hosts();
-        let flaps = Chance::of(if presence.flapping_every_s > 0.0 {
-            presence.flapping_share
-        } else {
-            0.0
-        });
-        // A plan that leaves the sleeping out has no room for them.
-        let planned_all = u64::from(hosts) >= scenario.hosts;
-        let sleeps = Chance::of(if planned_all { presence.asleep_share } else { 0.0 });
+        let flaps =
+            Chance::of(if presence.flapping_every_s > 0.0 { presence.flapping_share } else { 0.0 });
+        let sleeps = Chance::of(asleep_share(scenario, hosts));
         let having = |purpose, chance: Chance| -> Vec<u32> {
             let none = chance == Chance::NEVER;
             let all = if none { 0..0 } else { 0..hosts };
@@ -100,10 +95,22 @@ impl Trouble {
     fn any(&mut self, hosts: u32) -> u32 {
         clamped(self.random.below(u64::from(hosts)), hosts)
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, positive")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rounded, positive"
+    )]
     pub(super) fn infected(&self) -> u64 {
         self.attack.infected.round().max(0.0) as u64
     }
+}
+
+/// Share of the plan's hosts that sleep: a plan that leaves the sleeping out has none.
+#[expect(clippy::cast_precision_loss, reason = "hosts are far below 2^53")]
+fn asleep_share(scenario: &Scenario, planned: u32) -> f64 {
+    let share = scenario.presence.asleep_share;
+    let awake = scenario.hosts as f64 * (1.0 - share);
+    (1.0 - awake / f64::from(planned.max(1))).clamp(0.0, share.clamp(0.0, 1.0))
 }
 
 fn clamped(number: u64, most: u32) -> u32 {

@@ -95,3 +95,50 @@ fn place(counts: &mut Vec<u32>, tick: u32) -> &mut u32 {
     }
     &mut counts[at]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// Against the definition, host by host: an age in whole ticks, bad before its end or clean at it.
+    #[test]
+    fn counts_per_tick_are_what_the_definition_says_of_every_host() {
+        let grid = Grid::new(5.0);
+        let ages = Ages { enter: 3, leave: vec![5, 17] };
+        let mut random = Random::new(1, 1, 1);
+        let mut draw = |n| u32::try_from(random.below(n)).unwrap();
+        // (activated, first bad thing seen), in milliseconds
+        let hosts: Vec<(Ms, Ms)> =
+            (0..400).map(|_| (1 + draw(100_000), draw(150_000))).map(|(a, b)| (a, a + b)).collect();
+        let mut windows = Windows::new(2);
+        for tick in 1..80 {
+            windows.open(tick, &ages);
+            for (activated, bad) in &hosts {
+                if grid.slot(*activated) == tick {
+                    windows.activate(tick);
+                }
+                if grid.slot(*bad) == tick {
+                    windows.bad(tick, *activated, *bad, grid, &ages);
+                }
+            }
+            windows.close(tick, &ages);
+            for (horizon, leave) in ages.leave.iter().enumerate() {
+                let end = grid.at(*leave);
+                let mut expected = Window::default();
+                for (activated, bad) in &hosts {
+                    let age = grid.at(tick).saturating_sub(*activated);
+                    let in_time = bad - activated < end;
+                    let now = grid.slot(*bad) == tick;
+                    let before = grid.slot(*bad) < tick;
+                    let inside = age >= grid.at(ages.enter) && age < end;
+                    expected.at_risk += u32::from(inside && grid.at(tick) > *activated && !before);
+                    expected.bad += u32::from(in_time && now);
+                    let ends = age >= end && age < end + grid.tick_ms;
+                    expected.clean += u32::from(ends && !in_time);
+                }
+                assert_eq!(windows.shown[horizon], expected, "tick {tick} horizon {horizon}");
+            }
+        }
+    }
+}

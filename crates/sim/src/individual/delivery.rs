@@ -47,11 +47,6 @@ impl Delivery {
         self.queue.is_empty()
     }
 
-    /// The ticket is withdrawn: whoever has not begun does not begin.
-    pub(super) fn stop(&mut self) {
-        self.queue.clear();
-    }
-
     /// Difference of a host's clock, milliseconds.
     pub(super) fn skew(&self, draws: &Draws, host: u32) -> i64 {
         if self.skew_ms == 0 {

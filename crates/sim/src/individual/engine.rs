@@ -121,7 +121,7 @@ impl<'a> Engine<'a> {
             confirmed: 0,
             doomed: 0,
             trace,
-            hash: mix(seed ^ mix(run)),
+            hash: 0,
             out: RunOutcome::default(),
             draws,
             fleet,
@@ -220,7 +220,6 @@ impl<'a> Engine<'a> {
     fn halt(&mut self) {
         if !self.halted {
             self.halted = true;
-            self.delivery.stop();
             let since = self.first_activation.unwrap_or(self.now());
             self.out.halted_s = Some(seconds(self.now().saturating_sub(since)));
             self.out.false_halt = self.scenario.fault.is_none();

@@ -1,7 +1,7 @@
 //! Sums, faults, delivery, thieves, the attack: what a run comes to.
 use crate::core::Core;
 use crate::script::{Script, scenario};
-use crate::{HOSTS, SIZES, play, two_steps};
+use crate::{HOSTS, play, two_steps};
 use andon_sim::controller::Pace;
 use andon_sim::individual::{Played, played, run};
 

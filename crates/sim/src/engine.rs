@@ -90,31 +90,36 @@ pub fn played(
     run: u64,
     trace: bool,
 ) -> Played {
-    let long_enough = patient(scenario, policy);
+    let scenario = under(scenario, policy);
     if scenario.vendor_line || scenario.operators < 2 {
-        return line(&long_enough, policy, mode, seed, run, trace);
+        return line(&scenario, policy, mode, seed, run, trace);
     }
     let sizes = operators::sizes(scenario.hosts, scenario.operators);
     let one = |(at, hosts): (u64, &u64)| {
         // The place in the order takes part in the seed: no two operators live the same day.
         let own =
-            Scenario { hosts: *hosts, operators: 1, vendor_line: true, ..(*long_enough).clone() };
+            Scenario { hosts: *hosts, operators: 1, vendor_line: true, ..(*scenario).clone() };
         line(&own, policy, mode, mix(seed ^ mix(at)), run, false).outcome
     };
     let outcomes: Vec<RunOutcome> = (0..).zip(&sizes).map(one).collect();
     Played { outcome: together(&outcomes, &sizes), journal: Vec::new() }
 }
 
-/// A policy that takes days plays for days: whoever comes late is not spared by the end of the film.
-fn patient<'a>(scenario: &'a Scenario, policy: &PolicySpec) -> Cow<'a, Scenario> {
+/// The scenario as it goes under this policy. One that takes days plays for days: whoever comes late is
+/// not spared by the end of the film. Hosts without a fallback of their own stay where they crashed.
+fn under<'a>(scenario: &'a Scenario, policy: &PolicySpec) -> Cow<'a, Scenario> {
+    let mut own = Cow::Borrowed(scenario);
     let needs_s = match policy.kind.lasts_s() {
         lasts_s if lasts_s > 0.0 => lasts_s + 7_200.0,
         _ => 0.0,
     };
-    if needs_s <= scenario.ends_s {
-        return Cow::Borrowed(scenario);
+    if needs_s > scenario.ends_s {
+        own.to_mut().ends_s = needs_s;
     }
-    Cow::Owned(Scenario { ends_s: needs_s, ..scenario.clone() })
+    if !policy.hosts_fall_back {
+        own.to_mut().healing.share = 0.0;
+    }
+    own
 }
 
 fn line(

@@ -20,8 +20,16 @@ pub struct PolicySpec {
     pub name: String,
     /// what it does, one line
     pub about: String,
+    /// whether its hosts come back from a crash by themselves, as the scenario's healing says; without
+    /// it every crashed host waits for a person
+    #[serde(default = "yes")]
+    pub hosts_fall_back: bool,
     /// whose way, and its numbers
     pub kind: Kind,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Whose way of handing out.

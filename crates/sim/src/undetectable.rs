@@ -15,12 +15,12 @@ pub fn text(scenario: &Scenario, policy: &PolicySpec) -> String {
         }
         Kind::AllAtOnce(_) => "everything: everybody has it before anybody looks",
         Kind::Bottlerocket(_) | Kind::Linear(_) => {
-            "everything: it reads no health; a person sees what takes a tenth of the covered hosts, or \
-             of one kind of them, within ten minutes"
+            "everything: it reads no health; a person sees what takes 15 % of the covered hosts, or of \
+             one kind of them, within four hours"
         }
         Kind::Rings(_) => {
-            "what takes less than a tenth of the covered hosts, of the fleet or of one kind, within ten \
-             minutes, as far as a person sees it"
+            "what takes less than 15 % of the covered hosts, of the fleet or of one kind, within four \
+             hours, as far as a person sees it"
         }
         Kind::Hawkbit(_) => {
             "silence: a host that dies without a word is neither success nor error; whatever shows \

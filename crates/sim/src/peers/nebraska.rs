@@ -1,5 +1,6 @@
 //! Flatcar Nebraska in safe mode (`enforceRolloutPolicy`): one host until a first attempt has ended, then
-//! limits on grants per period and on grants under way; too many time-outs end it. A host that says
+//! limits on grants per period and on grants under way; too many time-outs end it, and so does a failure
+//! of the first attempt (`triggerEventConsequences`). Later failures do not, and a host that says
 //! "updated" and dies later is a success for it.
 use super::{Look, Way, Wish, share_of};
 use serde::{Deserialize, Serialize};
@@ -75,7 +76,8 @@ impl Way for Started {
             share_of(spec.percent_per_period / 100.0, all.hosts).max(1)
         };
         let timed_out = self.timed_out(now_s);
-        if timed_out >= most {
+        let first_failed = all.reported > 0 && all.confirmed == 0;
+        if timed_out >= most || first_failed {
             return Wish::Stop;
         }
         if delivered == 0 {

@@ -1,6 +1,6 @@
 //! The person in front of a peer's dashboard: sees that covered hosts are gone, and needs time to act.
-//! Not a test of significance: people act on what is gross. Here that is a tenth of the covered hosts, of
-//! the fleet or of one kind of host, gone within ten minutes; less is lost in the noise of a fleet.
+//! Not a test of significance: people act on what is gross. Here that is 15 % of the covered hosts, of
+//! the fleet or of one kind of host, gone within four hours; less is lost in the noise of a fleet.
 use super::{Look, ratio};
 use crate::controller::Seen;
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,10 @@ pub struct PersonSpec {
     pub notices: Sign,
 }
 
-/// Twice what a power cut takes, and less than any fault that a whole kind of host has.
+/// More than a power cut of 5 % together with four hours of ordinary silence, or than bad links of a
+/// tenth; less than any fault that a whole kind of host has.
 const fn gross() -> Sign {
-    Sign { share: 0.1, hosts_min: 10, window_s: 600.0 }
+    Sign { share: 0.15, hosts_min: 10, window_s: 14_400.0 }
 }
 
 /// Looks for a [`Sign`] over time.
@@ -51,7 +52,11 @@ impl Watch {
 
     /// Whether the sign is there now.
     pub(crate) fn sees(&mut self, look: &Look<'_>) -> bool {
-        let gone = |one: &Seen| u64::from(one.silent) + u64::from(one.reported);
+        // Whoever was covered and never fetched was gone before; that is no sign of trouble.
+        let absent = |one: &Seen| one.handed.saturating_sub(one.delivered);
+        let gone = |one: &Seen| {
+            u64::from(one.silent.saturating_sub(absent(one))) + u64::from(one.reported)
+        };
         let now: Vec<u64> = look.seen.iter().map(gone).collect();
         let since = look.elapsed_s - self.sign.window_s;
         // The newest that is a whole window old stays as what the present is compared with.

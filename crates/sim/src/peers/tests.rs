@@ -174,6 +174,24 @@ fn a_person_sees_one_kind_of_host_die_but_not_one_in_a_thousand_nor_a_power_cut(
 }
 
 #[test]
+fn hosts_that_were_gone_before_the_update_alarm_nobody() {
+    let kind = catalogue::policy("all-at-once").unwrap().kind;
+    let mut peer = Peer::new(&kind, &[1000]).unwrap();
+    for at_s in (0..7_000).step_by(10) {
+        let seen = [Seen {
+            hosts: 1000,
+            handed: 1000,
+            delivered: 600,
+            confirmed: 600,
+            reported: 0,
+            silent: 400,
+        }];
+        peer.tick(&Sight { now: Time(START + at_s * 1000), seen: &seen, tallies: None });
+    }
+    assert_eq!(peer.standing(), Standing::Done);
+}
+
+#[test]
 fn rings_stop_at_a_boundary_when_the_person_was_alarmed_before_it() {
     // Fewer than 78 minutes before the boundary: the look before the ring stops it.
     let mut fleet = Fleet::new("vendor-rings-now", &[1_000_000], HEALTHY);
@@ -224,6 +242,10 @@ fn nebraska_begins_with_one_host_and_stops_when_it_times_out() {
     assert_eq!(fleet.run(3_590, 10), 1);
     assert_eq!(fleet.standing(), Standing::Running);
     assert_eq!(fleet.run(3_700, 10), 1);
+    assert_eq!(fleet.standing(), Standing::Halted);
+    // It says that it failed: no time-out is needed.
+    let mut fleet = Fleet::new("nebraska-safe", &[1_000_000], |_| [0, 1000, 0]);
+    assert_eq!(fleet.run(100, 10), 1);
     assert_eq!(fleet.standing(), Standing::Halted);
 }
 

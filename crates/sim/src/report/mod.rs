@@ -113,8 +113,15 @@ pub struct Wanted<'a> {
 /// # Errors
 /// [`ReportError`].
 pub fn gather(wanted: Wanted<'_>, done: &(dyn Fn(u64, u64) + Sync)) -> Result<Report, ReportError> {
+    gather_under(wanted, &policies(wanted.policy)?, done)
+}
+
+fn gather_under(
+    wanted: Wanted<'_>,
+    policies: &[PolicySpec],
+    done: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Report, ReportError> {
     let Wanted { scenario, policy, mode, seed, threads, asked } = wanted;
-    let policies = policies(policy)?;
     let columns: Vec<Scenario> = COLUMNS
         .iter()
         .map(|name| {

@@ -47,6 +47,9 @@ pub fn text(scenario: &Scenario, policy: &PolicySpec) -> String {
 
 fn andon_text(report: &PlanReport, strata: usize) -> String {
     let mut out = match report.crashes_to_halt {
+        Some(0 | 1) => {
+            format!("what fails none of the first {} hosts, in that wave", report.first_wave)
+        }
         Some(crashes) => format!(
             "fewer than {crashes} of the first {} hosts failing at once halt nothing by themselves",
             report.first_wave

@@ -2,7 +2,7 @@
 use andon_sim::{policy, scenario_file};
 
 const SCENARIO: &str = "name = \"x\"\nabout = \"a test\"\nhosts = 1000\n";
-const ANDON: &str = "name = \"x\"\nabout = \"a test\"\n[kind.andon]\n";
+const HEAD: &str = "name = \"x\"\nabout = \"a test\"\n";
 
 /// Text, line and field of the complaint, a word of it.
 type Case = (&'static str, usize, &'static str, &'static str);
@@ -18,10 +18,10 @@ fn scenario(cases: &[Case]) {
     }
 }
 
-fn policies(cases: &[Case]) {
-    for (text, line, field, word) in cases {
-        let error = policy::parse("p.toml", text).expect_err(text);
-        assert_eq!((error.line, error.field.as_str()), (*line, *field), "{text}: {error}");
+fn policies(head: &str, cases: &[Case]) {
+    for (more, line, field, word) in cases {
+        let error = policy::parse("p.toml", &format!("{head}{more}")).expect_err(more);
+        assert_eq!((error.line, error.field.as_str()), (*line, *field), "{more}: {error}");
         assert!(error.to_string().contains(word), "{error}");
     }
 }
@@ -94,81 +94,85 @@ fn what_is_no_scenario_is_refused_by_line_and_field() {
 }
 
 #[test]
-fn policies_out_of_range_are_refused_by_line_and_field() {
-    let andon = |more: &str| -> &'static str { Box::leak(format!("{ANDON}{more}").into()) };
-    let peer = |more: &str| -> &'static str {
-        Box::leak(format!("name = \"x\"\nabout = \"a\"\n{more}").into())
-    };
-    policies(&[
-        (andon("budget = []"), 4, "kind.andon.budget", "0 points"),
-        (
-            andon("budget = [{ after_s = 0.0, hosts_max = 0 }]"),
-            4,
-            "kind.andon.budget[0].hosts_max",
-            "is 0",
-        ),
-        (
-            andon(
-                "budget = [\n{ after_s = 9.0, hosts_max = 1 },\n{ after_s = 9.0, hosts_max = 2 }]",
+fn andons_numbers_out_of_range_are_refused_by_line_and_field() {
+    policies(
+        &format!("{HEAD}[kind.andon]\n"),
+        &[
+            ("budget = []", 4, "kind.andon.budget", "0 points"),
+            (
+                "budget = [{ after_s = 0.0, hosts_max = 0 }]",
+                4,
+                "kind.andon.budget[0].hosts_max",
+                "is 0",
             ),
-            6,
-            "kind.andon.budget[1].after_s",
-            "sort",
-        ),
-        (
-            andon("budget = [{ after_s = inf, hosts_max = 1 }]"),
-            4,
-            "kind.andon.budget[0].after_s",
-            "inf",
-        ),
-        (andon("alpha_ppm = 0"), 4, "kind.andon.alpha_ppm", "1 to 500000"),
-        (andon("delta_ppm = 500001"), 4, "kind.andon.delta_ppm", "is 500001"),
-        (andon("growth_max_permille = 1000"), 4, "kind.andon.growth_max_permille", "1001"),
-        (andon("beat_s = 10.0"), 3, "kind.andon.silent_after_s", "two beats"),
-        (andon("soak_min_s = nan"), 4, "kind.andon.soak_min_s", "NaN"),
-        (andon("holdback_permille = 501"), 4, "kind.andon.holdback_permille", "is 501"),
-        (andon("alhpa_ppm = 1"), 4, "alhpa_ppm", "unknown field"),
-        (peer("kind = \"andon\""), 3, "kind", "such as [kind.andon]"),
-        (peer("[kind.magic]\nx = 1"), 3, "kind.magic", "unknown variant"),
-        (
-            peer("[kind.rings]\nrings = []\nperson = { reaction_s = 1.0 }"),
-            4,
-            "kind.rings.rings",
-            "1 to 1000",
-        ),
-        (
-            peer(
-                "[kind.rings]\nperson = { reaction_s = 1.0 }\n[[kind.rings.rings]]\nafter_s = 5.0\npercent = 101.0",
+            (
+                "budget = [\n{after_s = 9.0, hosts_max = 1},\n{after_s = 9.0, hosts_max = 2}]",
+                6,
+                "kind.andon.budget[1].after_s",
+                "sort",
             ),
-            7,
-            "kind.rings.rings[0].percent",
-            "100",
-        ),
-        (
-            peer("[kind.all-at-once]\nperson = { reaction_s = -1.0 }"),
-            4,
-            "kind.all-at-once.person.reaction_s",
-            "is -1",
-        ),
-        (
-            peer("[kind.hawkbit]\ngroups = 0\nsuccess_percent = 50.0\nerror_percent = 50.0"),
-            4,
-            "kind.hawkbit.groups",
-            "is 0",
-        ),
-        (
-            peer("[kind.linear]\nduration_s = 0.0\nperson = { reaction_s = 1.0 }"),
-            4,
-            "kind.linear.duration_s",
-            "is 0",
-        ),
-        (
-            peer("[kind.nebraska]\npercent_per_period = 0.0\nperiod_s = 1.0\ntimeout_s = 1.0"),
-            4,
-            "kind.nebraska.percent_per_period",
-            "is 0",
-        ),
-    ]);
+            (
+                "budget = [{ after_s = inf, hosts_max = 1 }]",
+                4,
+                "kind.andon.budget[0].after_s",
+                "inf",
+            ),
+            ("alpha_ppm = 0", 4, "kind.andon.alpha_ppm", "1 to 500000"),
+            ("delta_ppm = 500001", 4, "kind.andon.delta_ppm", "is 500001"),
+            ("growth_max_permille = 1000", 4, "kind.andon.growth_max_permille", "1001"),
+            ("beat_s = 10.0", 3, "kind.andon.silent_after_s", "two beats"),
+            ("soak_min_s = nan", 4, "kind.andon.soak_min_s", "NaN"),
+            ("holdback_permille = 501", 4, "kind.andon.holdback_permille", "is 501"),
+            ("alhpa_ppm = 1", 4, "alhpa_ppm", "unknown field"),
+        ],
+    );
+}
+
+#[test]
+fn peers_numbers_out_of_range_are_refused_by_line_and_field() {
+    policies(
+        HEAD,
+        &[
+            ("kind = \"andon\"", 3, "kind", "such as [kind.andon]"),
+            ("[kind.magic]\nx = 1", 3, "kind.magic", "unknown variant"),
+            (
+                "[kind.rings]\nrings = []\nperson = { reaction_s = 1.0 }",
+                4,
+                "kind.rings.rings",
+                "1 to 1000",
+            ),
+            (
+                "[kind.rings]\nperson = {reaction_s = 1.0}\n[[kind.rings.rings]]\nafter_s = 5.0\npercent = 101.0",
+                7,
+                "kind.rings.rings[0].percent",
+                "100",
+            ),
+            (
+                "[kind.all-at-once]\nperson = { reaction_s = -1.0 }",
+                4,
+                "kind.all-at-once.person.reaction_s",
+                "is -1",
+            ),
+            (
+                "[kind.hawkbit]\ngroups = 0\nsuccess_percent = 50.0\nerror_percent = 50.0",
+                4,
+                "kind.hawkbit.groups",
+                "is 0",
+            ),
+            (
+                "[kind.linear]\nduration_s = 0.0\nperson = { reaction_s = 1.0 }",
+                4,
+                "kind.linear.duration_s",
+                "is 0",
+            ),
+            (
+                "[kind.nebraska]\npercent_per_period = 0.0\nperiod_s = 1.0\ntimeout_s = 1.0",
+                4,
+                "kind.nebraska.percent_per_period",
+                "is 0",
+            ),
+        ],
+    );
 }
 
 #[test]

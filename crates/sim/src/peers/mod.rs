@@ -136,20 +136,19 @@ impl Peer {
     fn cover(&mut self, hosts: u64) {
         let handed: u64 = self.handed.iter().map(|hosts| u64::from(*hosts)).sum();
         let sizes = &self.shape.strata;
-        let open = |at: usize| u64::from(sizes[at] - self.handed[at]);
-        let left: u64 = (0..sizes.len()).map(open).sum();
+        let left = sizes.iter().map(|size| u64::from(*size)).sum::<u64>() - handed;
         let more = u128::from(hosts.saturating_sub(handed).min(left));
         // Cumulative shares, rounded: their differences add up exactly.
         let upto = |open: u64| (u128::from(open) * more + u128::from(left / 2)) / u128::from(left);
         let mut before = 0;
-        for at in 0..sizes.len() {
+        for (size, own) in sizes.iter().zip(&mut self.handed) {
             if more == 0 {
                 return;
             }
-            let after = before + u64::from(sizes[at] - self.handed[at]);
+            let after = before + u64::from(size - *own);
             let given = upto(after) - upto(before);
             before = after;
-            self.handed[at] += u32::try_from(given).unwrap_or(0);
+            *own += u32::try_from(given).unwrap_or(0);
         }
     }
 }

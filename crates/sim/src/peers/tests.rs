@@ -4,23 +4,26 @@ use crate::catalogue;
 use crate::controller::{Controller as _, Seen, Sight, Standing};
 use andon_model::Time;
 
+/// Of a stratum's covered hosts those that confirm, complain and fall silent, in thousandths.
+type Fate = fn(usize) -> [u32; 3];
+
 /// A fleet in which every covered host is reached at once. `fate` says of a stratum's covered hosts how
 /// many confirm, complain and fall silent, in thousandths, and after how many seconds.
 struct Fleet {
     peer: Peer,
     sizes: Vec<u32>,
-    fate: fn(usize) -> [u32; 3],
+    fate: Fate,
     answers_after_s: u64,
     /// (when, handed per stratum)
     past: Vec<(u64, Vec<u32>)>,
 }
 
-const HEALTHY: fn(usize) -> [u32; 3] = |_| [1000, 0, 0];
-const DEAD: fn(usize) -> [u32; 3] = |_| [0, 0, 1000];
+const HEALTHY: Fate = |_| [1000, 0, 0];
+const DEAD: Fate = |_| [0, 0, 1000];
 const START: u64 = 1_000_000;
 
 impl Fleet {
-    fn new(policy: &str, sizes: &[u32], fate: fn(usize) -> [u32; 3]) -> Fleet {
+    fn new(policy: &str, sizes: &[u32], fate: Fate) -> Fleet {
         let policy = catalogue::policy(policy).unwrap();
         let peer = Peer::new(&policy.kind, sizes).unwrap();
         Fleet { peer, sizes: sizes.to_vec(), fate, answers_after_s: 20, past: Vec::new() }
@@ -160,7 +163,7 @@ fn a_person_of_2024_stops_it_78_minutes_after_the_first_sign() {
 
 #[test]
 fn a_person_sees_one_kind_of_host_die_but_not_one_in_a_thousand_nor_a_power_cut() {
-    let cases: [(&str, fn(usize) -> [u32; 3], bool); 4] = [
+    let cases: [(&str, Fate, bool); 4] = [
         ("small kind", |at| if at == 1 { [0, 0, 1000] } else { [1000, 0, 0] }, true),
         ("one in a thousand", |_| [999, 0, 1], false),
         ("5 % power cut", |_| [950, 0, 50], false),
@@ -206,7 +209,7 @@ fn rings_stop_at_a_boundary_when_the_person_was_alarmed_before_it() {
 #[test]
 fn hawkbit_opens_at_half_success_pauses_above_half_errors_and_waits_for_the_dead() {
     // (fate, looks, groups covered, standing)
-    let cases: [(fn(usize) -> [u32; 3], u64, Standing); 5] = [
+    let cases: [(Fate, u64, Standing); 5] = [
         (HEALTHY, 10, Standing::Done),
         (DEAD, 1, Standing::Running),
         (|_| [500, 0, 500], 10, Standing::Done),

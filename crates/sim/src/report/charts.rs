@@ -123,12 +123,12 @@ pub(super) fn evidence(report: &Report) -> Option<String> {
             &mut canvas,
             LINES,
             (&x, "time after the first activation"),
-            (&y, title, |tick| format!("{tick}")),
+            (&y, title, svg::short_hosts),
         );
         let at = y.at(threshold);
         canvas.line("threshold", (LINES.left, at), (LINES.right, at));
         let words = format!("halt at E = 1/α = {threshold:.0}");
-        canvas.text("label threshold", (LINES.right - 6.0, at - 6.0), "end", &words);
+        canvas.text("label threshold", (LINES.left + 6.0, at - 6.0), "start", &words);
         draw(&mut canvas, &drawn, What::Evidence, &x, &y);
         canvas.finish()
     })

@@ -2,7 +2,7 @@
 //! first. It knows boxes, not letters: a character is taken to be as wide as an average one.
 
 /// Width of a character and height of a line at the charts' size of text, pixels.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 7.6;
 const LINE: f64 = 14.0;
 
 /// A rectangle.
@@ -41,7 +41,7 @@ fn width(words: &str) -> f64 {
 /// A place for each label `(x, y, words)`, inside `frame`. Labels come most important first; one that
 /// finds no free place takes the last one tried.
 pub(super) fn place(labels: &[(f64, f64, String)], frame: Area) -> Vec<Area> {
-    let points: Vec<Area> = labels.iter().map(|(x, y, _)| Area::around(*x, *y, 5.0)).collect();
+    let points: Vec<Area> = labels.iter().map(|(x, y, _)| Area::around(*x, *y, 6.0)).collect();
     let mut placed: Vec<Area> = Vec::new();
     for (x, y, words) in labels {
         let (wide, mut chosen) = (width(words), None);

@@ -38,7 +38,7 @@ const AT_LOAD: usize = 4;
 /// The scenario that a policy's speed is taken from.
 const SPEED: usize = 6;
 /// Most runs per cell of the table: enough to see an order of magnitude, which is what it compares.
-pub const CELL_RUNS_MAX: u64 = 5;
+pub const CELL_RUNS_MAX: u64 = 3;
 
 /// Everything on the page.
 #[derive(Clone, Debug, PartialEq)]

@@ -189,3 +189,58 @@ fn most(moments: impl Iterator<Item = Option<f64>>, sizes: &[u64]) -> Option<f64
         (so_far * 100 >= all * 99).then_some(at)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    fn july(vendor_line: bool) -> Scenario {
+        let it = catalogue::scenario("july-2024").unwrap();
+        Scenario { hosts: 20_000, operators: 20, vendor_line, ..it }
+    }
+
+    #[test]
+    fn every_operator_alone_pays_for_what_one_line_pays_once() {
+        let policy = catalogue::policy("andon").unwrap();
+        let run = |vendor_line| play(&july(vendor_line), &policy, Mode::Counts, 1, 0, false);
+        let (one, alone) = (run(true), run(false));
+        assert_eq!((one.crashed, one.halted_s.is_some()), (16, true));
+        assert!((160..=320).contains(&alone.crashed), "{}", alone.crashed);
+        assert_eq!(run(false), alone);
+    }
+
+    #[test]
+    fn slow_policies_play_to_their_end_and_hosts_without_a_fallback_wait_for_a_person() {
+        let good = Scenario { fault: None, ..july(true) };
+        let rings = catalogue::policy("rings-24h").unwrap();
+        let out = play(&good, &rings, Mode::Counts, 1, 0, false);
+        assert!(out.t99_s.is_some_and(|at| at >= 172_800.0), "{:?}", out.t99_s);
+        let hands = |policy: &str| {
+            let policy = catalogue::policy(policy).unwrap();
+            let out = play(&july(true), &policy, Mode::Counts, 1, 0, false);
+            (out.crashed, out.hands)
+        };
+        let (crashed, hands_then) = hands("all-at-once");
+        assert!(crashed > 19_900 && hands_then == crashed, "{crashed} {hands_then}");
+        assert_eq!(hands("hawkbit").1, 0);
+    }
+
+    #[test]
+    fn what_an_engine_leaves_out_is_said() {
+        let not_played =
+            |scenario: &str, mode: Mode| mode.not_played(&catalogue::scenario(scenario).unwrap());
+        assert_eq!(not_played("worm", Mode::Counts), ["attack"]);
+        assert_eq!(not_played("stolen-online-key", Mode::Counts), ["theft"]);
+        assert!(not_played("worm", Mode::Individual).is_empty());
+        assert!(not_played("july-2024", Mode::Counts).is_empty());
+    }
+
+    #[test]
+    fn moments_of_lines_apart_are_when_99_percent_of_the_hosts_got_there() {
+        let at = |moments: &[Option<f64>], sizes: &[u64]| most(moments.iter().copied(), sizes);
+        assert_eq!(at(&[Some(9.0), Some(5.0), None], &[98, 1, 1]), Some(9.0));
+        assert_eq!(at(&[Some(9.0), None], &[98, 2]), None);
+        assert_eq!(at(&[Some(1.0), Some(7.0), Some(3.0)], &[50, 1, 49]), Some(3.0));
+    }
+}

@@ -79,10 +79,11 @@ mod tests {
     #[test]
     fn the_number_of_threads_changes_nothing() {
         let scenario = catalogue::scenario("small-1000").unwrap();
-        for policy in ["andon", "rings-24h"] {
+        let cases =
+            [("andon", Mode::Counts), ("rings-24h", Mode::Counts), ("andon", Mode::Individual)];
+        for (policy, mode) in cases {
             let policy = catalogue::policy(policy).unwrap();
             let play = |threads, seed| {
-                let mode = Mode::Counts;
                 let runs =
                     Runs { scenario: &scenario, policy: &policy, mode, seed, runs: 9, threads };
                 runs.play(&|_| {})

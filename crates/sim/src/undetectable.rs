@@ -66,7 +66,7 @@ fn andon_text(report: &PlanReport, strata: usize) -> String {
         let _never_fails = match finding {
             Finding::BudgetCoversAll { after_ms, hosts } => write!(
                 out,
-                "; anything within {} s (its budget of {hosts} hosts covers everybody)",
+                "; its budget of {hosts} hosts for {} s covers everybody and so bounds nothing",
                 after_ms / 1000
             ),
             Finding::HorizonEnds { after_ms } => {

@@ -72,10 +72,10 @@ pub struct StratumTally {
     /// one per generation whose ticket was issued, oldest first (a generation that gave this
     /// stratum no hosts has an empty tally)
     pub waves: Vec<ArmTally>,
-    /// hosts not handed the release that stand for it in the comparison: of the plan's sample, those
-    /// with an even rank
+    /// hosts not handed the release that stand for it in the comparison: the plan's sample but for
+    /// the gauge
     pub controls: ArmTally,
-    /// the rest of the sample (odd ranks). It only says how loud the tick is, so that the bound may
+    /// the rest of the sample ([`crate::StratumPlan::gauges`]). It only says how loud the tick is, so that the bound may
     /// be tuned to the tick without looking at what it compares
     #[serde(default)]
     pub gauge: ArmTally,
@@ -98,6 +98,9 @@ pub struct Window {
     pub bad: u32,
     /// hosts that reached the end of that age in this tick with nothing bad
     pub clean: u32,
+    /// of the hosts at risk, the most that have the same age to within one beat: so many at most can
+    /// have failed for the update's sake in this very tick if it fails at one age
+    pub alike: u32,
 }
 
 /// Counts of one arm (a wave, or the controls) of one stratum.

@@ -49,6 +49,14 @@ fn main() {
     if let Some(gap) = args.get(3).and_then(|n| n.parse().ok()) {
         policy.soak_min_s = gap;
     }
+    if let Some(c) = args.get(4).and_then(|n| n.parse().ok()) {
+        policy.controls_max = c;
+    }
+    if let Some(b) = args.get(5).and_then(|n| n.parse().ok()) {
+        policy.beat_s = b;
+        policy.silent_after_s = 3.0 * b;
+    }
+    if let Some(w) = args.get(6).and_then(|n| n.parse().ok()) { policy.window_s = w; policy.soak_min_s = policy.delivery_s + w + policy.silent_after_s; }
     let sizes = scenario.sizes();
     let started = std::time::Instant::now();
     let mut all = Vec::new();
@@ -66,6 +74,17 @@ fn main() {
                 out.confirmed99_s,
                 out.violations
             );
+        }
+        if out.t99_s.is_none() && scenario.fault.is_none() && !out.false_halt {
+            let e = andon.rollout().explain(andon_sim::andon::START);
+            println!(
+                "stuck run {run} handed {} {:?} e {:.1} {:?}",
+                e.handed,
+                e.reason,
+                e.evidence.e,
+                e.decisions.iter().map(|d| (d.at.0 - 1_000_000_000) / 1000).collect::<Vec<_>>()
+            );
+            println!("   {:?}", e.evidence.horizons);
         }
         if out.false_halt {
             let e = andon.rollout().explain(andon_sim::andon::START);

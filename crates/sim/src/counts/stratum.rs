@@ -60,8 +60,9 @@ pub(crate) struct Stratum {
     pub handed: u32,
     /// neither covered nor sampled
     pub idle: Pool,
-    /// sampled controls of even and odd rank
+    /// sampled controls: those compared, and the gauge
     pub controls: [Pool; 2],
+    gauge_every: u32,
     pub waves: Vec<Wave>,
     pub cohorts: Vec<Cohort>,
     /// alive over all cohorts
@@ -77,14 +78,16 @@ pub(crate) struct Stratum {
 }
 
 impl Stratum {
-    pub(crate) fn new(size: u32, sample: u32, horizons: usize) -> Stratum {
-        let from = size - sample.min(size);
-        let even = size.div_ceil(2) - from.div_ceil(2);
+    pub(crate) fn new(size: u32, sampled: (&u32, &u32), horizons: usize) -> Stratum {
+        let from = size - *sampled.0.min(&size);
+        let gauge_every = *sampled.1.max(&2);
+        let gauge = size / gauge_every - from / gauge_every;
         Stratum {
             size,
             handed: 0,
             idle: Pool::of(from),
-            controls: [Pool::of(even), Pool::of(size - from - even)],
+            controls: [Pool::of(size - from - gauge), Pool::of(gauge)],
+            gauge_every,
             waves: Vec::new(),
             cohorts: Vec::new(),
             active: 0,
@@ -111,12 +114,12 @@ impl Stratum {
         }
         let idle = more.min(self.idle.hosts());
         let mut pool = self.idle.take(idle, random);
-        // Beyond the idle ones the prefix takes sampled ranks, even and odd in turn.
+        // Beyond the idle ones the prefix takes sampled ranks, the gauge's among them.
         let from = self.handed + idle;
         let sampled = more - idle;
-        let even = (from + sampled).div_ceil(2) - from.div_ceil(2);
-        pool.add(&self.controls[0].take(even, random));
-        pool.add(&self.controls[1].take(sampled - even, random));
+        let gauge = (from + sampled) / self.gauge_every - from / self.gauge_every;
+        pool.add(&self.controls[0].take(sampled - gauge, random));
+        pool.add(&self.controls[1].take(gauge, random));
         self.handed = handed;
         if let Some(wave) = self.waves.last_mut() {
             wave.hosts += more;
@@ -164,7 +167,8 @@ impl Stratum {
                 *at_risk += cohort.hosts - cohort.bad;
                 *entered += 1;
             }
-            out.push(Window { at_risk: *at_risk, bad: 0, clean });
+            let inside = cohorts[*left..*entered].iter().map(|c| (c.tick, c.hosts - c.bad));
+            out.push(Window { at_risk: *at_risk, bad: 0, clean, alike: most_alike(inside) });
         }
         while let Some(cohort) = cohorts.get(self.soaking).filter(|c| tick - c.tick >= soak) {
             self.waves[cohort.wave].confirmed += cohort.alive;
@@ -287,4 +291,15 @@ impl Stratum {
             silent: sum(|wave| wave.silent + wave.pending.silent + wave.missed.silent),
         }
     }
+}
+
+/// The most hosts of one activation tick; cohorts come in the order of their ticks.
+fn most_alike(cohorts: impl Iterator<Item = (usize, u32)>) -> u32 {
+    let (mut most, mut tick, mut sum) = (0, usize::MAX, 0);
+    for (at, hosts) in cohorts {
+        sum = if at == tick { sum + hosts } else { hosts };
+        tick = at;
+        most = most.max(sum);
+    }
+    most
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod budget;
 mod gate;
+mod invariants;
 mod lines;
 mod machine;
 mod properties;
+mod stateful;
 mod world;

@@ -29,7 +29,7 @@ pub fn by_order(order: &[OperatorId], handed: u32) -> BTreeMap<OperatorId, u32> 
 #[must_use]
 pub fn share(more: u32, left: &BTreeMap<OperatorId, u32>) -> BTreeMap<OperatorId, u32> {
     let caps: Vec<u64> = left.values().map(|hosts| u64::from(*hosts)).collect();
-    spread(u64::from(more), left, &caps)
+    named(left, &proportional(u64::from(more), &caps))
 }
 
 /// Most hosts of a canary wave of `wave` hosts that may belong to one operator: its share in
@@ -61,7 +61,7 @@ pub fn share_canary(
         let open = |at: usize| out[at] < weights[at].min(cap);
         let caps: Vec<u64> =
             (0..out.len()).map(|at| if open(at) { weights[at] - out[at] } else { 0 }).collect();
-        let round = apportion(more, &caps);
+        let round = proportional(more, &caps);
         let mut given = 0;
         for (sum, (part, weight)) in out.iter_mut().zip(round.iter().zip(&weights)) {
             let before = *sum;
@@ -76,8 +76,9 @@ pub fn share_canary(
     named(left, &out)
 }
 
-fn spread(more: u64, left: &BTreeMap<OperatorId, u32>, caps: &[u64]) -> BTreeMap<OperatorId, u32> {
-    named(left, &apportion(more, caps))
+/// Exactly `total`, or all if there are fewer, in proportion to `caps` and never above them.
+fn proportional(total: u64, caps: &[u64]) -> Vec<u64> {
+    apportion(total, caps)
 }
 
 fn named(left: &BTreeMap<OperatorId, u32>, counts: &[u64]) -> BTreeMap<OperatorId, u32> {

@@ -65,15 +65,8 @@ fn budget_is_never_overdrawn(line: &Line, before: &Before, exposure: &Exposure) 
     let failed: u32 = treated.map(|(_, hosts)| hosts).sum();
     let explained = line.bad.iter().any(|((_, arm), hosts)| *arm == usize::MAX && *hosts > 0);
     let longest = plan.budget.last().map_or(Millis::ZERO, |point| point.0);
-    for (after, budget) in &plan.budget {
-        let age = plan.generation().plus(*after);
-        let steps = line.rollout.steps();
-        let ripe = steps.iter().map(|step| at(line.now) >= step.at.plus(age));
-        let known: u32 = ripe
-            .zip(&line.known)
-            .filter(|(ripe, _)| *ripe)
-            .map(|(_, wave)| wave.iter().sum::<u32>())
-            .sum();
+    for (at, (after, budget)) in plan.budget.iter().enumerate() {
+        let known = line.known.get(at).copied().unwrap_or(0);
         let rate = match known {
             0 => 1.0,
             known => 1.0 - (f64::from(plan.delta_ppm) / 1e6).powf(1.0 / f64::from(known)),

@@ -33,7 +33,7 @@ fn vendor_line() -> LineId {
 
 /// The one place that builds a tally here.
 fn tally(waves: Vec<ArmTally>, controls: ArmTally) -> StratumTally {
-    StratumTally { waves, controls, ..Default::default() }
+    StratumTally { waves, controls }
 }
 
 fn arm(hosts: u32, bad: u32) -> ArmTally {
@@ -183,7 +183,7 @@ fn a_missing_operator_is_doubt_and_doubt_holds() {
         ),
         (
             |all| all.get_mut(&operator(1)).unwrap().strata[0].controls.hosts += 1,
-            PoolDoubt::HostsDiffer {
+            PoolDoubt::HostsExceed {
                 operator: operator(1),
                 stratum: stratum(0),
                 got: 51,
@@ -217,6 +217,17 @@ fn a_missing_operator_is_doubt_and_doubt_holds() {
         let whole = line.reports(false);
         assert_eq!(exposures(&line.see(9001, &whole)).len(), 1, "{wanted}");
     }
+}
+
+/// Whose hosts are missing cannot be told from a sum; that some are, the vendor's rollout notices.
+#[test]
+fn an_operator_that_counts_too_few_hosts_makes_the_vendor_line_hold() {
+    let mut line = VendorLine::new(4, 50);
+    let mut reports = line.reports(false);
+    reports.get_mut(&operator(1)).unwrap().strata[0].controls = arm(3, 0);
+    line.see(8000, &reports);
+    let reason = line.rollout.explain(at(8000)).reason;
+    assert!(matches!(reason, Reason::Held(HoldReason::CountsDoNotAddUp { .. })), "{reason:?}");
 }
 
 #[test]

@@ -7,8 +7,10 @@ use crate::invariants;
 use crate::world::{at, exposures, person, plan_with, policy, well};
 use andon_model::policy::Lane;
 use andon_model::text::Text;
-use andon_model::{Digest, Time};
-use andon_rollout::{Action, ArmTally, Count, Event, Observation, Plan, Rollout, StateName};
+use andon_model::{Digest, Millis, Time};
+use andon_rollout::{
+    Action, ArmTally, Count, Event, Observation, Plan, Rollout, StateName, StratumTally,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
@@ -118,8 +120,8 @@ pub(crate) struct Line {
     pub(crate) lane: Lane,
     /// hosts gone bad per stratum and arm, controls under `usize::MAX`
     pub(crate) bad: BTreeMap<(usize, usize), u32>,
-    /// hosts of each wave per stratum that are known to have taken the release
-    pub(crate) known: Vec<Vec<u32>>,
+    /// per horizon of the budget: hosts whose outcome for it the latest tally has shown
+    pub(crate) known: Vec<u32>,
     /// trouble that the next tally finds
     due: Vec<(u8, usize, usize, u32)>,
 }
@@ -285,19 +287,26 @@ impl Line {
             let bad = self.bad.entry((stratum, number)).or_default();
             fail(arm, channel, hosts.min(arm.hosts.saturating_sub(*bad)), bad);
         }
-        let known = |arm: &ArmTally, bad: u32| (arm.confirmed + bad).min(arm.hosts);
-        self.known = (0..waves)
-            .map(|wave| {
-                let strata = seen.strata.iter().enumerate();
-                strata
-                    .map(|(stratum, tally)| {
-                        let bad = self.bad.get(&(stratum, wave)).copied().unwrap_or(0);
-                        known(&tally.waves[wave], bad)
-                    })
-                    .collect()
-            })
-            .collect();
+        self.known = self.known_now(&seen);
         seen
+    }
+
+    /// Per horizon: confirmed or failed hosts of waves that have had the time of that horizon.
+    fn known_now(&self, seen: &Observation) -> Vec<u32> {
+        let (plan, steps) = (self.rollout.plan(), self.rollout.steps());
+        let of_wave = |wave: usize| -> u32 {
+            let of_stratum = |(stratum, tally): (usize, &StratumTally)| {
+                let bad = self.bad.get(&(stratum, wave)).copied().unwrap_or(0);
+                (tally.waves[wave].confirmed + bad).min(tally.waves[wave].hosts)
+            };
+            seen.strata.iter().enumerate().map(of_stratum).sum()
+        };
+        let of_horizon = |after: Millis| -> u32 {
+            let age = plan.generation().plus(after);
+            let ripe = (0..steps.len()).filter(|wave| at(self.now) >= steps[*wave].at.plus(age));
+            ripe.map(of_wave).sum()
+        };
+        plan.budget.iter().map(|(after, _)| of_horizon(*after)).collect()
     }
 }
 

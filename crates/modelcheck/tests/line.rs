@@ -25,6 +25,15 @@ fn every_order_of_events_keeps_the_promises() {
     assert!(found.states > 100_000, "{found}: the model has become small");
 }
 
+/// Among 210 hosts the budget, not the number of hosts, is what limits the second wave.
+#[test]
+fn every_ticket_of_a_larger_line_fits_the_budget() {
+    let found = explore(Limits { hosts: 210, looks: 2, crashes: 0, ..SMALL }, Safeguards::ALL);
+    println!("{found}");
+    assert!(found.broken.is_empty(), "{found}");
+    assert!(found.states > 50_000, "{found}: the model has become small");
+}
+
 #[test]
 fn the_promises_hold_behind_edges_that_lag() {
     let limits = Limits { edges: 2, looks: 1, approvals: 2, leases: 1, crashes: 0, ..SMALL };

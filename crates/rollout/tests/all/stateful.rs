@@ -228,7 +228,8 @@ impl Line {
                 self.say(Event::Held { by: person("ada"), reason: Text::default() }, false);
             }
             Move::Resume => {
-                if self.state() != StateName::Held {
+                // Nothing leads out of a halt, so somebody must try.
+                if !matches!(self.state(), StateName::Held | StateName::Halted) {
                     return false;
                 }
                 self.say(Event::Resumed { by: person("ada") }, false);

@@ -11,9 +11,11 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod defaults;
 pub mod event;
 pub mod explain;
 pub mod gate;
+pub mod lines;
 mod machine;
 pub mod plan;
 pub mod watch;

@@ -1,7 +1,13 @@
 //! All tests of the rollout from outside, in one binary (one link instead of four).
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod budget;
+mod fleet;
 mod gate;
+mod golden;
+mod invariants;
+mod lines;
 mod machine;
 mod properties;
+mod script;
+mod stateful;
 mod world;

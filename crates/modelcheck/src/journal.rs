@@ -2,6 +2,7 @@
 //! remember what follows them, so that each is folded once however many states refer to it.
 use andon_model::text::Text;
 use andon_model::{PersonId, Time};
+use andon_rollout::windows;
 use andon_rollout::{
     Action, ArmTally, Count, Event, Exposure, Observation, Plan, Rollout, StateName, StratumTally,
 };
@@ -261,7 +262,9 @@ impl Journal {
         }
         let rest = self.rollout.plan().strata[0].size - before;
         let controls = arm(rest, self.controls_bad.min(rest), counts.controls, false);
-        observation(arms, controls)
+        let mut seen = observation(arms, controls);
+        windows::by_wave(&self.rollout, self.now(), &mut seen);
+        seen
     }
 }
 
@@ -274,7 +277,7 @@ struct Counts {
 
 /// The one place that builds a tally.
 fn observation(waves: Vec<ArmTally>, controls: ArmTally) -> Observation {
-    let tally = StratumTally { waves, controls };
+    let tally = StratumTally { waves, controls, ..StratumTally::default() };
     Observation { strata: vec![tally] }
 }
 

@@ -85,18 +85,17 @@ pub struct StratumTally {
 }
 
 /// Treated hosts of one stratum that are within the window of one horizon D at one tick. A host's
-/// window begins at its activation (at its ticket plus the longest delivery while no activation is
-/// known) and lasts for load and soak plus D. What happens in it shows at most
+/// window begins when it is handed the release (at its activation, for whoever knows that) and lasts
+/// for load and soak plus D after its activation. What happens in it shows at most
 /// [`andon_model::policy::Watch::silent_after`] later; controls are seen with the same delay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// hosts, not bad before, whose silence would be declared at this tick had they last been heard
-    /// of within their window: age from `silent_after` to `silent_after` + window + D
+    /// hosts, not bad before, whose first bad event could be seen in this tick and would count
     pub at_risk: u32,
-    /// hosts whose first bad event of any channel came in this tick, before that age ended
+    /// hosts that had it
     pub bad: u32,
-    /// hosts that reached the end of that age in this tick with nothing bad
+    /// cumulative: hosts that are through with nothing bad, and for which silence would have shown
     pub clean: u32,
     /// of the hosts at risk, the most that have the same age to within one beat: so many at most can
     /// have failed for the update's sake in this very tick if it fails at one age

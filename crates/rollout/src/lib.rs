@@ -19,6 +19,7 @@ pub mod lines;
 mod machine;
 pub mod plan;
 pub mod watch;
+pub mod windows;
 
 pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};
 pub use event::{ArmTally, Count, Event, Observation, StratumTally, Window};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const BLIND_BELOW: u32 = 20;
 
 /// Least controls of a stratum while it has them: below, its own bound would be blind.
-const SAMPLE_MIN: u32 = 2000;
+const SAMPLE_MIN: u32 = 20_000;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

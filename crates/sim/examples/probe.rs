@@ -56,7 +56,10 @@ fn main() {
         policy.beat_s = b;
         policy.silent_after_s = 3.0 * b;
     }
-    if let Some(w) = args.get(6).and_then(|n| n.parse().ok()) { policy.window_s = w; policy.soak_min_s = policy.delivery_s + w + policy.silent_after_s; }
+    if let Some(w) = args.get(6).and_then(|n| n.parse().ok()) {
+        policy.window_s = w;
+        policy.soak_min_s = policy.delivery_s + w + policy.silent_after_s;
+    }
     let sizes = scenario.sizes();
     let started = std::time::Instant::now();
     let mut all = Vec::new();

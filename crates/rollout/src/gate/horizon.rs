@@ -152,12 +152,7 @@ impl Horizon {
     }
 
     /// Takes one tick. `at`: this horizon's place in every stratum's windows. `None`: a sum overflowed.
-    pub(crate) fn observe(
-        &mut self,
-        at: usize,
-        seen: &[StratumTally],
-        tick: &Tick,
-    ) -> Option<()> {
+    pub(crate) fn observe(&mut self, at: usize, seen: &[StratumTally], tick: &Tick) -> Option<()> {
         self.set_quiet(tick.rate * self.window_ms);
         let mut quiet = Window::default();
         for (stratum, tally) in seen.iter().enumerate() {
@@ -190,7 +185,9 @@ impl Horizon {
         if loud > 0.0 {
             *drowned = (drowned.0 + u64::from(window.alike), drowned.1.max(loud));
         }
-        let little = drowned.0.min(u64::from(window.clean));
+        // Whoever was through and went bad later is not through again: the sum never falls.
+        let clean = u64::from(window.clean).saturating_sub(self.strata.get(stratum)?.clean);
+        let little = drowned.0.min(clean);
         let (left, loudest) = (drowned.0 - little, drowned.1);
         *drowned = (left, if left == 0 { 0.0 } else { loudest });
         let (own, pooled) = (self.strata.get_mut(stratum)?, &mut self.pooled);
@@ -199,11 +196,11 @@ impl Horizon {
         let ratio = if controls > 0.0 { f64::from(window.at_risk) / controls } else { 0.0 };
         for part in [&mut *own, &mut *pooled] {
             part.bad = part.bad.checked_add(u64::from(window.bad))?;
-            part.clean = part.clean.checked_add(u64::from(window.clean))?;
+            part.clean = part.clean.checked_add(clean)?;
             part.take(x, y, ratio, loud > 0.0);
         }
         let quiet = self.quiet[0].background();
-        let mut pool = Window { clean: window.clean - u32::try_from(little).ok()?, ..window };
+        let mut pool = Window { clean: u32::try_from(clean - little).ok()?, ..window };
         own.excess.clean(f64::from(pool.clean), &self.quiet[1]);
         if loud > 0.0 {
             for (part, ladder) in [(&mut *own, &self.ladders[1]), (&mut *pooled, &self.ladders[0])]
@@ -224,6 +221,11 @@ impl Horizon {
             pooled.excess.clean(as_f64(little), &stakes[0]);
         }
         own.excess.is_sound().then_some(pool)
+    }
+
+    /// B(D).
+    pub(crate) fn budget(&self) -> u64 {
+        self.whole.budget()
     }
 
     /// Hosts vouched, pooled and per stratum.
@@ -284,10 +286,12 @@ fn spent_of(quiet: (f64, f64), loud: (f64, f64, f64)) -> f64 {
     (quiet.0 - quiet.1).max(0.0) + (bad - explained - 3.0 * variance.sqrt()).max(0.0)
 }
 
-/// How many more hosts may be handed beside those that are not vouched yet.
+/// How many more hosts may be handed beside those that are not vouched yet. As many as the budget
+/// may always be in hand together: no more can fail than have it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-pub(crate) fn room(open_max: f64, unvouched: f64) -> u64 {
-    (open_max - unvouched).clamp(0.0, 1e15).floor() as u64
+pub(crate) fn room(open_max: f64, unvouched: u64, budget: u64, handed: u64) -> u64 {
+    let more = (open_max - as_f64(unvouched)).clamp(0.0, 1e15).floor() as u64;
+    more.max(budget.saturating_sub(handed))
 }
 
 #[cfg(test)]
@@ -296,7 +300,8 @@ mod tests {
 
     #[test]
     fn what_is_spent_leaves_less_room() {
-        assert_eq!((room(200.5, 10.0), room(5.0, 10.0)), (190, 0));
+        assert_eq!((room(200.5, 10, 0, 10), room(5.0, 10, 0, 10)), (190, 0));
+        assert_eq!(room(0.0, 10, 16, 12), 4);
         let nothing = (0.0, 0.0, 0.0);
         assert_eq!((spent_of((3.0, 100.0), nothing), spent_of((3.0, 1.0), nothing)), (0.0, 2.0));
         let outage = (5000.0, 4900.0, 4900.0);

@@ -2,7 +2,7 @@
 //! It reads the gate's sums and changes nothing.
 use super::horizon::room;
 use super::sums::Gate;
-use super::tally::{CHANNELS, as_f64};
+use super::tally::CHANNELS;
 use super::{Channel, ChannelEvidence, Evidence, HorizonEvidence, StratumEvidence};
 use crate::plan::Plan;
 use andon_model::{Millis, Time};
@@ -131,8 +131,10 @@ impl Gate {
         }
         for horizon in &self.horizons {
             for (stratum, says) in horizon.strata(view.delta()).iter().enumerate() {
-                let open = as_f64(view.handed(stratum).saturating_sub(says.vouched));
-                out.strata[stratum] = out.strata[stratum].min(room(says.open_max, open));
+                let handed = view.handed(stratum);
+                let open = handed.saturating_sub(says.vouched);
+                let more = room(says.open_max, open, horizon.budget(), handed);
+                out.strata[stratum] = out.strata[stratum].min(more);
             }
         }
         out
@@ -149,7 +151,7 @@ impl Gate {
             ucb: pooled.ucb,
             vouched: pooled.vouched,
             unvouched,
-            room: room(pooled.open_max, as_f64(unvouched)),
+            room: room(pooled.open_max, unvouched, budget, view.handed_all()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The pool: every consenting operator's tallies added up to the vendor line's observation. It
 //! judges nothing; the gate of the vendor line's rollout does. What is missing is doubt, and doubt
 //! holds: a sum that leaves an operator out would look healthier than the fleet is.
-use crate::event::{ArmTally, Count, Event, Observation, StratumTally};
+use crate::event::{ArmTally, Count, Event, Observation, StratumTally, Window};
 use crate::plan::StratumPlan;
 use andon_model::text::Text;
 use andon_model::{OperatorId, StratumId};
@@ -253,7 +253,7 @@ impl Pool {
                 let operator = operator();
                 return Err(PoolDoubt::WavesMissing { operator, stratum, got, want: waves });
             }
-            let arms = tally.waves.iter().chain([&tally.controls]);
+            let arms = tally.waves.iter().chain([&tally.controls, &tally.gauge]);
             let got: u64 = arms.map(|arm| u64::from(arm.hosts)).sum();
             if got > u64::from(*want) {
                 let (operator, want) = (operator(), *want);
@@ -267,11 +267,23 @@ impl Pool {
 /// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field
 /// that is added to a tally must be added here too, or this does not compile.
 fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
-    let StratumTally { waves, controls } = into;
-    let StratumTally { waves: more, controls: more_controls } = tally;
+    let StratumTally { waves, controls, gauge, windows } = into;
+    let StratumTally { waves: more, controls: more_controls, gauge: more_gauge, windows: wider } =
+        tally;
     for (into, arm) in waves.iter_mut().zip(more) {
         add_arm(into, arm)?;
     }
+    windows.resize(windows.len().max(wider.len()), Window::default());
+    for (into, window) in windows.iter_mut().zip(wider) {
+        let Window { at_risk, bad, clean, alike } = *window;
+        *into = Window {
+            at_risk: into.at_risk.checked_add(at_risk)?,
+            bad: into.bad.checked_add(bad)?,
+            clean: into.clean.checked_add(clean)?,
+            alike: into.alike.checked_add(alike)?,
+        };
+    }
+    add_arm(gauge, more_gauge)?;
     add_arm(controls, more_controls)
 }
 

@@ -78,7 +78,7 @@ pub fn share_canary(
 
 /// Exactly `total`, or all if there are fewer, in proportion to `caps` and never above them.
 fn proportional(total: u64, caps: &[u64]) -> Vec<u64> {
-    apportion(total, caps)
+    apportion(total, caps, caps)
 }
 
 fn named(left: &BTreeMap<OperatorId, u32>, counts: &[u64]) -> BTreeMap<OperatorId, u32> {

@@ -111,7 +111,7 @@ impl Fleet {
 
 /// The one place that builds a stratum's tally.
 fn tally(waves: Vec<ArmTally>, controls: ArmTally) -> StratumTally {
-    StratumTally { waves, controls }
+    StratumTally { waves, controls, ..StratumTally::default() }
 }
 
 fn observation(strata: Vec<StratumTally>) -> Observation {

@@ -55,9 +55,9 @@ fn exposure_never_exceeds_cap(line: &Line, before: &Before, exposure: &Exposure)
     }
 }
 
-/// After v hosts that took the release no bound on the failure rate can be below 1 − δ^(1/v), even
-/// if none of them failed. What is handed and not known may fail at that rate: it must fit into what
-/// is left of the budget, for every horizon, by hosts that had the time of that horizon.
+/// After v hosts that took the release nothing rejects a failure rate q more firmly than (1 − q)^v,
+/// even if none of them failed. Whatever q is, more failures than the budget has left must be
+/// unlikely among what is handed and not known, by so much as v hosts have not ruled q out.
 fn budget_is_never_overdrawn(line: &Line, before: &Before, exposure: &Exposure) {
     let plan = line.rollout.plan();
     let handed: u32 = exposure.handed.iter().sum();
@@ -65,18 +65,33 @@ fn budget_is_never_overdrawn(line: &Line, before: &Before, exposure: &Exposure) 
     let failed: u32 = treated.map(|(_, hosts)| hosts).sum();
     let explained = line.bad.iter().any(|((_, arm), hosts)| *arm == usize::MAX && *hosts > 0);
     let longest = plan.budget.last().map_or(Millis::ZERO, |point| point.0);
+    let again = before.waves.last() == Some(&exposure.handed);
     for (at, (after, budget)) in plan.budget.iter().enumerate() {
         let known = line.known.get(at).copied().unwrap_or(0);
-        let rate = match known {
-            0 => 1.0,
-            known => 1.0 - (f64::from(plan.delta_ppm) / 1e6).powf(1.0 / f64::from(known)),
-        };
         // Only the longest horizon counts failures of every age; controls may explain some.
-        let spent = if *after == longest && !explained { f64::from(failed) } else { 0.0 };
-        let most = f64::from(known) + (*budget as f64 - spent).max(0.0) / rate;
-        let again = before.waves.last() == Some(&exposure.handed);
-        assert!(again || f64::from(handed) <= most, "{handed} over {most}: {exposure:?}");
+        let spent = if *after == longest && !explained { failed } else { 0 };
+        let left = u32::try_from(*budget).unwrap().saturating_sub(spent);
+        if again || handed <= u32::try_from(*budget).unwrap() {
+            continue;
+        }
+        for step in 1..400 {
+            let q = (f64::from(step) / -40.0).exp2();
+            let open = f64::from(handed.saturating_sub(known)) * q;
+            let ruled_out = (1.0 - q).powi(i32::try_from(known).unwrap());
+            let most = f64::from(plan.delta_ppm) / 1e6 / ruled_out.max(1e-300);
+            assert!(more_than(left, open) <= 1.001 * most, "{left} left, q = {q}: {exposure:?}");
+        }
     }
+}
+
+/// P(Poisson(mean) > count), summed term by term.
+fn more_than(count: u32, mean: f64) -> f64 {
+    let (mut term, mut sum) = ((-mean).exp(), 0.0);
+    for k in 0..=count {
+        sum += term;
+        term *= mean / f64::from(k + 1);
+    }
+    1.0 - sum
 }
 
 /// The comparison is given up last: nobody of the holdback before everybody else is covered.

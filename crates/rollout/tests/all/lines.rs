@@ -13,6 +13,7 @@ use andon_rollout::lines::{
     Waits, by_order, canary_cap, cannot_see, covered, hosts_to_halt, on_halt, share, share_canary,
     unseen_rate,
 };
+use andon_rollout::windows;
 use andon_rollout::{
     Action, ArmTally, Count, Event, HaltReason, HoldReason, Reason, Rollout, StateName,
     StratumTally, defaults,
@@ -33,7 +34,7 @@ fn vendor_line() -> LineId {
 
 /// The one place that builds a tally here.
 fn tally(waves: Vec<ArmTally>, controls: ArmTally) -> StratumTally {
-    StratumTally { waves, controls }
+    StratumTally { waves, controls, ..StratumTally::default() }
 }
 
 fn arm(hosts: u32, bad: u32) -> ArmTally {
@@ -105,7 +106,10 @@ impl VendorLine {
     /// One round of the vendor line: merged and observed, or held.
     fn see(&mut self, ms: u64, reports: &BTreeMap<OperatorId, OperatorTally>) -> Vec<Action> {
         let event = match self.pool.merge(&self.rollout.waves(), reports) {
-            Ok(seen) => Event::Observed(seen),
+            Ok(mut seen) => {
+                windows::by_wave(&self.rollout, at(ms), &mut seen);
+                Event::Observed(seen)
+            }
             Err(doubt) => doubt.event(),
         };
         let actions = self.rollout.apply(at(ms), event);
@@ -299,6 +303,8 @@ fn an_operator_that_left_is_neither_control_nor_vouched() {
     let (wave, controls) = (seen.strata[0].waves[0], seen.strata[0].controls);
     assert_eq!((wave.hosts, wave.confirmed, wave.silence), (16, 12, Count::of(0, 12)));
     assert_eq!((controls.hosts, controls.silence), (184, Count::of(0, 138)));
+    let mut seen = seen;
+    windows::by_wave(&line.rollout, at(8000), &mut seen);
     let actions = line.rollout.apply(at(8000), Event::Observed(seen));
     assert_eq!(exposures(&actions).len(), 1, "the others go on: {actions:?}");
 }

@@ -4,6 +4,7 @@ use crate::world::{at, exposures, person, plan_with, policy};
 use andon_model::policy::Lane;
 use andon_model::text::Text;
 use andon_model::{Digest, Millis};
+use andon_rollout::windows;
 use andon_rollout::{
     Action, Decision, Event, Explanation, HaltReason, HoldReason, Reason, Rollout, StateName,
 };
@@ -165,7 +166,8 @@ impl Stage {
         for _ in 0..time.0 / 1000 {
             self.now += 1000;
             let now = self.now;
-            let seen = self.fleet()?.observe(now);
+            let mut seen = self.fleet()?.observe(now);
+            windows::by_wave(self.fleet()?.rollout()?, at(now), &mut seen);
             if !self.fleet()?.rollout()?.ended() {
                 self.say(Event::Observed(seen))?;
             }

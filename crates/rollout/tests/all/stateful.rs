@@ -8,6 +8,7 @@ use crate::world::{at, exposures, person, plan_with, policy, well};
 use andon_model::policy::Lane;
 use andon_model::text::Text;
 use andon_model::{Digest, Millis, Time};
+use andon_rollout::windows;
 use andon_rollout::{
     Action, ArmTally, Count, Event, Observation, Plan, Rollout, StateName, StratumTally,
 };
@@ -208,7 +209,7 @@ impl Line {
                 return there;
             }
             Move::Spoilt { how } => {
-                let mut seen = well(&self.rollout);
+                let mut seen = well(&self.rollout, at(self.now));
                 spoil(&mut seen, how);
                 self.say(Event::Observed(seen), true);
             }
@@ -271,7 +272,7 @@ impl Line {
 
     /// An honest tally: each host's first failure once, whatever was due since the last one.
     fn tally(&mut self) -> Observation {
-        let mut seen = well(&self.rollout);
+        let mut seen = well(&self.rollout, at(self.now));
         let waves = self.rollout.waves().len();
         for (stratum, tally) in seen.strata.iter_mut().enumerate() {
             let arms = tally.waves.iter_mut().enumerate();
@@ -288,6 +289,7 @@ impl Line {
             let bad = self.bad.entry((stratum, number)).or_default();
             fail(arm, channel, hosts.min(arm.hosts.saturating_sub(*bad)), bad);
         }
+        windows::by_wave(&self.rollout, at(self.now), &mut seen);
         self.known = self.known_now(&seen);
         seen
     }

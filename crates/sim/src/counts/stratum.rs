@@ -50,6 +50,16 @@ pub(crate) enum What {
     LateReport,
 }
 
+/// The cohorts within one horizon's window: those from `left` up to `entered`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Inside {
+    at_risk: u32,
+    entered: usize,
+    left: usize,
+    /// through, cumulative
+    clean: u32,
+}
+
 /// Ticks of one horizon: `(lag, end)`, ages at which a cohort enters and leaves the comparison.
 pub(crate) type Ages = (usize, usize);
 
@@ -69,8 +79,8 @@ pub(crate) struct Stratum {
     pub active: u32,
     /// delivered to living hosts
     pub delivered: u32,
-    /// per horizon: at risk now, first cohort that has not entered, first that has not left
-    windows: Vec<(u32, usize, usize)>,
+    /// per horizon
+    windows: Vec<Inside>,
     /// first cohort that has not reached the end of load and soak
     soaking: usize,
     seen_new: [u32; 2],
@@ -92,7 +102,7 @@ impl Stratum {
             cohorts: Vec::new(),
             active: 0,
             delivered: 0,
-            windows: vec![(0, 0, 0); horizons],
+            windows: vec![Inside::default(); horizons],
             soaking: 0,
             seen_new: [0; 2],
             at_risk: [0; 2],
@@ -156,19 +166,20 @@ impl Stratum {
     pub(crate) fn begin(&mut self, tick: usize, ages: &[Ages], soak: usize) -> Vec<Window> {
         let cohorts = &self.cohorts;
         let mut out = Vec::with_capacity(ages.len());
-        for ((at_risk, entered, left), (lag, end)) in self.windows.iter_mut().zip(ages) {
-            let mut clean = 0;
-            while let Some(cohort) = cohorts.get(*left).filter(|c| tick - c.tick >= *end) {
-                clean += cohort.hosts - cohort.bad;
-                *at_risk -= cohort.hosts - cohort.bad;
-                *left += 1;
+        for (inside, (lag, end)) in self.windows.iter_mut().zip(ages) {
+            while let Some(cohort) = cohorts.get(inside.left).filter(|c| tick - c.tick >= *end) {
+                inside.clean += cohort.hosts - cohort.bad;
+                inside.at_risk -= cohort.hosts - cohort.bad;
+                inside.left += 1;
             }
-            while let Some(cohort) = cohorts.get(*entered).filter(|c| tick - c.tick >= *lag) {
-                *at_risk += cohort.hosts - cohort.bad;
-                *entered += 1;
+            while let Some(cohort) = cohorts.get(inside.entered).filter(|c| tick - c.tick >= *lag) {
+                inside.at_risk += cohort.hosts - cohort.bad;
+                inside.entered += 1;
             }
-            let inside = cohorts[*left..*entered].iter().map(|c| (c.tick, c.hosts - c.bad));
-            out.push(Window { at_risk: *at_risk, bad: 0, clean, alike: most_alike(inside) });
+            let ages =
+                cohorts[inside.left..inside.entered].iter().map(|c| (c.tick, c.hosts - c.bad));
+            let Inside { at_risk, clean, .. } = *inside;
+            out.push(Window { at_risk, bad: 0, clean, alike: most_alike(ages) });
         }
         while let Some(cohort) = cohorts.get(self.soaking).filter(|c| tick - c.tick >= soak) {
             self.waves[cohort.wave].confirmed += cohort.alive;
@@ -225,13 +236,11 @@ impl Stratum {
         cohort.bad += hosts;
         wave.bad_new += hosts;
         let age = tick - cohort.tick;
-        for (((lag, end), window), (at_risk, _, _)) in
-            ages.iter().zip(windows).zip(&mut self.windows)
-        {
+        for (((lag, end), window), inside) in ages.iter().zip(windows).zip(&mut self.windows) {
             if age < *end {
                 window.bad += hosts;
                 if age >= *lag {
-                    *at_risk -= hosts;
+                    inside.at_risk -= hosts;
                 }
             }
         }

@@ -37,7 +37,9 @@ pub fn observe(
         let wave = rollout.waves.iter().position(|wave| place.rank < wave.handed[stratum]);
         let arm = match wave {
             Some(wave) => &mut tally.waves[wave],
-            None if place.rank < sizes.sampled_from(handed[stratum]) => &mut waiting,
+            None if place.rank < sizes.sampled_from(handed.get(stratum).copied().unwrap_or(0)) => {
+                &mut waiting
+            }
             None if sizes.gauges(place.rank) => &mut tally.gauge,
             None => &mut tally.controls,
         };

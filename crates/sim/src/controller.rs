@@ -65,6 +65,17 @@ pub struct Shape {
     pub gauge_every: Vec<u32>,
 }
 
+/// What every host checks of a ticket's pace, whoever signed it (the operator's offline policy).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// most hosts of the first ticket
+    pub first_wave_max: u64,
+    /// a ticket covers at most this multiple of the one before it
+    pub growth_max: f64,
+    /// least time between two tickets, seconds
+    pub soak_min_s: f64,
+}
+
 /// Decides about hand-outs.
 pub trait Controller {
     /// What its tallies look like; `None` for a controller that reads none.
@@ -74,6 +85,10 @@ pub trait Controller {
     /// Hosts covered per stratum after each generation, cumulative, oldest first.
     fn waves(&self) -> Vec<&[u32]> {
         Vec::new()
+    }
+    /// The pace its hosts hold every ticket against; `None` where hosts check nothing.
+    fn pace(&self) -> Option<Pace> {
+        None
     }
     /// Whether it wants the gate's tallies (they cost time).
     fn reads_tallies(&self) -> bool {

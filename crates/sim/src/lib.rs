@@ -10,6 +10,7 @@
 pub mod andon;
 pub mod controller;
 pub mod counts;
+pub mod individual;
 pub mod outcome;
 pub mod random;
 pub mod scenario;

@@ -94,3 +94,9 @@ pub const FETCH_PAUSE: Millis = Millis::from_secs(5);
 pub const ALERTS_KEPT_MAX: usize = 256;
 /// Most freezes named by one beat.
 pub const FREEZES_PER_BEAT_MAX: usize = 64;
+/// Most groups (services, racks, quorums, sites, tenants) in one plan: one for every third host.
+pub const GROUPS_MAX: usize = 16_000_000;
+/// Most groups one host is in: a rack, a site, a tenant, a quorum and a dozen services.
+pub const GROUPS_PER_HOST_MAX: usize = 16;
+/// Most generations for which a member stays un-vouched: ten minutes of 10 s generations fit.
+pub const UNVOUCHED_GENERATIONS_MAX: u32 = 64;

@@ -14,6 +14,7 @@ pub mod action;
 pub mod event;
 pub mod explain;
 pub mod gate;
+pub mod groups;
 mod machine;
 pub mod plan;
 pub mod watch;

@@ -42,10 +42,19 @@ struct Case {
 fn main() -> Result<(), GroupsError> {
     let hosts = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(HOSTS);
     let world = World::new(hosts);
-    println!("{hosts} hosts, {} services, {} racks", world.services, world.sizes.len() - world.services);
-    println!("budget   first  growth  alone     w   cpu s  wall  generations  bound+4  floor  violations  90 %  99 %");
+    println!(
+        "{hosts} hosts, {} services, {} racks",
+        world.services,
+        world.sizes.len() - world.services
+    );
+    println!(
+        "budget   first  growth  alone     w   cpu s  wall  generations  bound+4  floor  violations  90 %  99 %"
+    );
     let mut broken = 0;
-    for case in cases().into_iter().take(std::env::args().nth(2).and_then(|word| word.parse().ok()).unwrap_or(99)) {
+    for case in cases()
+        .into_iter()
+        .take(std::env::args().nth(2).and_then(|word| word.parse().ok()).unwrap_or(99))
+    {
         broken += world.measure(&case)?;
     }
     assert!(broken == 0, "{broken} budgets were broken");
@@ -74,7 +83,11 @@ impl World {
         let mut service = Vec::with_capacity(hosts as usize);
         while service.len() < hosts as usize {
             let size = random.unit().powf(-1.0 / PARETO).floor().min(SERVICE_MAX);
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 20,000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "1 to 20,000"
+            )]
             let size = (size as u32).min(hosts - u32::try_from(service.len()).unwrap_or(0));
             let name = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
             service.extend(std::iter::repeat_n(name, size as usize));
@@ -198,7 +211,9 @@ fn on_cpu() -> f64 {
 fn broken(fleet: &Fleet<'_>, plan: &Assignment, window: usize) -> usize {
     let mut pairs: Vec<u64> = Vec::with_capacity(fleet.memberships.len());
     for (host, place) in plan.places.iter().enumerate() {
-        for group in &fleet.memberships[fleet.offsets[host] as usize..fleet.offsets[host + 1] as usize] {
+        for group in
+            &fleet.memberships[fleet.offsets[host] as usize..fleet.offsets[host + 1] as usize]
+        {
             for at in 0..window {
                 pairs.push(u64::from(*group) << 32 | (u64::from(place.generation) + at as u64));
             }

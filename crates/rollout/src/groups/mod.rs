@@ -102,7 +102,9 @@ pub enum GroupsError {
     #[error("rule {0} {1}")]
     Rule(&'static str, &'static str),
     /// the growth law stands still
-    #[error("generation {generation} may not hand out a single host more: the growth law stands still")]
+    #[error(
+        "generation {generation} may not hand out a single host more: the growth law stands still"
+    )]
     Growth {
         /// which
         generation: u32,

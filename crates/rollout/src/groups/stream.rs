@@ -17,6 +17,8 @@ const NEVER_FULL: u32 = u32::MAX >> 1;
 const WAITS: u32 = 1 << 31;
 /// Hosts per bucket, about: a bucket's words fit the second-level cache twice.
 const BUCKET_HOSTS: usize = 1 << 14;
+/// Bits that choose a host's place in its bucket, about.
+const SLOT_BITS: u32 = 14;
 /// Most bits that choose a bucket: more streams of writes than this and each host costs a page walk.
 const BUCKET_BITS_MAX: u32 = 11;
 
@@ -58,7 +60,12 @@ pub(super) struct Streams {
 }
 
 /// Rewrites a checked fleet; `members` are its hosts per group.
-pub(super) fn rewrite(fleet: &Fleet<'_>, rules: &Rules, key: &OrderKey, members: &[u32]) -> Streams {
+pub(super) fn rewrite(
+    fleet: &Fleet<'_>,
+    rules: &Rules,
+    key: &OrderKey,
+    members: &[u32],
+) -> Streams {
     let (names, bounds) = rename(fleet, members);
     let buckets = Buckets::of(fleet.hosts());
     let mut ends = vec![0_usize; buckets.count()];
@@ -138,14 +145,9 @@ fn in_order(
     for (start, end) in starts.iter().zip(ends) {
         bucket.clear();
         bucket.extend_from_slice(&words[*start..*end]);
-        order.clear();
-        let mut at = 0;
-        while at < bucket.len() {
-            order.push(u64::from(bucket[at]) << 32 | at as u64);
-            at += BUCKET_HEAD + length(bucket[at + 2]);
-        }
-        order.sort_unstable();
-        let full = |packed: &u64| key.hash(fleet.numbers[bucket[low(*packed) as usize + 1] as usize]);
+        sort(&bucket, &mut order);
+        let full =
+            |packed: &u64| key.hash(fleet.numbers[bucket[low(*packed) as usize + 1] as usize]);
         for tied in order.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|run| run.len() > 1) {
             tied.sort_by_key(full);
         }
@@ -173,6 +175,44 @@ fn in_order(
     words.truncate(kept);
     let [alone, holdback] = later;
     [words, alone, holdback].map(|words| Stream { words, start: 0 })
+}
+
+/// Where the hosts of a bucket begin, below their 32 bits of hash, sorted by these. The bits are
+/// uniform, so each host first goes to about its final place, and few are in another's way there.
+fn sort(bucket: &[u32], order: &mut Vec<u64>) {
+    let mut slots = vec![0_u32; 1 << SLOT_BITS];
+    let slot = |hash: u32| (hash >> (u32::BITS - SLOT_BITS)) as usize;
+    let hosts = || {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (at, hash) = (next, *bucket.get(next)?);
+            next += BUCKET_HEAD + length(bucket[at + 2]);
+            Some((at, hash))
+        })
+    };
+    for (_, hash) in hosts() {
+        slots[slot(hash)] += 1;
+    }
+    let mut sum = 0;
+    for count in &mut slots {
+        (*count, sum) = (sum, sum + *count);
+    }
+    order.clear();
+    order.resize(sum as usize, 0);
+    for (at, hash) in hosts() {
+        let place = &mut slots[slot(hash)];
+        order[*place as usize] = u64::from(hash) << 32 | at as u64;
+        *place += 1;
+    }
+    for at in 1..order.len() {
+        let host = order[at];
+        let mut to = at;
+        while to > 0 && order[to - 1] > host {
+            order[to] = order[to - 1];
+            to -= 1;
+        }
+        order[to] = host;
+    }
 }
 
 /// Hosts of each stratum that are not held back.

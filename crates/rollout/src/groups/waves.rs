@@ -1,19 +1,26 @@
 //! The greedy scan: in each generation, walk the hosts that are left in the random order and take
 //! each one whose groups all have room.
 use super::stream::{Bound, HEAD, Stream, Streams, length, rewrite};
-use super::{Assignment, CanaryShare, Fleet, GroupsError, OrderKey, Place};
+use super::assignment::Taken;
+use super::{Assignment, CanaryShare, Fleet, GroupsError, OrderKey};
 use andon_model::limits::{GENERATIONS_MAX, STRATA_MAX, UNVOUCHED_GENERATIONS_MAX};
 use std::collections::VecDeque;
 
 /// Marks a group's cell of room: one of its members must go in this generation.
-const URGENT: u32 = 1 << 31;
+const URGENT: u16 = 1 << URGENT_BIT;
+const URGENT_BIT: u32 = 15;
 /// Marks it: one must go in the next generation unless enough go in this one.
-const SOON: u32 = 1 << 30;
+const SOON: u16 = 1 << 14;
+/// Marks it: there is more room in reserve, because a cell of two bytes holds only so much.
+const RESERVE: u16 = 1 << 13;
 /// The rest of the cell: how many more members this generation takes.
-const ROOM: u32 = SOON - 1;
+const ROOM: u16 = RESERVE - 1;
 /// Generations beyond the least possible, ⌈m / k⌉, that a plan allows itself before members of the
 /// groups that need longest go first: the growth law fills about so many with a tenth of the fleet.
 const SLACK: u32 = 3;
+
+/// A wave of less than this part of the fleet takes nobody out of turn: it is a random sample.
+const SAMPLE_DIVISOR: u64 = 16;
 
 /// What the plan must keep to besides the groups' own budgets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +73,14 @@ pub fn assign(
         deadline: deadline(fleet),
         handed: vec![0; rules.first_wave.len()],
         total: 0,
-        out: Assignment { places: vec![Place::default(); fleet.hosts()], ceilings: vec![] },
+        hosts: fleet.hosts() as u64,
+        taken: Taken::new(fleet.hosts()),
+        ceilings: vec![],
     };
     for phase in phases {
         walk.phase(phase, growth)?;
     }
-    Ok(walk.out)
+    Ok(Assignment { places: walk.taken.places(fleet.strata), ceilings: walk.ceilings })
 }
 
 /// The generation by which the plan wants to have ended.
@@ -88,14 +97,16 @@ struct Walk<'a> {
     /// hosts taken, per stratum
     handed: Vec<u32>,
     total: u64,
-    out: Assignment,
+    hosts: u64,
+    taken: Taken,
+    ceilings: Vec<Vec<u32>>,
 }
 
 /// The groups' sums. Only the cells of room are read at random; all else goes forwards.
 struct Groups {
     bounds: Vec<Bound>,
-    /// how many more members this generation takes, and the marks
-    room: Vec<u32>,
+    /// how many more members this generation takes
+    room: Room,
     /// the same at the generation's start, without marks
     granted: Vec<u32>,
     /// members of this phase that wait
@@ -107,36 +118,50 @@ struct Groups {
     unvouched_generations: u32,
 }
 
+/// Room per group and generation: what every scan reads at random, so a cell has two bytes only.
+struct Room {
+    /// how many more members, and the marks
+    cells: Vec<u16>,
+    /// what does not fit into the cell
+    reserve: Vec<u32>,
+}
+
 impl Walk<'_> {
-    fn phase(&mut self, mut left: Stream, growth: &dyn Fn(u32, u64) -> u64) -> Result<(), GroupsError> {
+    fn phase(
+        &mut self,
+        mut left: Stream,
+        growth: &dyn Fn(u32, u64) -> u64,
+    ) -> Result<(), GroupsError> {
         self.groups.count(&left);
         let mut tight = Stream::default();
         let mut sorted = false;
         while !(left.is_empty() && tight.is_empty()) {
-            if self.out.ceilings.len() >= GENERATIONS_MAX {
+            if self.ceilings.len() >= GENERATIONS_MAX {
                 return Err(GroupsError::Generations);
             }
-            let generation = u16::try_from(self.out.ceilings.len() + 1).unwrap_or(u16::MAX);
+            let generation = u16::try_from(self.ceilings.len() + 1).unwrap_or(u16::MAX);
             let total = growth(u32::from(generation), self.total);
             if total <= self.total {
                 return Err(GroupsError::Growth { generation: u32::from(generation) });
             }
-            let urgent = self.groups.open(self.deadline, u32::from(generation));
+            let urgent = self.groups.open(self.deadline, u32::from(generation))
+                && (total - self.total) >= self.hosts / SAMPLE_DIVISOR;
             if generation == 1 {
                 self.canaries(&mut left, total);
             } else {
                 // `tight` holds every member of a group that must hurry, once a scan has seen all
                 if urgent && !sorted {
-                    self.scan::<URGENT>(&mut left, Some(&mut tight), total, generation);
+                    self.scan::<1>(&mut left, Some(&mut tight), total, generation);
                 }
                 if urgent {
-                    self.scan::<URGENT>(&mut tight, None, total, generation);
+                    self.scan::<2>(&mut tight, None, total, generation);
+                    self.scan::<1>(&mut tight, None, total, generation);
                 }
-                self.scan::<ROOM>(&mut tight, None, total, generation);
-                sorted = self.scan::<ROOM>(&mut left, Some(&mut tight), total, generation);
+                self.scan::<0>(&mut tight, None, total, generation);
+                sorted = self.scan::<0>(&mut left, Some(&mut tight), total, generation);
             }
             self.groups.close();
-            self.out.ceilings.push(self.handed.clone());
+            self.ceilings.push(self.handed.clone());
         }
         Ok(())
     }
@@ -146,46 +171,56 @@ impl Walk<'_> {
     /// Takes hosts whose groups all have room until `total` are handed: of those with a mark within
     /// `MARKS` or, with [`ROOM`], of all. Of those passed over, members of groups that must hurry move
     /// to `tight`, and the others stay, in their order. Says whether it saw every host.
-    fn scan<const MARKS: u32>(
+    fn scan<const RUSH: u16>(
         &mut self,
         left: &mut Stream,
         mut tight: Option<&mut Stream>,
         total: u64,
         generation: u16,
     ) -> bool {
-        let room = &mut self.groups.room[..];
         let words = &mut left.words[..];
-        let (mut kept, mut at) = (left.start, left.start);
-        while at < words.len() && self.total < total {
+        let (room, taken) = (&mut self.groups.room, &mut self.taken);
+        // those that stay are moved stretch by stretch, when somebody after them leaves
+        let (mut kept, mut stretch, mut at) = (left.start, left.start, left.start);
+        let mut handed = self.total;
+        while at < words.len() && handed < total {
             let second = words[at + 1];
             let end = at + HEAD + length(second);
             let row = &words[at + HEAD..end];
-            let (mut fits, mut marks) = (true, ROOM);
+            let (mut fits, mut marks, mut rush) = (ROOM, 0, 0);
             for group in row {
-                let cell = room[*group as usize];
-                fits &= cell & ROOM != 0;
-                marks |= cell & !ROOM;
+                let cell = room.cells[*group as usize];
+                fits = fits.min(cell & ROOM);
+                marks |= cell;
+                rush += cell >> URGENT_BIT;
             }
-            if fits && marks & MARKS != 0 {
+            let stays = if fits > 0 && rush >= RUSH {
                 for group in row {
-                    room[*group as usize] -= 1;
+                    room.take(*group);
                 }
-                let stratum = second >> 8;
-                let rank = &mut self.handed[stratum as usize];
-                let stratum = u16::try_from(stratum).unwrap_or(u16::MAX);
-                self.out.places[words[at] as usize] = Place { rank: *rank, stratum, generation };
+                let rank = &mut self.handed[(second >> 8) as usize];
+                taken.push(words[at], generation, *rank);
                 *rank += 1;
-                self.total += 1;
-            } else if let (true, Some(tight)) = (marks != ROOM, tight.as_mut()) {
+                handed += 1;
+                false
+            } else if marks & (URGENT | SOON) == 0 {
+                true
+            } else if let Some(tight) = tight.as_mut() {
                 tight.words.extend_from_slice(&words[at..end]);
+                false
             } else {
-                for from in at..end {
-                    words[kept] = words[from];
-                    kept += 1;
-                }
+                true
+            };
+            if !stays {
+                words.copy_within(stretch..at, kept);
+                kept += at - stretch;
+                stretch = end;
             }
             at = end;
         }
+        words.copy_within(stretch..at, kept);
+        kept += at - stretch;
+        self.total = handed;
         let all = at >= words.len();
         left.pass(kept, at);
         all
@@ -195,22 +230,21 @@ impl Walk<'_> {
     fn canaries(&mut self, left: &mut Stream, total: u64) {
         let mut open = self.rules.first_wave.clone();
         let spread: u64 = open.iter().map(|hosts| u64::from(*hosts)).sum();
-        let wave = spread.min(total).min(self.out.places.len() as u64);
+        let wave = spread.min(total).min(self.hosts);
         self.groups.cap_canaries(wave, self.rules.canary_share_permille);
-        let room = &mut self.groups.room[..];
         let (mut kept, mut at) = (left.start, left.start);
         while at < left.words.len() && self.total < wave {
             let second = left.words[at + 1];
             let end = at + HEAD + length(second);
             let row = &left.words[at + HEAD..end];
             let stratum = (second >> 8) as usize;
-            if open[stratum] > 0 && row.iter().all(|group| room[*group as usize] & ROOM > 0) {
+            if open[stratum] > 0
+                && row.iter().all(|group| self.groups.room.cells[*group as usize] & ROOM > 0)
+            {
                 open[stratum] -= 1;
-                row.iter().for_each(|group| room[*group as usize] -= 1);
+                row.iter().for_each(|group| self.groups.room.take(*group));
                 let rank = &mut self.handed[stratum];
-                let stratum = u16::try_from(stratum).unwrap_or(u16::MAX);
-                let host = left.words[at] as usize;
-                self.out.places[host] = Place { rank: *rank, stratum, generation: 1 };
+                self.taken.push(left.words[at], 1, *rank);
                 *rank += 1;
                 self.total += 1;
             } else {
@@ -227,7 +261,7 @@ impl Groups {
     fn new(bounds: Vec<Bound>, unvouched_generations: u32) -> Groups {
         let zeros = || vec![0; bounds.len()];
         Groups {
-            room: zeros(),
+            room: Room { cells: vec![0; bounds.len()], reserve: zeros() },
             granted: zeros(),
             waiting: zeros(),
             unvouched: zeros(),
@@ -271,7 +305,7 @@ impl Groups {
                 next if next + 1 >= until && until > 2 => SOON,
                 _ => 0,
             };
-            self.room[at] = granted | mark;
+            self.room.fill(at, granted, mark);
         }
         urgent
     }
@@ -284,7 +318,7 @@ impl Groups {
             if bound.canaries == CanaryShare::Capped {
                 self.granted[at] = self.granted[at].min(share);
             }
-            self.room[at] = self.granted[at];
+            self.room.fill(at, self.granted[at], 0);
         }
     }
 
@@ -292,8 +326,8 @@ impl Groups {
     fn close(&mut self) {
         let spaced = self.unvouched_generations as usize;
         let mut taken = Vec::new();
-        for at in 0..self.room.len() {
-            let now = self.granted[at] - (self.room[at] & ROOM);
+        for at in 0..self.bounds.len() {
+            let now = self.granted[at] - self.room.left(at);
             self.waiting[at] -= now;
             if spaced > 1 {
                 self.unvouched[at] += now;
@@ -309,5 +343,30 @@ impl Groups {
                 }
             }
         }
+    }
+}
+
+impl Room {
+    /// Grants a group room, what does not fit into its cell in reserve.
+    fn fill(&mut self, at: usize, granted: u32, marks: u16) {
+        let cell = u16::try_from(granted).unwrap_or(ROOM).min(ROOM);
+        self.reserve[at] = granted - u32::from(cell);
+        self.cells[at] = cell | marks | if self.reserve[at] > 0 { RESERVE } else { 0 };
+    }
+
+    /// Takes one member of a group that has room.
+    #[inline]
+    fn take(&mut self, group: u32) {
+        let at = group as usize;
+        let cell = self.cells[at] - 1;
+        self.cells[at] = cell;
+        if cell & (ROOM | RESERVE) == RESERVE {
+            self.fill(at, self.reserve[at], cell & (URGENT | SOON));
+        }
+    }
+
+    /// Room that is left.
+    fn left(&self, at: usize) -> u32 {
+        u32::from(self.cells[at] & ROOM) + self.reserve[at]
     }
 }

@@ -19,6 +19,8 @@ pub mod id;
 pub mod index;
 pub mod key;
 pub mod limits;
+pub mod merkle;
+pub mod order;
 pub mod policy;
 pub mod position;
 pub mod release;

@@ -100,3 +100,10 @@ pub const GROUPS_MAX: usize = 16_000_000;
 pub const GROUPS_PER_HOST_MAX: usize = 16;
 /// Most generations for which a member stays un-vouched: ten minutes of 10 s generations fit.
 pub const UNVOUCHED_GENERATIONS_MAX: u32 = 64;
+/// Hosts per shard of an explicit order: a power of two, so that a shard is a whole subtree; about
+/// 50 KiB of JSON, less on the wire.
+pub const SHARD_HOSTS: usize = 4096;
+/// Largest shard, bytes: 4,096 places of 20 digits, 4,096 names of strata, a proof.
+pub const SHARD_BYTES_MAX: usize = 512 * 1024;
+/// Most hashes in a Merkle proof: 2^32 leaves, far beyond `HOSTS_MAX`.
+pub const MERKLE_PROOF_MAX: usize = 32;

@@ -46,8 +46,6 @@ impl Stream {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     pub(super) budget: u32,
-    /// its hosts in this fleet
-    pub(super) members: u32,
     pub(super) canaries: CanaryShare,
 }
 
@@ -119,11 +117,7 @@ fn rename(fleet: &Fleet<'_>, members: &[u32]) -> (Vec<u32>, Vec<Bound>) {
         let at = low(*packed) as usize;
         let group = &fleet.groups[at];
         names[at] = name | if group.waits() { WAITS } else { 0 };
-        bounds.push(Bound {
-            budget: group.budget(),
-            members: members[at],
-            canaries: group.canaries,
-        });
+        bounds.push(Bound { budget: group.budget(), canaries: group.canaries });
     }
     (names, bounds)
 }

@@ -1,7 +1,7 @@
 //! The greedy scan: in each generation, walk the hosts that are left in the random order and take
 //! each one whose groups all have room.
-use super::stream::{Bound, HEAD, Stream, Streams, length, rewrite};
 use super::assignment::Taken;
+use super::stream::{Bound, HEAD, Stream, Streams, length, rewrite};
 use super::{Assignment, CanaryShare, Fleet, GroupsError, OrderKey};
 use andon_model::limits::{GENERATIONS_MAX, STRATA_MAX, UNVOUCHED_GENERATIONS_MAX};
 use std::collections::VecDeque;

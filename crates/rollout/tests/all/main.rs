@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod budget;
 mod gate;
+mod groups;
 mod machine;
 mod properties;
 mod world;

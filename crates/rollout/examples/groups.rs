@@ -159,7 +159,7 @@ impl World {
         };
         let (started, before) = (Instant::now(), on_cpu());
         let key = OrderKey::new(&Digest::of(b"seed"), &Digest::of(b"release"));
-        let plan = assign(&fleet, &rules, &key, &|at, handed| case.growth.total(at, handed))?;
+        let plan = assign(&fleet, &rules, &key, &|_, handed| case.growth.total(handed))?;
         let (wall, seconds) = (started.elapsed().as_secs_f64(), on_cpu() - before);
         let bound = groups.iter().map(|group| group.size.div_ceil(group.budget())).max();
         let broken = broken(&fleet, &plan, case.unvouched as usize);
@@ -192,8 +192,7 @@ impl World {
         let (mut handed, mut generations) = (0, 0);
         while handed < hosts {
             generations += 1;
-            let law = case.growth.total(u32::try_from(generations).unwrap_or(u32::MAX), handed);
-            handed = law.min(handed + racks).min(hosts);
+            handed = case.growth.total(handed).min(handed + racks).min(hosts);
         }
         generations
     }

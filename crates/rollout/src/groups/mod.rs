@@ -32,10 +32,10 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Hosts handed by the end of `generation` (from 1) when `handed` were before it.
+    /// Hosts that may have been handed by the end of a generation when `handed` were before it.
     #[must_use]
-    pub fn total(self, generation: u32, handed: u64) -> u64 {
-        if generation <= 1 || handed < self.first {
+    pub fn total(self, handed: u64) -> u64 {
+        if handed == 0 {
             return self.first;
         }
         let grown = u128::from(handed) * u128::from(self.factor_permille) / 1000;

@@ -1,5 +1,6 @@
 //! All tests of the rollout from outside, in one binary (one link instead of four).
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+mod audit;
 mod budget;
 mod gate;
 mod groups;

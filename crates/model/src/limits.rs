@@ -107,3 +107,9 @@ pub const SHARD_HOSTS: usize = 4096;
 pub const SHARD_BYTES_MAX: usize = 512 * 1024;
 /// Most hashes in a Merkle proof: 2^32 leaves, far beyond `HOSTS_MAX`.
 pub const MERKLE_PROOF_MAX: usize = 32;
+/// Most rings of one line.
+pub const RINGS_MAX: usize = 16;
+/// Most maintenance windows in one policy: every day of the week for a handful of sites.
+pub const WINDOWS_MAX: usize = 64;
+/// Most holds, pins or "one behind" rules each: people write them, one exception at a time.
+pub const ELIGIBILITY_RULES_MAX: usize = 1024;

@@ -188,6 +188,8 @@ fn leaf(host: u64, place: Option<(&str, Position)>) -> Digest {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Shard);
+
     fn strata() -> Vec<StratumId> {
         ["arm", "x86"].map(|name| StratumId::new(name).unwrap()).into()
     }
@@ -239,7 +241,7 @@ mod tests {
     #[test]
     fn a_shard_that_was_tampered_with_places_nobody() {
         let (signed, shards) = commit(&strata(), &places(3 * 4096 + 9)).unwrap();
-        let table: [(&str, fn(&mut Shard)); 9] = [
+        let table: [(&str, Change); 9] = [
             ("a better rank", |s| s.places[1] = Some((1, 7))),
             ("another stratum", |s| s.places[1] = Some((0, 0))),
             ("a place for who has none", |s| s.places[0] = Some((0, 0))),
@@ -268,7 +270,7 @@ mod tests {
     #[test]
     fn a_shard_that_contradicts_itself_is_refused_by_name() {
         let (_, shards) = commit(&strata(), &places(10)).unwrap();
-        let table: [(&str, fn(&mut Shard)); 6] = [
+        let table: [(&str, Change); 6] = [
             ("schema", |s| s.schema = 2),
             ("number", |s| s.number = u64::MAX),
             ("strata", |s| s.strata.swap(0, 1)),

@@ -12,10 +12,12 @@
 
 pub mod action;
 pub mod audit;
+pub mod eligible;
 pub mod event;
 pub mod explain;
 pub mod gate;
 pub mod groups;
+pub mod late;
 mod machine;
 pub mod plan;
 pub mod watch;

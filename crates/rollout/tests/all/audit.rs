@@ -81,7 +81,7 @@ fn each_corruption_of_a_good_plan_is_found_and_nothing_else_is() {
     let table: [(Change, Finding); 17] = [
         (|c| c.seed = Digest::of(b"other"), Finding::SeedMismatch),
         (|c| c.rows.push(c.rows[4]), Finding::HostTwice { host: 5 }),
-        (|c| c.rows.truncate(17), Finding::HostMissing { host: 12 }),
+        (|c| c.rows.truncate(17), Finding::HostMissing { host: 18 }),
         (
             |c| c.rows.push(Row { host: 99, stratum: 1, rank: 6, generation: 5 }),
             Finding::HostUnknown { host: 99 },

@@ -11,10 +11,17 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod audit;
 pub mod defaults;
+pub mod eligible;
+pub mod event;
 pub mod event;
 pub mod explain;
+pub mod explain;
 pub mod gate;
+pub mod gate;
+pub mod groups;
+pub mod late;
 pub mod lines;
 mod machine;
 pub mod plan;

@@ -1,10 +1,15 @@
 //! All tests of the rollout from outside, in one binary (one link instead of four).
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+mod audit;
 mod budget;
+mod eligible;
 mod fleet;
 mod gate;
+mod gate;
 mod golden;
+mod groups;
 mod invariants;
+mod late;
 mod lines;
 mod machine;
 mod properties;

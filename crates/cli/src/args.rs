@@ -1,5 +1,5 @@
 //! The command line. Options of a command stand beside it, in `commands`.
-use crate::commands::{adopt, host, init, keys, policy, pull, release, rollout, why};
+use crate::commands::{adopt, host, init, keys, policy, pull, release, replay, rollout, simulate, why};
 use crate::{demo, fleet};
 use andon_model::LineId;
 use clap::{Args, Parser, Subcommand};
@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Keys(keys::Command),
     /// Run many light hosts in one process
     Fleet(fleet::Args),
+    /// Play a scenario under a policy, with millions of hosts if need be
+    Simulate(simulate::Args),
+    /// Step through a recorded rollout, real or simulated
+    Replay(replay::Args),
     /// The whole story on this machine: good update, faulty update, fix
     Demo(demo::Args),
 }

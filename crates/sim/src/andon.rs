@@ -6,7 +6,7 @@ use andon_model::release::Version;
 use andon_model::{
     ComponentId, Digest, HostId, LineId, Millis, PersonId, PublicKey, RolloutId, StratumId, Time,
 };
-use andon_rollout::{Action, Event, Plan, PlanRequest, Rollout, StateName};
+use andon_rollout::{Action, Event, Plan, PlanReport, PlanRequest, Rollout, StateName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -202,7 +202,17 @@ impl Andon {
 /// Simulated time begins here: late enough that no subtraction reaches 0.
 pub const START: Time = Time(1_000_000_000);
 
+/// What a person should know before a rollout over strata of these sizes.
+#[must_use]
+pub fn report(policy: &AndonPolicy, sizes: &[u32]) -> PlanReport {
+    planned(policy, sizes, 0).1
+}
+
 fn plan(policy: &AndonPolicy, sizes: &[u32], seed: u64) -> Plan {
+    planned(policy, sizes, seed).0
+}
+
+fn planned(policy: &AndonPolicy, sizes: &[u32], seed: u64) -> (Plan, PlanReport) {
     let named = |(at, size): (usize, &u32)| {
         StratumId::new(&format!("s{at:04}")).ok().map(|stratum| (stratum, *size))
     };
@@ -223,7 +233,7 @@ fn plan(policy: &AndonPolicy, sizes: &[u32], seed: u64) -> Plan {
         parent: None,
         created: START,
     };
-    Plan::new(&policy.policy(line), request).0
+    Plan::new(&policy.policy(line), request)
 }
 
 impl Controller for Andon {

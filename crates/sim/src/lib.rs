@@ -8,9 +8,21 @@
 #![forbid(unsafe_code)]
 
 pub mod andon;
+pub mod catalogue;
 pub mod controller;
 pub mod counts;
+pub mod engine;
+pub mod file;
 pub mod individual;
+pub mod operators;
 pub mod outcome;
+pub mod peers;
+pub mod policy;
 pub mod random;
+pub mod replay;
+pub mod report;
+pub mod runs;
 pub mod scenario;
+pub mod scenario_file;
+pub mod summary;
+pub mod undetectable;

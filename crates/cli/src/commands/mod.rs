@@ -12,7 +12,9 @@ pub(crate) mod picture;
 pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod release;
+pub(crate) mod replay;
 pub(crate) mod rollout;
+pub(crate) mod simulate;
 pub(crate) mod why;
 pub(crate) mod words;
 
@@ -33,6 +35,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Policy(command) => policy::run(&context, command).await,
         Command::Keys(command) => keys::run(&context, command),
         Command::Fleet(args) => fleet::run(&context, args).await,
+        Command::Simulate(args) => simulate::run(&context, &args),
+        Command::Replay(args) => replay::run(&context, args).await,
         Command::Demo(args) => demo::run(args, context.form()).await,
     }
 }

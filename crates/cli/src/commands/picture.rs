@@ -94,12 +94,10 @@ fn tree(it: &Explanation, paint: Paint) -> Vec<String> {
                     bar(*handed as f64, it.hosts as f64)
                 )
             }
-            Decision::Held { reason } => paint.warn(format!("held: {}", hold(reason))),
-            Decision::Resumed { by } => format!("resumed by {by}"),
-            Decision::Halted { reason } => paint.bad(format!("halted: {}", halt(reason))),
-            Decision::Completed { confirmed, hosts } => {
-                paint.good(format!("completed: {confirmed} of {hosts} hosts confirmed"))
-            }
+            Decision::Held { .. } => paint.warn(decision(&dated.decision)),
+            Decision::Resumed { .. } => decision(&dated.decision),
+            Decision::Halted { .. } => paint.bad(decision(&dated.decision)),
+            Decision::Completed { .. } => paint.good(decision(&dated.decision)),
         };
         lines.push(format!("{branch} {after}  {text}"));
     }
@@ -109,6 +107,22 @@ fn tree(it: &Explanation, paint: Paint) -> Vec<String> {
         lines.splice(middle..middle + left_out, [format!("│  … {left_out} more")]);
     }
     lines
+}
+
+/// A decision in a few words.
+pub(crate) fn decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Widened { generation, handed, asked_again } => {
+            let why = if *asked_again { ", asked again" } else { "" };
+            format!("generation {generation}: {handed} hosts in all{why}")
+        }
+        Decision::Held { reason } => format!("held: {}", hold(reason)),
+        Decision::Resumed { by } => format!("resumed by {by}"),
+        Decision::Halted { reason } => format!("halted: {}", halt(reason)),
+        Decision::Completed { confirmed, hosts } => {
+            format!("completed: {confirmed} of {hosts} hosts confirmed")
+        }
+    }
 }
 
 fn strata(it: &Explanation) -> String {

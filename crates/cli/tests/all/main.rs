@@ -6,4 +6,5 @@ mod common;
 mod init;
 mod online;
 mod release;
+mod simulate;
 mod usage;

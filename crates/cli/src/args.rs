@@ -1,5 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
-use crate::commands::{adopt, host, init, keys, policy, pull, release, replay, rollout, simulate, why};
+use crate::commands::{
+    adopt, host, init, keys, policy, pull, release, replay, rollout, simulate, why,
+};
 use crate::{demo, fleet};
 use andon_model::LineId;
 use clap::{Args, Parser, Subcommand};

@@ -151,7 +151,7 @@ impl LateQueue {
             caps.push(if whole { waiting } else { grown.min(waiting) });
         }
         let mut released = Vec::new();
-        for (at, most) in apportion(room, &caps).into_iter().enumerate() {
+        for (at, most) in apportion(room, &caps, &caps).into_iter().enumerate() {
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             let hosts = self.waiting[at].keys().map(|(_, host)| *host);
             released.extend(hosts.filter(|host| fits(*host)).take(most));

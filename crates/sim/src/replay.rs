@@ -48,7 +48,9 @@ pub enum ReplayError {
     )]
     NoPlan,
     /// two rollouts in one file
-    #[error("line {line} of the journal belongs to rollout {other}, not {rollout}: give one rollout's")]
+    #[error(
+        "line {line} of the journal belongs to rollout {other}, not {rollout}: give one rollout's"
+    )]
     Another {
         /// counted from 1
         line: usize,
@@ -193,7 +195,8 @@ fn said(text: &str, line: usize, rollout: Option<&str>) -> Result<Said, ReplayEr
                 let (rollout, other) = (own.to_owned(), other.to_owned());
                 return Err(ReplayError::Another { line, rollout, other });
             }
-            let event = serde_json::from_value(record["event"].take()).map_err(wrong("an event"))?;
+            let event =
+                serde_json::from_value(record["event"].take()).map_err(wrong("an event"))?;
             Ok(Said::Event(at, event))
         }
         _ => Ok(Said::Nothing),
@@ -240,9 +243,7 @@ mod tests {
         }
         rows.push(serde_json::json!({"record": "command_accepted", "rollout": rollout}));
         times.push(9);
-        let row = |(record, at): (Value, u64)| {
-            serde_json::json!({"seq": at, "at": at, "kind": record["record"], "record": record})
-        };
+        let row = |(record, at): (Value, u64)| serde_json::json!({"seq": at, "at": at, "kind": record["record"], "record": record});
         rows.into_iter().zip(times).map(|pair| row(pair).to_string() + "\n").collect()
     }
 
@@ -255,7 +256,8 @@ mod tests {
         assert!(outcome.halted_s.is_some());
         assert_eq!(last.explanation.state, StateName::Halted);
         assert_eq!(last.explanation.handed, outcome.handed);
-        let freezes = |step: &&Step| step.actions.iter().any(|a| matches!(a, Action::Freeze { .. }));
+        let freezes =
+            |step: &&Step| step.actions.iter().any(|a| matches!(a, Action::Freeze { .. }));
         let halt = replayed.iter().find(freezes).unwrap();
         assert_eq!(Some(halt.after_s), outcome.halted_s);
     }
@@ -278,7 +280,8 @@ mod tests {
             (format!("{}\n\n[1,2]", lines[0]), "line 3 of"),
             (format!("{}\n{}", lines[0], lines[0]), "belongs to rollout simulated"),
             (
-                as_a_server(&lines) + "{\"at\":1,\"record\":{\"record\":\"rollout\",\"rollout\":\"r2\"}}",
+                as_a_server(&lines)
+                    + "{\"at\":1,\"record\":{\"record\":\"rollout\",\"rollout\":\"r2\"}}",
                 "belongs to rollout r2",
             ),
         ];

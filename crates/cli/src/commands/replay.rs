@@ -44,7 +44,8 @@ struct OpenError {
 pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     let lines: Box<dyn BufRead> = match args.journal.strip_prefix("rollout:") {
         Some(id) => {
-            let id: RolloutId = id.parse().map_err(|_| Failure::usage("rollout:ID needs a name"))?;
+            let id: RolloutId =
+                id.parse().map_err(|_| Failure::usage("rollout:ID needs a name"))?;
             Box::new(std::io::Cursor::new(fetched(context, &id).await?))
         }
         None => {
@@ -76,7 +77,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
         }
     }
     if let (Form::People, Some(step)) = (form, last) {
-        output::line(format_args!("\n{}", picture::rollout(&step.explanation, Paint::stdout()).trim_end()));
+        output::line(format_args!(
+            "\n{}",
+            picture::rollout(&step.explanation, Paint::stdout()).trim_end()
+        ));
     }
     Ok(Exit::Ok)
 }
@@ -89,7 +93,9 @@ async fn fetched(context: &Context, id: &RolloutId) -> Result<Vec<u8>, Failure> 
         let path = format!("/v1/rollouts/{id}/journal?after={after}");
         let page = client.bytes(&path, PAGE_BYTES_MAX).await?;
         let seq = |line: &[u8]| {
-            serde_json::from_slice::<serde_json::Value>(line).ok().and_then(|row| row["seq"].as_u64())
+            serde_json::from_slice::<serde_json::Value>(line)
+                .ok()
+                .and_then(|row| row["seq"].as_u64())
         };
         let last = page.split(|byte| *byte == b'\n').filter_map(seq).max();
         text.extend(page);

@@ -153,7 +153,10 @@ fn list(context: &Context) -> Outcome {
         let rows = scenarios.iter().map(|(name, about, _)| vec![name.clone(), about.clone()]);
         output::line(output::table(&["scenario", "what happens"], rows.collect()));
         let rows = policies.iter().map(|(name, about)| vec![name.clone(), about.clone()]);
-        output::line(format_args!("\n{}", output::table(&["policy", "what it does"], rows.collect())));
+        output::line(format_args!(
+            "\n{}",
+            output::table(&["policy", "what it does"], rows.collect())
+        ));
     })?;
     Ok(Exit::Ok)
 }
@@ -161,10 +164,17 @@ fn list(context: &Context) -> Outcome {
 /// The figures, a line each.
 fn people(it: &Summary) {
     let paint = Paint::stdout();
-    let hosts = |h: &summary::Hosts| format!("{} median  {} p999  {} worst", h.median, h.p999, h.max);
+    let hosts =
+        |h: &summary::Hosts| format!("{} median  {} p999  {} worst", h.median, h.p999, h.max);
     let time = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |s| format!("{s:.1} s"));
     let moment = |m: &summary::Moment| {
-        format!("{} median  {} worst  ({} of {} runs)", time(m.median), time(m.max), m.reached, it.runs)
+        format!(
+            "{} median  {} worst  ({} of {} runs)",
+            time(m.median),
+            time(m.max),
+            m.reached,
+            it.runs
+        )
     };
     let halts = format!(
         "{} of {} runs  {} median  {} latest",
@@ -201,7 +211,10 @@ fn people(it: &Summary) {
         rows.push(("infected", hosts(&it.infected)));
     }
     if !it.not_played.is_empty() {
-        rows.push(("not played", paint.warn(it.not_played.join(", ") + " (try --mode individual)")));
+        rows.push((
+            "not played",
+            paint.warn(it.not_played.join(", ") + " (try --mode individual)"),
+        ));
     }
     rows.push(("trace", format!("{}  {} events  {:.1} s", it.trace_hash, it.events, it.wall_s)));
     for (name, value) in rows {

@@ -15,7 +15,10 @@ fn the_same_seed_gives_the_same_figures_on_any_number_of_threads() {
     };
     let one = play(&["--threads", "1"]);
     assert_eq!(play(&["--threads", "3"]), one);
-    assert_eq!((&one["runs"], &one["mode"], &one["policy"]), (&3.into(), &"counts".into(), &"andon".into()));
+    assert_eq!(
+        (&one["runs"], &one["mode"], &one["policy"]),
+        (&3.into(), &"counts".into(), &"andon".into())
+    );
     assert_ne!(play(&["--seed", "8", "--threads", "1"])["trace_hash"], one["trace_hash"]);
 }
 
@@ -27,15 +30,44 @@ fn everything_that_can_be_played_is_listed() {
         items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
     };
     let scenarios = [
-        "july-2024", "july-2024-no-vendor-line", "one-model", "random-0.1pct", "rare-stratum", "sleeper-10min",
-        "next-boot", "good", "good-outage-5pct", "good-site-outages", "good-flapping", "laptops", "small-50",
-        "small-200", "small-1000", "small-5000", "law", "worm", "campaign", "stolen-online-key",
-        "sybil-canaries", "healer-broken",
+        "july-2024",
+        "july-2024-no-vendor-line",
+        "one-model",
+        "random-0.1pct",
+        "rare-stratum",
+        "sleeper-10min",
+        "next-boot",
+        "good",
+        "good-outage-5pct",
+        "good-site-outages",
+        "good-flapping",
+        "laptops",
+        "small-50",
+        "small-200",
+        "small-1000",
+        "small-5000",
+        "law",
+        "worm",
+        "campaign",
+        "stolen-online-key",
+        "sybil-canaries",
+        "healer-broken",
     ];
     let policies = [
-        "andon", "andon-850", "andon-10min-8500", "andon-10min-850", "andon-routine", "all-at-once", "rings-24h",
-        "hawkbit", "bottlerocket-default", "bottlerocket-ohno", "aws-exponential", "fcos-linear",
-        "nebraska-safe", "vendor-rings-now",
+        "andon",
+        "andon-850",
+        "andon-10min-8500",
+        "andon-10min-850",
+        "andon-routine",
+        "all-at-once",
+        "rings-24h",
+        "hawkbit",
+        "bottlerocket-default",
+        "bottlerocket-ohno",
+        "aws-exponential",
+        "fcos-linear",
+        "nebraska-safe",
+        "vendor-rings-now",
     ];
     assert_eq!(names("scenarios"), scenarios);
     assert_eq!(names("policies"), policies);
@@ -70,7 +102,8 @@ fn a_trace_can_be_replayed_step_by_step() {
     let place = Place::new();
     place.andon(&[&SMALL[..], &["--trace", "t.jsonl"]].concat()).expect(0);
     let ran = place.andon(&["replay", "t.jsonl", "--json"]).expect(0);
-    let steps: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(steps[0]["event"]["event"], "started");
     let last = steps.last().unwrap();
     assert_eq!(last["number"], steps.len());

@@ -5,7 +5,6 @@ mod budget;
 mod eligible;
 mod fleet;
 mod gate;
-mod gate;
 mod golden;
 mod groups;
 mod invariants;

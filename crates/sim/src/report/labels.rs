@@ -103,7 +103,9 @@ mod tests {
     fn labels_of_a_crowd_do_not_overlap_and_stay_inside() {
         let frame = Area { left: 0.0, top: 0.0, right: 800.0, bottom: 400.0 };
         let crowd = |(x, y): (f64, f64)| {
-            (0..14_u32).map(move |n| (x + f64::from(n % 3), y, format!("policy-number-{n}"))).collect()
+            (0..14_u32)
+                .map(move |n| (x + f64::from(n % 3), y, format!("policy-number-{n}")))
+                .collect()
         };
         for at in [(400.0, 200.0), (780.0, 390.0), (5.0, 5.0)] {
             let labels: Vec<(f64, f64, String)> = crowd(at);
@@ -124,6 +126,9 @@ mod tests {
         sorted.sort_by(f64::total_cmp);
         assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= LINE - 1e-9), "{heights:?}");
         assert!(sorted[0] >= 0.0 && sorted[4] <= 306.0, "{heights:?}");
-        assert!(heights[2] < heights[0] && heights[0] < heights[1], "the order changed: {heights:?}");
+        assert!(
+            heights[2] < heights[0] && heights[0] < heights[1],
+            "the order changed: {heights:?}"
+        );
     }
 }

@@ -25,8 +25,10 @@ pub fn html(report: &Report) -> String {
     };
     put(&format!("<h1>{}</h1>\n<p>{}.</p>", escape(&title), escape(&report.about)));
     put(&figures(asked));
-    put("<h2>Frontier</h2>\n<p>Left is faster, low is safer; every policy is one point. Andon's policies are \
-         filled.</p>");
+    put(
+        "<h2>Frontier</h2>\n<p>Left is faster, low is safer; every policy is one point. Andon's policies are \
+         filled.</p>",
+    );
     put(&figure(&charts::frontier(report)));
     put(&format!("<h2>{} over time</h2>", escape(&asked.scenario)));
     put(&figure(&charts::hosts_over_time(report, What::Exposed, "hosts that have the update")));
@@ -34,9 +36,11 @@ pub fn html(report: &Report) -> String {
         put(&figure(&charts::hosts_over_time(report, What::Crashed, "hosts crashed")));
     }
     if let Some(chart) = charts::evidence(report) {
-        put("<h2>Evidence</h2>\n<p>E multiplies with every host that falls silent or complains among those that \
+        put(
+            "<h2>Evidence</h2>\n<p>E multiplies with every host that falls silent or complains among those that \
              have the update rather than among the rest. A good update reaches the line in at most a share \
-             α of all rollouts, however often one looks.</p>");
+             α of all rollouts, however often one looks.</p>",
+        );
         put(&figure(&chart));
     }
     put(&table(report));
@@ -57,7 +61,10 @@ fn figures(it: &Summary) -> String {
         format!("{} median, {} in 99.9 %, {} worst", hosts(h.median), hosts(h.p999), hosts(h.max))
     };
     let rows = [
-        ("fleet", format!("{} hosts of {} operators", hosts(it.hosts), hosts(u64::from(it.operators)))),
+        (
+            "fleet",
+            format!("{} hosts of {} operators", hosts(it.hosts), hosts(u64::from(it.operators))),
+        ),
         ("played", format!("{} runs, seed {}, {}", hosts(it.runs), it.seed, it.mode.word())),
         ("crashed", three(&it.crashed)),
         ("got the update", three(&it.exposed)),
@@ -79,7 +86,10 @@ fn figures(it: &Summary) -> String {
         ("need a person", format!("{} at worst", hosts(it.hands.max))),
         ("budget overdrawn", format!("{} times", hosts(it.violations))),
         ("not detectable", it.undetectable.clone()),
-        ("not played", if it.not_played.is_empty() { "–".to_owned() } else { it.not_played.join(", ") }),
+        (
+            "not played",
+            if it.not_played.is_empty() { "–".to_owned() } else { it.not_played.join(", ") },
+        ),
     ];
     let mut out = String::from("<table class=\"figures\">\n");
     for (name, value) in rows {

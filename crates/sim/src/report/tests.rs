@@ -14,7 +14,12 @@ pub(crate) fn made_up() -> Report {
         let t99 = Some(300.0 * f64::from(at + 1));
         cell.t99_s = Moment { median: t99, max: t99, reached: 1 };
         let cells = vec![cell; COLUMNS.len()];
-        Row { policy: (*name).to_owned(), about: policy.about.clone(), ours: is_ours(&policy), cells }
+        Row {
+            policy: (*name).to_owned(),
+            about: policy.about.clone(),
+            ours: is_ours(&policy),
+            cells,
+        }
     };
     let rows: Vec<Row> = (0..).zip(POLICIES).map(row).collect();
     let point = |at: u32| TracePoint {

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod gate;
 mod machine;
 pub mod plan;
+pub mod tradeoff;
 pub mod watch;
 
 pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};

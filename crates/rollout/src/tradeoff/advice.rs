@@ -4,7 +4,7 @@ use super::budget::curve;
 use super::loss::{loss, priced};
 use super::policies::FixedPolicy;
 use super::schedule::Schedule;
-use super::search::best_from;
+use super::search::{best, least_loss};
 use super::world::World;
 use super::{Outcome, Wave};
 
@@ -90,7 +90,8 @@ pub struct Sensitivity {
 /// Finds the plan and prices everything around it.
 #[must_use]
 pub fn advise(world: &World) -> Advice {
-    let (schedule, cost) = best_from(world, &[]);
+    let schedule = best(world);
+    let cost = loss(world, &schedule);
     let alternatives = FixedPolicy::ALL.map(|policy| {
         let loss_host_hours = loss(world, &policy.schedule(world.hosts));
         Alternative { policy, loss_host_hours, ratio: ratio(loss_host_hours, cost) }
@@ -100,7 +101,7 @@ pub fn advise(world: &World) -> Advice {
         for factor in [0.1, 10.0] {
             let there = input.scaled(world, factor);
             let loss_host_hours = loss(&there, &schedule);
-            let (_, best_loss_host_hours) = best_from(&there, &[schedule]);
+            let best_loss_host_hours = least_loss(&there, &schedule);
             let ratio = ratio(loss_host_hours, best_loss_host_hours);
             sensitivity.push(Sensitivity {
                 input,

@@ -11,6 +11,7 @@
 mod advice;
 mod attack;
 mod budget;
+mod descent;
 mod loss;
 mod policies;
 mod prior;

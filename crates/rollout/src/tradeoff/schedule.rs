@@ -123,10 +123,16 @@ impl Schedule {
         true
     }
 
-    /// Takes a wave out. Its hosts go with the next one; the last wave must stay.
-    pub(crate) fn remove(&mut self, at: usize) {
-        self.waves.copy_within(at + 1..self.count, at);
-        self.count -= 1;
+    /// Without one wave, its hosts gone to the next: that one stays where it is, or it comes, with
+    /// all later ones, in the place of the one taken out. The last wave cannot be taken out.
+    pub(crate) fn without(&self, at: usize) -> [Schedule; 2] {
+        let gap = self.waves[at + 1].at_min - self.waves[at].at_min;
+        let mut alone = *self;
+        alone.waves.copy_within(at + 1..self.count, at);
+        alone.count -= 1;
+        let mut closed = alone;
+        closed.shift_from(at, -gap);
+        [alone, closed]
     }
 
     /// Sets a wave's size.

@@ -32,12 +32,10 @@ fn against_policies(count: usize, seed: u64) {
     let mut tenfold = [0; FixedPolicy::ALL.len()];
     for _ in 0..count {
         let world = World::new(&worlds::inputs(&mut random)).unwrap();
-        let begin = Instant::now();
-        let schedule = best(&world);
-        plan_ms.push(begin.elapsed().as_secs_f64() * 1e3);
-        let begin = Instant::now();
-        let advice = advise(&world);
-        advice_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+        let (schedule, ms) = timed(|| best(&world));
+        plan_ms.push(ms);
+        let (advice, ms) = timed(|| advise(&world));
+        advice_ms.push(ms);
         let loss = outcome(&world, &schedule).unwrap().loss_host_hours;
         let others = advice.alternatives.iter().map(|other| other.loss_host_hours);
         let least = others.fold(f64::INFINITY, f64::min);
@@ -67,16 +65,27 @@ fn against_free_form(count: usize, seed: u64) {
         let schedule: Schedule = best(&world);
         let loss = outcome(&world, &schedule).unwrap().loss_host_hours;
         let mut dice = worlds::Random::new(at as u64);
-        let (least, _) = free_form::least(&world, inputs.hosts, &[schedule], &mut dice, effort);
+        let (least, other) = free_form::least(&world, inputs.hosts, &[schedule], &mut dice, effort);
         let ratio = loss / least;
-        if ratio > 1.01 {
-            println!("  world {at}: {ratio:.4} of the free-form optimum");
-            if std::env::var("DBG").is_ok() { let (l, s) = free_form::least(&world, inputs.hosts, &[schedule], &mut worlds::Random::new(at as u64), effort); println!("{inputs:?}\n plan {schedule:?} {loss}\n free {s:?} {l}"); }
+        if ratio > 1.03 {
+            println!("  world {at}: {ratio:.4} of the free-form optimum; {inputs:?}");
+            println!("    plan {loss}: {schedule:?}\n    free {least}: {other:?}");
         }
         ratios.push(ratio);
     }
     println!("free-form worlds: {count}, 8 tries of 20,000 steps and the plan itself polished");
     print_spread("loss of the plan over the free-form optimum's", &mut ratios);
+}
+
+/// The faster of two runs: the slower one says what else the machine did.
+fn timed<T>(work: impl Fn() -> T) -> (T, f64) {
+    let once = || {
+        let begin = Instant::now();
+        let out = work();
+        (out, begin.elapsed().as_secs_f64() * 1e3)
+    };
+    let ((_, first), (out, second)) = (once(), once());
+    (out, first.min(second))
 }
 
 fn print_spread(what: &str, values: &mut [f64]) {

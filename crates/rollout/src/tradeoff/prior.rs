@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn quantiles_agree_with_closed_forms() {
         // Beta(1, b): P(X ≤ x) = 1 − (1 − x)^b.
-        for (clean, level) in [(0, 0.5), (0, 0.95), (901, 0.95), (1_000_000, 0.999)] {
+        for (clean, level) in [(0, 0.5_f64), (0, 0.95), (901, 0.95), (1_000_000, 0.999)] {
             let b = (99 + clean) as f64;
             let want = -((-level).ln_1p() / b).exp_m1();
             let got = prior(0, clean).quantile(level).unwrap();

@@ -147,6 +147,15 @@ impl Schedule {
         }
     }
 
+    /// The same with times in whole parts of a minute, `parts` to the minute.
+    pub(crate) fn rounded(&self, parts: f64) -> Schedule {
+        let mut out = *self;
+        for wave in &mut out.waves[..out.count] {
+            wave.at_min = (wave.at_min * parts).round() / parts;
+        }
+        out
+    }
+
     /// Sets one wave's time.
     pub(crate) fn retime(&mut self, at: usize, at_min: f64) {
         self.waves[at].at_min = at_min;

@@ -12,19 +12,20 @@ use super::policies::FixedPolicy;
 use super::schedule::{Schedule, Wave};
 use super::world::World;
 
-/// How far a wave stays off a moment that matters, if it is to stand on its other side, minutes.
-pub(crate) const NUDGE_MIN: f64 = 0.002;
+/// How far a wave stays off a moment that matters, if it is to stand on its other side, minutes: a
+/// second. Verdicts are no more exact than that.
+pub(crate) const NUDGE_MIN: f64 = 1.0 / 60.0;
 /// A gain below this share of the loss is none.
 pub(crate) const GAIN_MIN: f64 = 1e-6;
 /// Starts that are refined.
 const REFINED: usize = 4;
 /// Work of one search, in steps of the model (a step is about one exponential, 20 to 30 ns): bounds
 /// the time of a plan whatever the world. Half of it goes to the first starts.
-const WORK_PLAN: usize = 600_000;
+const WORK_PLAN: usize = 300_000;
 /// The same for a plan that is only compared with.
-const WORK_COMPARED: usize = 100_000;
+const WORK_COMPARED: usize = 50_000;
 /// With a wave less, a plan may lose this share more than the best one found.
-const SIMPLER: f64 = 0.001;
+const SIMPLER: f64 = 0.003;
 /// First waves tried beside those which make a verdict possible.
 const FIRST: [f64; 5] = [16.0, 128.0, 1000.0, 8500.0, 85_000.0];
 /// Growth tried from wave to wave; the last one means everybody.
@@ -33,12 +34,17 @@ const GROWTH: [f64; 8] = [2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0, 1e9];
 /// The schedule of least expected loss that the search finds.
 #[must_use]
 pub fn best(world: &World) -> Schedule {
-    Search::new(world, WORK_PLAN).run(&[]).at
+    let mut search = Search::new(world, WORK_PLAN);
+    search.run(&[]);
+    search.simplify();
+    search.best.at
 }
 
 /// Loss of the best schedule that a shorter search finds from `start` and the usual ones.
 pub(crate) fn least_loss(world: &World, start: &Schedule) -> f64 {
-    Search::new(world, WORK_COMPARED).run(&[*start]).cost
+    let mut search = Search::new(world, WORK_COMPARED);
+    search.run(&[*start]);
+    search.best.cost
 }
 
 /// A schedule and its loss.
@@ -73,7 +79,7 @@ impl<'a> Search<'a> {
         Search { world, thresholds, best, fixed: best.cost, work }
     }
 
-    fn run(mut self, more: &[Schedule]) -> Priced {
+    fn run(&mut self, more: &[Schedule]) {
         let mut starts = vec![self.best];
         starts.extend(more.iter().map(|start| Priced::new(self.world, *start)));
         starts.extend(self.geometric().map(|start| Priced::new(self.world, start)));
@@ -92,8 +98,6 @@ impl<'a> Search<'a> {
                 break;
             }
         }
-        self.simplify();
-        self.best
     }
 
     fn descend(&mut self, start: Priced, work_max: usize) {
@@ -149,6 +153,11 @@ impl<'a> Search<'a> {
             } else {
                 wave += 1;
             }
+        }
+        // 16 rather than 15.999999999999998
+        let round = Priced::new(self.world, self.best.at.rounded(1e7));
+        if round.cost <= most {
+            self.best = round;
         }
     }
 }

@@ -4,4 +4,5 @@ mod budget;
 mod gate;
 mod machine;
 mod properties;
+mod tradeoff;
 mod world;

@@ -12,6 +12,8 @@ use super::world::World;
 
 /// Times a wave's size, or what it leaves open, is multiplied by, from coarse to fine, and divided.
 const RESIZE: [f64; 6] = [10.0, 3.0, 1.5, 1.2, 1.05, 1.01];
+/// Waves that are moved together to bring the last of them to a moment worth trying.
+const FOLLOWERS: usize = 3;
 /// Shares of the room between two waves at which a new one is tried.
 const BETWEEN: [f64; 4] = [0.3, 0.7, 0.9, 0.98];
 
@@ -107,25 +109,41 @@ impl<'a> Descent<'a> {
     }
 
     /// Puts a wave right behind the halt for a fault of each delay seen by each earlier wave, or
-    /// just before it, alone or with all later waves.
+    /// just before it: the wave alone, or it with all later ones, so that it or one of the next
+    /// comes to stand there.
     fn retime(&mut self, wave: usize) {
         if wave == 0 || wave >= self.best.at.waves().len() {
             return;
         }
         for at_min in self.times(&self.best.at, wave) {
-            let waves = self.best.at.waves();
-            if at_min < waves[wave - 1].at_min {
-                continue;
+            for follower in wave..wave + FOLLOWERS {
+                let waves = self.best.at.waves();
+                let Some(moved) = waves.get(follower) else { break };
+                let minutes = at_min - moved.at_min;
+                if waves[wave].at_min + minutes >= waves[wave - 1].at_min {
+                    let mut candidate = self.best.at;
+                    candidate.shift_from(wave, minutes);
+                    self.offer(&candidate);
+                }
             }
+            self.retime_alone(wave, at_min);
+        }
+        let lags = self.world.lags.iter().map(|(lag, _)| *lag);
+        for lag in lags.collect::<Vec<_>>() {
+            // so late that the next wave is out before a fault seen by this one is halted
+            if let Some(next) = self.best.at.waves().get(wave + 1) {
+                self.retime_alone(wave, next.at_min - lag + NUDGE_MIN);
+            }
+        }
+    }
+
+    fn retime_alone(&mut self, wave: usize, at_min: f64) {
+        let waves = self.best.at.waves();
+        let after = waves[wave - 1].at_min;
+        if waves.get(wave + 1).is_some_and(|next| (after..=next.at_min).contains(&at_min)) {
             let mut candidate = self.best.at;
-            candidate.shift_from(wave, at_min - waves[wave].at_min);
+            candidate.retime(wave, at_min);
             self.offer(&candidate);
-            let waves = self.best.at.waves();
-            if waves.get(wave + 1).is_some_and(|next| at_min <= next.at_min) {
-                let mut candidate = self.best.at;
-                candidate.retime(wave, at_min);
-                self.offer(&candidate);
-            }
         }
     }
 

@@ -79,6 +79,19 @@ impl Schedule {
         Some(out)
     }
 
+    /// A wave at every rung (rising, all below `hosts`), then all `hosts`, `gap_min` apart.
+    pub(crate) fn ladder(hosts: f64, rungs: &[f64], gap_min: f64) -> Schedule {
+        let mut out = Schedule::at_once(hosts);
+        for rung in rungs.iter().rev() {
+            if *rung < out.waves[0].hosts_total
+                && out.insert(0, Wave { hosts_total: *rung, at_min: 0.0 })
+            {
+                out.shift_from(1, gap_min);
+            }
+        }
+        out
+    }
+
     /// The waves.
     #[must_use]
     pub fn waves(&self) -> &[Wave] {

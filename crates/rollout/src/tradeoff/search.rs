@@ -3,8 +3,8 @@
 //! than one of its starts, and the six fixed policies are among them. How one start is refined is
 //! in `descent`.
 //!
-//! Starts are geometric plans: first waves of which a verdict is possible, gaps that wait for one
-//! fault delay. The best few are refined; then, from the best result, starts that no change of one
+//! Starts are geometric plans (first waves of which a verdict is possible, gaps that wait for one
+//! fault delay) and ladders (each wave just sees one more kind of fault). The best few are refined; then, from the best result, starts that no change of one
 //! wave reaches; at last waves go that are worth next to nothing.
 use super::descent::Descent;
 use super::loss::loss;
@@ -18,7 +18,7 @@ pub(crate) const NUDGE_MIN: f64 = 1.0 / 60.0;
 /// A gain below this share of the loss is none.
 pub(crate) const GAIN_MIN: f64 = 1e-6;
 /// Starts that are refined.
-const REFINED: usize = 4;
+const REFINED: usize = 6;
 /// Work of one search, in steps of the model (a step is about one exponential, 20 to 30 ns): bounds
 /// the time of a plan whatever the world. Half of it goes to the first starts.
 const WORK_PLAN: usize = 300_000;
@@ -26,6 +26,8 @@ const WORK_PLAN: usize = 300_000;
 const WORK_COMPARED: usize = 50_000;
 /// With a wave less, a plan may lose this share more than the best one found.
 const SIMPLER: f64 = 0.003;
+/// Most kinds of fault that get a wave of their own in a start.
+const RUNGS_MAX: u32 = 3;
 /// First waves tried beside those which make a verdict possible.
 const FIRST: [f64; 5] = [16.0, 128.0, 1000.0, 8500.0, 85_000.0];
 /// Growth tried from wave to wave; the last one means everybody.
@@ -83,6 +85,7 @@ impl<'a> Search<'a> {
         let mut starts = vec![self.best];
         starts.extend(more.iter().map(|start| Priced::new(self.world, *start)));
         starts.extend(self.geometric().map(|start| Priced::new(self.world, start)));
+        starts.extend(self.ladders().map(|start| Priced::new(self.world, start)));
         starts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
         starts.dedup_by(|a, b| a.cost == b.cost);
         let each = self.work / 2 / REFINED;
@@ -118,6 +121,21 @@ impl<'a> Search<'a> {
         pairs.filter(move |(first, _)| *first < hosts).flat_map(move |(first, growth)| {
             let plan = |lag: &f64| Schedule::geometric(hosts, first, growth, *lag);
             lags.iter().filter_map(plan).collect::<Vec<_>>()
+        })
+    }
+
+    /// Up to three waves that each just see one more kind of fault, then everybody, with the same
+    /// gap between all.
+    fn ladders(&self) -> impl Iterator<Item = Schedule> + use<'_, 'a> {
+        let rungs = self.thresholds.iter().copied().filter(|rung| *rung < self.world.hosts);
+        let rungs: Vec<f64> = rungs.collect();
+        let chosen = (1_usize..1 << rungs.len()).filter(|bits| bits.count_ones() <= RUNGS_MAX);
+        chosen.flat_map(move |bits| {
+            let ladder = rungs.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+            let ladder: Vec<f64> = ladder.map(|(_, rung)| *rung).collect();
+            let lags = self.world.lags.iter();
+            let plan = |(gap, _): &(f64, f64)| Schedule::ladder(self.world.hosts, &ladder, *gap);
+            lags.map(plan).collect::<Vec<_>>()
         })
     }
 

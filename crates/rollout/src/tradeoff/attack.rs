@@ -86,8 +86,7 @@ mod tests {
         for (attack, minutes) in cases {
             let world = world(attack);
             let start = Shares::at_start(&world).protect(0.6);
-            let (got, want) =
-                (start.after(&world, minutes).fresh, stepped(&world, start, minutes));
+            let (got, want) = (start.after(&world, minutes).fresh, stepped(&world, start, minutes));
             assert!((got / want - 1.0).abs() < 1e-6, "{attack:?}: {got} {want}");
         }
     }

@@ -163,12 +163,7 @@ impl<'a> Trail<'a> {
     }
 
     /// Faults first seen by wave `seen_by`, one delay after the other.
-    fn each_delay(
-        &self,
-        seen_by: usize,
-        kills: &[(f64, f64)],
-        tell: &mut impl FnMut(&Fault<'_>),
-    ) {
+    fn each_delay(&self, seen_by: usize, kills: &[(f64, f64)], tell: &mut impl FnMut(&Fault<'_>)) {
         let waves = self.schedule.waves();
         let sums = Moments::of(kills);
         let mut last = seen_by;

@@ -51,7 +51,9 @@ impl FixedPolicy {
         let day = |n: f64| n * DAY;
         match self {
             FixedPolicy::AtOnce => Schedule::at_once(hosts),
-            FixedPolicy::Rings24h => shares(hosts, &[(0.01, 0.0), (0.1, day(1.0)), (1.0, day(2.0))]),
+            FixedPolicy::Rings24h => {
+                shares(hosts, &[(0.01, 0.0), (0.1, day(1.0)), (1.0, day(2.0))])
+            }
             FixedPolicy::Timed3h => shares(hosts, &[(0.05, 0.0), (0.25, HOUR), (1.0, 2.0 * HOUR)]),
             FixedPolicy::SixDays => shares(
                 hosts,

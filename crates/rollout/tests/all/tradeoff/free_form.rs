@@ -147,7 +147,8 @@ fn polished(mut at: Free, price: &impl Fn(&Free) -> f64) -> Free {
                 let wave = coordinate / 2;
                 if coordinate % 2 == 0 {
                     let below = if wave == 0 { 0.0 } else { at.sizes[wave - 1] };
-                    candidate.sizes[wave] = (at.sizes[wave] + sign).clamp(below, at.sizes[wave + 1]);
+                    candidate.sizes[wave] =
+                        (at.sizes[wave] + sign).clamp(below, at.sizes[wave + 1]);
                 } else {
                     candidate.gaps[wave] += 10.0 * sign;
                 }

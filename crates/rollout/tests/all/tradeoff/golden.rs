@@ -164,8 +164,8 @@ fn quadratic_crash_cost_gives_exposure_inverse_to_the_hidden_faults() {
     let mut off = Vec::new();
     for pair in delays.windows(2) {
         let ((from, _), (to, p)) = (pair[0], pair[1]);
-        let want = (1.0 - faulty) * lambda * cost * (to - from) * repairs * 60.0
-            / (faulty * p / sum);
+        let want =
+            (1.0 - faulty) * lambda * cost * (to - from) * repairs * 60.0 / (faulty * p / sum);
         let want = want.min(HOSTS as f64);
         let got = exposed(from + 1.0);
         off.extend(((got / want - 1.0).abs() > 0.05).then_some((from, got, want)));

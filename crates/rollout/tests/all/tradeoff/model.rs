@@ -24,7 +24,8 @@ impl Walk<'_> {
             Attack::Spread { rate_per_min, infected_share } => (0.0, rate_per_min, infected_share),
         };
         let hosts = self.inputs.hosts as f64;
-        let end = self.schedule.last().at_min.min(fixed).max(if halt.is_finite() { fixed } else { 0.0 });
+        let end =
+            self.schedule.last().at_min.min(fixed).max(if halt.is_finite() { fixed } else { 0.0 });
         let (mut open, mut infected, mut updated) = (1.0 - start, start, 0.0);
         let mut at = 0.0;
         loop {
@@ -126,8 +127,7 @@ fn a_schedule_of_another_fleet_is_refused() {
 
 #[test]
 fn verdicts_need_more_crashes_at_a_smaller_alpha() {
-    let crashes = |alpha| {
-        World::new(&Inputs { alpha, ..Inputs::of_fleet(100) }).unwrap().verdict_crashes()
-    };
+    let crashes =
+        |alpha| World::new(&Inputs { alpha, ..Inputs::of_fleet(100) }).unwrap().verdict_crashes();
     assert_eq!([crashes(0.05), crashes(0.001), crashes(1e-6)], [2.0, 3.0, 4.0]);
 }

@@ -82,8 +82,7 @@ fn fleets_and_budgets_of_no_or_too_many_hosts_are_refused() {
         assert!(matches!(refused, InputError::Range { field: "hosts", .. }), "{refused}");
     }
     for budget_hosts in [0, u64::MAX] {
-        let refused =
-            World::new(&Inputs { budget_hosts, ..Inputs::of_fleet(10) }).unwrap_err();
+        let refused = World::new(&Inputs { budget_hosts, ..Inputs::of_fleet(10) }).unwrap_err();
         assert!(matches!(refused, InputError::Range { field: "budget_hosts", .. }), "{refused}");
     }
 }

@@ -25,6 +25,7 @@ impl Random {
         least * (most / least).powf(self.share())
     }
     /// A whole number from 0 to `most`, excluded.
+    #[expect(clippy::cast_possible_truncation, reason = "below `most`, which is a usize")]
     pub(crate) fn below(&mut self, most: usize) -> usize {
         ((self.share() * most as f64).floor() as usize).min(most - 1)
     }
@@ -32,6 +33,7 @@ impl Random {
 
 /// A world: fleets of 20 to 50 million hosts, attacks from none to a worm that doubles in seconds,
 /// updates from nearly always good to mostly faulty, faults that show at once or after days.
+#[expect(clippy::cast_possible_truncation, reason = "whole, at most 50 million")]
 pub(crate) fn inputs(random: &mut Random) -> Inputs {
     let hosts = random.log(20.0, 5e7).round();
     let attack = match random.below(20) {

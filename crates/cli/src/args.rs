@@ -1,5 +1,5 @@
 //! The command line. Options of a command stand beside it, in `commands`.
-use crate::commands::{adopt, host, init, keys, policy, pull, release, rollout, why};
+use crate::commands::{adopt, host, init, keys, plan, policy, pull, release, rollout, why};
 use crate::{demo, fleet};
 use andon_model::LineId;
 use clap::{Args, Parser, Subcommand};
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     /// The operator's policy
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Weigh speed against care: the wave plan of least expected loss, and what others would cost
+    Plan(Box<plan::Args>),
     /// Keys of the folder
     #[command(subcommand)]
     Keys(keys::Command),

@@ -5,5 +5,6 @@ mod adopt;
 mod common;
 mod init;
 mod online;
+mod plan;
 mod release;
 mod usage;

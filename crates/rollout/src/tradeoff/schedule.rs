@@ -1,5 +1,6 @@
 //! A wave plan as the planner sees it: how many hosts have the update from which minute on.
 //! It is a proposal; the rollout's own immutable plan is `crate::Plan`.
+use super::budget::whole;
 
 /// Most waves of a schedule: hourly doubling from 16 hosts reaches 50 million in 23.
 pub const WAVES_MAX: usize = 32;
@@ -11,6 +12,14 @@ pub struct Wave {
     pub hosts_total: f64,
     /// minutes after the start
     pub at_min: f64,
+}
+
+impl Wave {
+    /// `hosts_total` as a count.
+    #[must_use]
+    pub fn hosts(self) -> u64 {
+        whole(self.hosts_total)
+    }
 }
 
 /// Waves of rising size and time; the last one reaches every host.

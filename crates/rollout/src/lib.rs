@@ -22,6 +22,7 @@ pub mod late;
 pub mod lines;
 mod machine;
 pub mod plan;
+pub mod tradeoff;
 pub mod watch;
 pub mod windows;
 

@@ -14,4 +14,5 @@ mod machine;
 mod properties;
 mod script;
 mod stateful;
+mod tradeoff;
 mod world;

@@ -94,11 +94,8 @@ fn what_is_no_scenario_is_refused_by_line_and_field() {
 }
 
 #[test]
-fn policies_out_of_range_are_refused_by_line_and_field() {
+fn policies_of_andon_out_of_range_are_refused_by_line_and_field() {
     let andon = |more: &str| -> &'static str { Box::leak(format!("{ANDON}{more}").into()) };
-    let peer = |more: &str| -> &'static str {
-        Box::leak(format!("name = \"x\"\nabout = \"a\"\n{more}").into())
-    };
     policies(&[
         (andon("budget = []"), 4, "kind.andon.budget", "0 points"),
         (
@@ -128,6 +125,15 @@ fn policies_out_of_range_are_refused_by_line_and_field() {
         (andon("soak_min_s = nan"), 4, "kind.andon.soak_min_s", "NaN"),
         (andon("holdback_permille = 501"), 4, "kind.andon.holdback_permille", "is 501"),
         (andon("alhpa_ppm = 1"), 4, "alhpa_ppm", "unknown field"),
+    ]);
+}
+
+#[test]
+fn policies_of_peers_out_of_range_are_refused_by_line_and_field() {
+    let peer = |more: &str| -> &'static str {
+        Box::leak(format!("name = \"x\"\nabout = \"a\"\n{more}").into())
+    };
+    policies(&[
         (peer("kind = \"andon\""), 3, "kind", "such as [kind.andon]"),
         (peer("[kind.magic]\nx = 1"), 3, "kind.magic", "unknown variant"),
         (

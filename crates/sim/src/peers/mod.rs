@@ -143,14 +143,14 @@ impl Peer {
         // Cumulative shares, rounded: their differences add up exactly.
         let upto = |open: u64| (u128::from(open) * more + u128::from(left / 2)) / u128::from(left);
         let mut before = 0;
-        for at in 0..sizes.len() {
-            if more == 0 {
-                return;
-            }
-            let after = before + u64::from(sizes[at] - self.handed[at]);
+        if more == 0 {
+            return;
+        }
+        for (size, handed) in sizes.iter().zip(&mut self.handed) {
+            let after = before + u64::from(size - *handed);
             let given = upto(after) - upto(before);
             before = after;
-            self.handed[at] += u32::try_from(given).unwrap_or(0);
+            *handed += u32::try_from(given).unwrap_or(0);
         }
     }
 }

@@ -32,11 +32,6 @@ fn vendor_line() -> LineId {
     LineId::Vendor(VendorId::new("acme").unwrap())
 }
 
-/// The one place that builds a tally here.
-fn tally(waves: Vec<ArmTally>, controls: ArmTally) -> StratumTally {
-    StratumTally { waves, controls, ..StratumTally::default() }
-}
-
 fn arm(hosts: u32, bad: u32) -> ArmTally {
     let risk = Count::of(0, hosts);
     ArmTally {
@@ -96,7 +91,10 @@ impl VendorLine {
         let waves: Vec<ArmTally> = self.waves.iter().enumerate().map(one).collect();
         let handed: u32 = waves.iter().map(|arm| arm.hosts).sum();
         let controls = ArmTally { confirmed: 0, ..arm(self.hosts[name] - handed, 0) };
-        OperatorTally { round: self.pool.round(), strata: vec![tally(waves, controls)] }
+        OperatorTally {
+            round: self.pool.round(),
+            strata: vec![StratumTally { waves, controls, ..StratumTally::default() }],
+        }
     }
 
     fn reports(&self, bad: bool) -> BTreeMap<OperatorId, OperatorTally> {
@@ -299,11 +297,10 @@ fn an_operator_that_left_is_neither_control_nor_vouched() {
     assert!(line.pool.set_standing(&operator(2), Standing::Withdrawn));
     let mut reports = line.reports(false);
     reports.remove(&operator(2));
-    let seen = line.pool.merge(&line.rollout.waves(), &reports).unwrap();
+    let mut seen = line.pool.merge(&line.rollout.waves(), &reports).unwrap();
     let (wave, controls) = (seen.strata[0].waves[0], seen.strata[0].controls);
     assert_eq!((wave.hosts, wave.confirmed, wave.silence), (16, 12, Count::of(0, 12)));
     assert_eq!((controls.hosts, controls.silence), (184, Count::of(0, 138)));
-    let mut seen = seen;
     windows::by_wave(&line.rollout, at(8000), &mut seen);
     let actions = line.rollout.apply(at(8000), Event::Observed(seen));
     assert_eq!(exposures(&actions).len(), 1, "the others go on: {actions:?}");

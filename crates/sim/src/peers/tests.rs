@@ -61,6 +61,9 @@ impl Fleet {
     }
 }
 
+/// Counts at a tick.
+type Course = fn(usize) -> [u32; 3];
+
 #[test]
 fn schedules_are_as_documented() {
     const H: u64 = 3600;
@@ -160,7 +163,7 @@ fn a_person_of_2024_stops_it_78_minutes_after_the_first_sign() {
 
 #[test]
 fn a_person_sees_one_kind_of_host_die_but_not_one_in_a_thousand_nor_a_power_cut() {
-    let cases: [(&str, fn(usize) -> [u32; 3], bool); 4] = [
+    let cases: [(&str, Course, bool); 4] = [
         ("small kind", |at| if at == 1 { [0, 0, 1000] } else { [1000, 0, 0] }, true),
         ("one in a thousand", |_| [999, 0, 1], false),
         ("5 % power cut", |_| [950, 0, 50], false),
@@ -188,7 +191,7 @@ fn rings_stop_at_a_boundary_when_the_person_was_alarmed_before_it() {
 #[test]
 fn hawkbit_opens_at_half_success_pauses_above_half_errors_and_waits_for_the_dead() {
     // (fate, looks, groups covered, standing)
-    let cases: [(fn(usize) -> [u32; 3], u64, Standing); 5] = [
+    let cases: [(Course, u64, Standing); 5] = [
         (HEALTHY, 10, Standing::Done),
         (DEAD, 1, Standing::Running),
         (|_| [500, 0, 500], 10, Standing::Done),

@@ -256,7 +256,7 @@ fn written(
 fn progress(what: &str, done: u64, all: u64) {
     let mut screen = io::stderr();
     let step = (all / 100).max(1);
-    if all < 2 || !screen.is_terminal() || (done % step != 0 && done != all) {
+    if all < 2 || !screen.is_terminal() || (!done.is_multiple_of(step) && done != all) {
         return;
     }
     let end = if done == all { "\r\x1b[K" } else { "" };

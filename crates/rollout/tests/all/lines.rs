@@ -2,7 +2,7 @@
 use crate::world::{Trouble, World, at, exposures, person, plan, plan_with, policy};
 use andon_model::policy::{Lane, Watch};
 use andon_model::position::Position;
-use andon_model::release::{ComponentKind, Version};
+use andon_model::release::Version;
 use andon_model::text::Text;
 use andon_model::ticket::{Ceiling, Newcomers, Step, Ticket};
 use andon_model::{
@@ -16,7 +16,7 @@ use andon_rollout::lines::{
 use andon_rollout::windows;
 use andon_rollout::{
     Action, ArmTally, Count, Event, HaltReason, HoldReason, Reason, Rollout, StateName,
-    StratumTally, defaults,
+    StratumTally,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -520,25 +520,4 @@ fn the_real_gate_is_as_blind_as_printed() {
     let (below, above) = (halts(rate / 2.0), halts(rate * 12.0));
     assert!(below < 20, "{below} of 40 halted at half of {rate}");
     assert!(above > 20, "{above} of 40 halted at twelve times {rate}");
-}
-
-#[test]
-fn defaults_are_the_promised_blast_radius() {
-    for (kind, hosts, wanted) in [
-        (ComponentKind::Content, 8_500_000, vec![(0, 100), (600_000, 8500)]),
-        (ComponentKind::Files, 1000, vec![(0, 10), (600_000, 1)]),
-        (ComponentKind::Files, 7, vec![(0, 1), (600_000, 1)]),
-        (ComponentKind::Service, 8_500_000, vec![(0, 100), (600_000, 8500), (86_400_000, 8500)]),
-    ] {
-        let lane = defaults::routine(kind);
-        let curve: Vec<(u64, u64)> =
-            lane.budget.iter().map(|point| (point.after.0, point.budget(hosts))).collect();
-        assert_eq!((curve, lane.approvals_min), (wanted, 0), "{kind:?}");
-        let mut whole = policy(&[(0, 100)]);
-        (whole.routine, whole.emergency) = (lane, defaults::emergency());
-        whole.check().unwrap();
-    }
-    let emergency = defaults::emergency();
-    assert_eq!(emergency.budget.len(), 1);
-    assert_eq!((emergency.budget[0].budget(8_500_000), emergency.approvals_min), (100, 2));
 }

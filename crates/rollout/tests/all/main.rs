@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod audit;
 mod budget;
+mod defaults;
 mod eligible;
 mod fleet;
 mod gate;

@@ -16,7 +16,7 @@ const UNKNOWN_STRATUM_MAX: u64 = 8;
 const CHURN_DIVISOR: u64 = 10;
 /// Before a generation is over, only a widening to more than so many times the hosts handed is worth
 /// the time that the next one then has to wait.
-const EARLY_GROWTH: u64 = 2;
+const EARLY_GROWTH: u64 = 10;
 /// Generations after the last ticket for which confirmations are awaited before completing.
 const CONFIRMATION_GENERATIONS: u64 = 10;
 

@@ -1,6 +1,6 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, policy, pull, release, replay, rollout, simulate, why,
+    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, why,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     /// The operator's policy
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Weigh speed against care: the wave plan of least expected loss, and what others would cost
+    Plan(Box<plan::Args>),
     /// Keys of the folder
     #[command(subcommand)]
     Keys(keys::Command),

@@ -85,6 +85,7 @@ name!(/** Who owns the fleet and decides for it. */ OperatorId);
 name!(/** One human being: thresholds count people, not keys. */ PersonId);
 name!(/** The unit of update on a host. */ ComponentId);
 name!(/** One plan carried out for one release. */ RolloutId);
+name!(/** Hosts that must not fail together: a service, a quorum, a rack, a site, a tenant. */ GroupId);
 name!(/** Like-for-like class of hosts: `arch.os.model` plus what else may change a fault's odds. */ StratumId);
 
 /// A host's id: assigned by the server, in order of enrolment, before any seed is revealed.

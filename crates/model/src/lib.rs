@@ -19,6 +19,8 @@ pub mod id;
 pub mod index;
 pub mod key;
 pub mod limits;
+pub mod merkle;
+pub mod order;
 pub mod policy;
 pub mod position;
 pub mod release;
@@ -28,6 +30,8 @@ pub mod ticket;
 pub mod time;
 
 pub use digest::Digest;
-pub use id::{ComponentId, HostId, LineId, OperatorId, PersonId, RolloutId, StratumId, VendorId};
+pub use id::{
+    ComponentId, GroupId, HostId, LineId, OperatorId, PersonId, RolloutId, StratumId, VendorId,
+};
 pub use key::{KeyId, PublicKey, Signature};
 pub use time::{Millis, Time};

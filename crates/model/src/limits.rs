@@ -94,3 +94,22 @@ pub const FETCH_PAUSE: Millis = Millis::from_secs(5);
 pub const ALERTS_KEPT_MAX: usize = 256;
 /// Most freezes named by one beat.
 pub const FREEZES_PER_BEAT_MAX: usize = 64;
+/// Most groups (services, racks, quorums, sites, tenants) in one plan: one for every third host.
+pub const GROUPS_MAX: usize = 16_000_000;
+/// Most groups one host is in: a rack, a site, a tenant, a quorum and a dozen services.
+pub const GROUPS_PER_HOST_MAX: usize = 16;
+/// Most generations for which a member stays un-vouched: ten minutes of 10 s generations fit.
+pub const UNVOUCHED_GENERATIONS_MAX: u32 = 64;
+/// Hosts per shard of an explicit order: a power of two, so that a shard is a whole subtree; about
+/// 50 KiB of JSON, less on the wire.
+pub const SHARD_HOSTS: usize = 4096;
+/// Largest shard, bytes: 4,096 places of 20 digits, 4,096 names of strata, a proof.
+pub const SHARD_BYTES_MAX: usize = 512 * 1024;
+/// Most hashes in a Merkle proof: 2^32 leaves, far beyond `HOSTS_MAX`.
+pub const MERKLE_PROOF_MAX: usize = 32;
+/// Most rings of one line.
+pub const RINGS_MAX: usize = 16;
+/// Most maintenance windows in one policy: every day of the week for a handful of sites.
+pub const WINDOWS_MAX: usize = 64;
+/// Most holds, pins or "one behind" rules each: people write them, one exception at a time.
+pub const ELIGIBILITY_RULES_MAX: usize = 1024;

@@ -155,7 +155,7 @@ pub enum CountRule {
     BadWithinHosts,
     /// as many windows as the budget has horizons
     OneWindowPerHorizon,
-    /// window at risk ≤ hosts handed, bad + clean of one tick too
+    /// window at risk, clean, and bad beside clean ≤ hosts handed
     WindowsWithinHanded,
     /// bad in any channel ≤ sum of the channels, ≥ the largest of them that is new to all
     BadWithinChannels,

@@ -72,10 +72,10 @@ pub struct StratumTally {
     /// one per generation whose ticket was issued, oldest first (a generation that gave this
     /// stratum no hosts has an empty tally)
     pub waves: Vec<ArmTally>,
-    /// hosts not handed the release that stand for it in the comparison: of the plan's sample, those
-    /// with an even rank
+    /// hosts not handed the release that stand for it in the comparison: the plan's sample but for
+    /// the gauge
     pub controls: ArmTally,
-    /// the rest of the sample (odd ranks). It only says how loud the tick is, so that the bound may
+    /// the rest of the sample ([`crate::StratumPlan::gauges`]). It only says how loud the tick is, so that the bound may
     /// be tuned to the tick without looking at what it compares
     #[serde(default)]
     pub gauge: ArmTally,
@@ -85,19 +85,21 @@ pub struct StratumTally {
 }
 
 /// Treated hosts of one stratum that are within the window of one horizon D at one tick. A host's
-/// window begins at its activation (at its ticket plus the longest delivery while no activation is
-/// known) and lasts for load and soak plus D. What happens in it shows at most
+/// window begins when it is handed the release (at its activation, for whoever knows that) and lasts
+/// for load and soak plus D after its activation. What happens in it shows at most
 /// [`andon_model::policy::Watch::silent_after`] later; controls are seen with the same delay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// hosts, not bad before, whose silence would be declared at this tick had they last been heard
-    /// of within their window: age from `silent_after` to `silent_after` + window + D
+    /// hosts, not bad before, whose first bad event could be seen in this tick and would count
     pub at_risk: u32,
-    /// hosts whose first bad event of any channel came in this tick, before that age ended
+    /// hosts that had it
     pub bad: u32,
-    /// hosts that reached the end of that age in this tick with nothing bad
+    /// cumulative: hosts that are through with nothing bad, and for which silence would have shown
     pub clean: u32,
+    /// of the hosts at risk, the most that have the same age to within one beat: so many at most can
+    /// have failed for the update's sake in this very tick if it fails at one age
+    pub alike: u32,
 }
 
 /// Counts of one arm (a wave, or the controls) of one stratum.

@@ -11,12 +11,20 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod audit;
+pub mod defaults;
+pub mod eligible;
 pub mod event;
 pub mod explain;
 pub mod gate;
+pub mod groups;
+pub mod late;
+pub mod lines;
 mod machine;
 pub mod plan;
+pub mod tradeoff;
 pub mod watch;
+pub mod windows;
 
 pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};
 pub use event::{ArmTally, Count, Event, Observation, StratumTally, Window};

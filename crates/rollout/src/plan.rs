@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const BLIND_BELOW: u32 = 20;
 
 /// Least controls of a stratum while it has them: below, its own bound would be blind.
-const SAMPLE_MIN: u32 = 2000;
+const SAMPLE_MIN: u32 = 20_000;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,9 @@ pub struct StratumPlan {
     /// hosts at the end of the order that stand for the rest as controls while they are not handed
     #[serde(default = "everybody")]
     pub sample: u32,
+    /// of these, every so-manyth rank is the gauge; the others are compared
+    #[serde(default = "two")]
+    pub gauge_every: u32,
 }
 
 /// Plans from before samples watched everybody.
@@ -115,19 +118,39 @@ const fn everybody() -> u32 {
     u32::MAX
 }
 
+const fn two() -> u32 {
+    2
+}
+
+/// From so many controls on, an eighth of them is gauge enough; half of them below.
+const GAUGE_EIGHTH_FROM: u32 = 16_000;
+
 impl StratumPlan {
+    fn new(stratum: StratumId, size: u32, holdback: u32) -> StratumPlan {
+        StratumPlan { stratum, size, holdback, sample: size, gauge_every: 2 }.with_sample(size)
+    }
+    fn with_sample(mut self, sample: u32) -> StratumPlan {
+        self.sample = sample;
+        self.gauge_every = if sample >= GAUGE_EIGHTH_FROM { 8 } else { 2 };
+        self
+    }
+    /// Whether the control of this rank belongs to the gauge.
+    #[must_use]
+    pub fn gauges(&self, rank: u32) -> bool {
+        rank % self.gauge_every.max(2) == self.gauge_every.max(2) - 1
+    }
     /// The rank (from 0) from which on hosts stand as controls once `handed` are covered.
     #[must_use]
     pub fn sampled_from(&self, handed: u32) -> u32 {
         self.size.saturating_sub(self.sample).max(handed)
     }
-    /// Sampled controls once `handed` hosts are covered: those compared (even ranks), and the gauge
-    /// (odd ranks).
+    /// Sampled controls once `handed` hosts are covered: those compared, and the gauge.
     #[must_use]
     pub fn sample(&self, handed: u32) -> (u32, u32) {
         let from = self.sampled_from(handed).min(self.size);
-        let even = self.size.div_ceil(2) - from.div_ceil(2);
-        (even, self.size - from - even)
+        let every = self.gauge_every.max(2);
+        let gauge = self.size / every - from / every;
+        (self.size - from - gauge, gauge)
     }
 }
 
@@ -193,10 +216,7 @@ impl Plan {
             .strata
             .into_iter()
             .filter(|(_, size)| *size > 0)
-            .map(|(stratum, size)| {
-                let holdback = holdback(policy, size);
-                StratumPlan { stratum, size, holdback, sample: size }
-            })
+            .map(|(stratum, size)| StratumPlan::new(stratum, size, holdback(policy, size)))
             .collect();
         let hosts: u64 = strata.iter().map(|s| u64::from(s.size)).sum();
         let strata = sampled(policy, strata, hosts);
@@ -416,7 +436,8 @@ fn sampled(policy: &Policy, mut strata: Vec<StratumPlan>, hosts: u64) -> Vec<Str
         for stratum in &mut strata {
             let share = u128::from(stratum.size) * u128::from(policy.controls_max);
             let share = u32::try_from(share / u128::from(hosts)).unwrap_or(u32::MAX);
-            stratum.sample = share.max(SAMPLE_MIN).max(stratum.holdback).min(stratum.size);
+            let sample = share.max(SAMPLE_MIN).max(stratum.holdback).min(stratum.size);
+            *stratum = stratum.clone().with_sample(sample);
         }
     }
     strata

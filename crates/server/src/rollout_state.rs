@@ -101,6 +101,9 @@ pub struct RolloutState {
     pub places: Vec<Option<Place>>,
     /// each host's marks, by column
     pub marks: Vec<Marks>,
+    /// when each host said for the first time that it has confirmed, by column; meaningful with
+    /// [`Marks::CONFIRMED`] only
+    pub confirmed_at: Vec<Time>,
 }
 
 impl RolloutState {
@@ -157,6 +160,7 @@ impl RolloutState {
             order,
             places,
             marks,
+            confirmed_at: vec![Time(0); known],
         }
     }
 
@@ -225,7 +229,13 @@ impl RolloutState {
     }
 
     /// What a host's news means here. `bad`: it counts as a report, were the host treated or not.
-    pub fn host_changed(&mut self, before: &[ComponentStatus], change: &HostChange, bad: bool) {
+    pub fn host_changed(
+        &mut self,
+        at: Time,
+        before: &[ComponentStatus],
+        change: &HostChange,
+        bad: bool,
+    ) {
         let Some(marks) = self.marks.get_mut(column(change.host)) else { return };
         if bad && !marks.has(Marks::REPORTED) {
             marks.set(Marks::REPORT_WAITING);
@@ -236,6 +246,11 @@ impl RolloutState {
         let active = now.is_some_and(|now| now.release == Some(release));
         let good = [ComponentState::Confirmed, ComponentState::Observed];
         if active && now.is_some_and(|now| good.contains(&now.state)) {
+            if !marks.has(Marks::CONFIRMED)
+                && let Some(confirmed_at) = self.confirmed_at.get_mut(column(change.host))
+            {
+                *confirmed_at = at;
+            }
             marks.set(Marks::CONFIRMED);
         }
         // Gone back from this release: it was seen active before, or this charge names it.

@@ -116,7 +116,7 @@ impl State {
             Record::HostEnrolled { host, key, class, token: _ } => {
                 self.enrol(at, *host, *key, class);
             }
-            Record::HostChanged(change) => self.change(change),
+            Record::HostChanged(change) => self.change(at, change),
             Record::AlertsTaken { host, alerts, left_out: _ } => {
                 self.alerts.extend(alerts.iter().map(|alert| (*host, alert.clone())));
                 let extra = self.alerts.len().saturating_sub(ALERTS_KEPT);
@@ -184,7 +184,7 @@ impl State {
         });
     }
 
-    fn change(&mut self, change: &HostChange) {
+    fn change(&mut self, at: Time, change: &HostChange) {
         let frozen = self.stopped_releases();
         let Some(host) = self.hosts.get_mut(column(change.host)) else { return };
         let before = std::mem::replace(&mut host.components, change.components.clone());
@@ -212,7 +212,7 @@ impl State {
                 change.charges.iter().any(|c| ours(&c.component) && !known_bad(&c.release));
             let fell = fallen(&before, &change.components)
                 .any(|(was, now)| ours(&now.component) && !was.is_some_and(|r| known_bad(&r)));
-            rollout.host_changed(&before, change, charged || fell);
+            rollout.host_changed(at, &before, change, charged || fell);
         }
     }
 

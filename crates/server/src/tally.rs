@@ -7,7 +7,7 @@ use crate::rollout_state::{Marks, RolloutState};
 use crate::state::{HostState, host_at};
 use andon_model::policy::Watch;
 use andon_model::{HostId, Time};
-use andon_rollout::{ArmTally, Count, Observation, StratumTally, watch};
+use andon_rollout::{ArmTally, Count, Observation, Plan, StratumTally, Window, watch};
 
 /// Looks at the whole fleet once.
 #[must_use]
@@ -17,27 +17,68 @@ pub fn observe(
     heard: &[Heard],
     now: Time,
 ) -> (Observation, Counted) {
+    let plan = &rollout.plan;
     let empty = StratumTally {
         waves: vec![ArmTally::default(); rollout.waves.len()],
-        controls: ArmTally::default(),
+        windows: vec![Window::default(); plan.budget.len()],
+        ..StratumTally::default()
     };
-    let mut strata = vec![empty; rollout.plan.strata.len()];
+    let mut strata = vec![empty; plan.strata.len()];
     let mut counted = Counted::default();
+    // Hosts beyond the sample are in no arm; what befalls them is noted all the same, so that none
+    // brings an old silence into the wave that it will belong to.
+    let mut waiting = ArmTally::default();
+    let handed = rollout.handed();
     for (at, (host, heard)) in hosts.iter().zip(heard).enumerate() {
         let Some(Some(place)) = rollout.places.get(at) else { continue };
         let Some(id) = host_at(at) else { continue };
         let stratum = usize::from(place.stratum);
+        let (tally, sizes) = (&mut strata[stratum], &plan.strata[stratum]);
         let wave = rollout.waves.iter().position(|wave| place.rank < wave.handed[stratum]);
         let arm = match wave {
-            Some(wave) => &mut strata[stratum].waves[wave],
-            None => &mut strata[stratum].controls,
+            Some(wave) => &mut tally.waves[wave],
+            None if place.rank < sizes.sampled_from(handed.get(stratum).copied().unwrap_or(0)) => {
+                &mut waiting
+            }
+            None if sizes.gauges(place.rank) => &mut tally.gauge,
+            None => &mut tally.controls,
         };
-        let policy = watch::of_arm(&rollout.plan.watch, wave);
-        count_host(arm, &mut counted, &policy, rollout.marks[at], id, (host, heard), now);
+        let policy = watch::of_arm(&plan.watch, wave);
+        let marks = rollout.marks[at];
+        let bad = count_host(arm, &mut counted, &policy, marks, id, (host, heard), now);
+        if wave.is_some() {
+            count_windows(&mut tally.windows, plan, marks, rollout.confirmed_at[at], bad, now);
+        }
     }
     (Observation { strata }, counted)
 }
 
+/// A covered host is within a horizon's window until silence would have shown that it failed at that
+/// age: `silent_after` and D after it confirmed, and confirming is the end of its load and soak.
+fn count_windows(
+    windows: &mut [Window],
+    plan: &Plan,
+    marks: Marks,
+    confirmed_at: Time,
+    bad: bool,
+    now: Time,
+) {
+    if marks.has(Marks::BAD) {
+        return;
+    }
+    let confirmed = marks.has(Marks::CONFIRMED) && !marks.has(Marks::FELL_BACK);
+    for (window, (after, _)) in windows.iter_mut().zip(&plan.budget) {
+        if confirmed && now >= confirmed_at.plus(plan.watch.silent_after).plus(*after) {
+            window.clean += 1;
+        } else {
+            window.at_risk += 1;
+            window.alike += 1;
+            window.bad += u32::from(bad);
+        }
+    }
+}
+
+/// Counts a host in its arm. Answers whether its first bad event of any channel came now.
 fn count_host(
     arm: &mut ArmTally,
     counted: &mut Counted,
@@ -46,7 +87,7 @@ fn count_host(
     id: HostId,
     (host, heard): (&HostState, &Heard),
     now: Time,
-) {
+) -> bool {
     let silent = watch::silent(policy, heard.at, heard.presence, now);
     let away = watch::away(policy, heard.at, heard.presence, now);
     let news = [
@@ -65,11 +106,13 @@ fn count_host(
         }
     }
     arm.hosts += 1;
-    arm.bad_new += u32::from(news.contains(&true) && !marks.has(Marks::BAD));
+    let bad = news.contains(&true) && !marks.has(Marks::BAD);
+    arm.bad_new += u32::from(bad);
     // A host that has gone back is no confirmation, whatever it said before.
     let fell_back = marks.has(Marks::FELL_BACK);
     arm.fell_back += u32::from(fell_back);
     arm.confirmed += u32::from(marks.has(Marks::CONFIRMED) && !fell_back);
+    bad
 }
 
 fn channel(count: &mut Count, at_risk: bool, bad: bool) -> bool {
@@ -89,6 +132,6 @@ pub fn silent_before(watch: &Watch, heard: &[Heard], now: Time) -> Vec<HostId> {
 /// Confirmed and fallen back over all arms.
 #[must_use]
 pub fn outcome(seen: &Observation) -> (u32, u32) {
-    let arms = seen.strata.iter().flat_map(|s| s.waves.iter().chain([&s.controls]));
+    let arms = seen.strata.iter().flat_map(|s| s.waves.iter().chain([&s.controls, &s.gauge]));
     arms.fold((0, 0), |(confirmed, back), arm| (confirmed + arm.confirmed, back + arm.fell_back))
 }

@@ -44,6 +44,7 @@ impl Controller for Script {
             horizons_s: vec![0.0, 600.0],
             budget: vec![100, 8500],
             controls: self.sizes.iter().map(|size| size / 8).collect(),
+            gauge_every: vec![8; self.sizes.len()],
         })
     }
     fn reads_tallies(&self) -> bool {

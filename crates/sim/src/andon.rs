@@ -68,11 +68,11 @@ impl Default for AndonPolicy {
             budget: vec![Point { after_s: 0.0, hosts_max: 100, share_max_ppm: 1_000_000 }],
             first_wave: 16,
             growth_max_permille: 25_000,
-            soak_min_s: 25.0,
+            soak_min_s: 35.0,
             beat_s: 5.0,
             silent_after_s: 15.0,
             delivery_s: 15.0,
-            window_s: 10.0,
+            window_s: 5.0,
             alpha_ppm: 1000,
             delta_ppm: 1000,
             holdback_permille: 5,
@@ -247,6 +247,7 @@ impl Controller for Andon {
             horizons_s: plan.budget.iter().map(|(after, _)| after.as_secs_f64()).collect(),
             budget: plan.budget.iter().map(|(_, hosts)| *hosts).collect(),
             controls: plan.strata.iter().map(|s| s.sample.min(s.size)).collect(),
+            gauge_every: plan.strata.iter().map(|s| s.gauge_every.max(2)).collect(),
         })
     }
     fn waves(&self) -> Vec<&[u32]> {

@@ -61,6 +61,8 @@ pub struct Shape {
     pub budget: Vec<u64>,
     /// sampled controls per stratum: the last ranks of the order
     pub controls: Vec<u32>,
+    /// of these, every so-manyth rank (counted from 1) is the gauge, per stratum
+    pub gauge_every: Vec<u32>,
 }
 
 /// What every host checks of a ticket's pace, whoever signed it (the operator's offline policy).

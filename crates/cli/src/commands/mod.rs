@@ -9,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod picture;
+pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod release;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Host(command) => host::run(&context, command).await,
         Command::Alerts => host::alerts(&context).await,
         Command::Policy(command) => policy::run(&context, command).await,
+        Command::Plan(args) => plan::run(&context, *args),
         Command::Keys(command) => keys::run(&context, command),
         Command::Fleet(args) => fleet::run(&context, args).await,
         Command::Simulate(args) => simulate::run(&context, &args),

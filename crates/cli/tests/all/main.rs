@@ -5,6 +5,7 @@ mod adopt;
 mod common;
 mod init;
 mod online;
+mod plan;
 mod release;
 mod simulate;
 mod usage;

@@ -164,16 +164,20 @@ impl Excess {
         let ln_delta = delta.ln();
         let mut most = f64::INFINITY;
         let mut above = 1.0;
+        let open = |ln_m: f64, kept: f64, high: f64| {
+            let of_all = whole.mean_max(ln_delta + ln_m) - high * kept;
+            of_all.min(left.mean_max(ln_delta + ln_m)) / high
+        };
         for (claim, q) in self.claims.iter().zip(&ladder.claims) {
             // The claim speaks for all up to the next one: in parts, each at its lower end's evidence
             // and its upper end's harm.
-            for part in 0..PARTS {
-                let at = |part: i32| (above - q).mul_add(f64::from(part) / f64::from(PARTS), *q);
-                let (low, high) = (at(part), at(part + 1));
-                let ln_m = (low - q).mul_add(claim.slope, claim.ln_m);
-                let of_all = whole.mean_max(ln_delta + ln_m) - high * claim.kept;
-                let of_open = left.mean_max(ln_delta + ln_m);
-                most = most.min(of_all.min(of_open) / high);
+            if open(claim.ln_m, claim.kept, above) < most {
+                for part in 0..PARTS {
+                    let at =
+                        |part: i32| (above - q).mul_add(f64::from(part) / f64::from(PARTS), *q);
+                    let ln_m = (at(part) - q).mul_add(claim.slope, claim.ln_m);
+                    most = most.min(open(ln_m, claim.kept, at(part + 1)));
+                }
             }
             above = *q;
         }

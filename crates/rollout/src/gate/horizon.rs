@@ -97,8 +97,6 @@ struct Part {
 pub(crate) struct Horizon {
     /// how long a host is within its window, milliseconds
     window_ms: f64,
-    /// the same and the time silence needs to show: what happened longer ago touches no open window
-    memory: Millis,
     /// how likely more failures than the budget are
     whole: Tails,
     ladders: [Ladder; 2],
@@ -106,8 +104,9 @@ pub(crate) struct Horizon {
     quiet: [Stakes; 2],
     pooled: Part,
     strata: Vec<Part>,
-    /// per stratum: loudest tick that an open window may reach back to, and until when it counts
-    loudest: Vec<(f64, Time)>,
+    /// per stratum: hosts whose coming through will prove little, because at the one age at which
+    /// the update may fail they were in a loud tick; and how loud that was
+    drowned: Vec<(u64, f64)>,
 }
 
 /// What a horizon says of one stratum, or of all.
@@ -129,7 +128,6 @@ impl Horizon {
         strata: usize,
         window: Millis,
         (after, budget): (Millis, u64),
-        silent_after: Millis,
         background_ppm_per_h: u32,
     ) -> Horizon {
         let ladders = [Ladder::new(POOLED_RUNGS), Ladder::new(STRATUM_RUNGS)];
@@ -144,33 +142,24 @@ impl Horizon {
         };
         Horizon {
             window_ms,
-            memory: window.plus(after).plus(silent_after).plus(silent_after),
             quiet: [ladders[0].stakes(background), ladders[1].stakes(background)],
             pooled: part(&ladders[0]),
             strata: vec![part(&ladders[1]); strata],
-            loudest: vec![(0.0, Time(0)); strata],
+            drowned: vec![(0, 0.0); strata],
             whole: Tails::new(budget),
             ladders,
         }
     }
 
     /// Takes one tick. `at`: this horizon's place in every stratum's windows. `None`: a sum overflowed.
-    pub(crate) fn observe(
-        &mut self,
-        now: Time,
-        at: usize,
-        seen: &[StratumTally],
-        tick: &Tick,
-    ) -> Option<()> {
+    pub(crate) fn observe(&mut self, at: usize, seen: &[StratumTally], tick: &Tick) -> Option<()> {
         self.set_quiet(tick.rate * self.window_ms);
         let mut quiet = Window::default();
         for (stratum, tally) in seen.iter().enumerate() {
             let Some(window) = tally.windows.get(at) else { continue };
-            let calm = self.observe_stratum(now, stratum, tally, *window, tick)?;
-            if calm {
-                quiet.bad = quiet.bad.checked_add(window.bad)?;
-                quiet.clean = quiet.clean.checked_add(window.clean)?;
-            }
+            let pool = self.observe_stratum(stratum, tally, *window, tick)?;
+            quiet.bad = quiet.bad.checked_add(pool.bad)?;
+            quiet.clean = quiet.clean.checked_add(pool.clean)?;
         }
         self.pooled.excess.bad(f64::from(quiet.bad), &self.quiet[0]);
         self.pooled.excess.clean(f64::from(quiet.clean), &self.quiet[0]);
@@ -183,90 +172,126 @@ impl Horizon {
         }
     }
 
-    /// Whether the stratum's clean and bad hosts are left for the caller to pool at quiet stakes.
+    /// Takes one stratum's tick. Answers what the caller is to pool at quiet stakes.
     fn observe_stratum(
         &mut self,
-        now: Time,
         stratum: usize,
         tally: &StratumTally,
         window: Window,
         tick: &Tick,
-    ) -> Option<bool> {
+    ) -> Option<Window> {
         let loud = tick.strata.get(stratum).copied().unwrap_or(0.0);
-        let loudest = self.loudest.get_mut(stratum)?;
-        if loudest.1 < now {
-            *loudest = (0.0, now);
-        }
+        let drowned = self.drowned.get_mut(stratum)?;
         if loud > 0.0 {
-            *loudest = (loudest.0.max(loud), now.plus(self.memory));
+            *drowned = (drowned.0 + u64::from(window.alike), drowned.1.max(loud));
         }
-        let loudest = loudest.0;
+        // Whoever was through and went bad later is not through again: the sum never falls.
+        let clean = u64::from(window.clean).saturating_sub(self.strata.get(stratum)?.clean);
+        let little = drowned.0.min(clean);
+        let (left, loudest) = (drowned.0 - little, drowned.1);
+        *drowned = (left, if left == 0 { 0.0 } else { loudest });
         let (own, pooled) = (self.strata.get_mut(stratum)?, &mut self.pooled);
         let (x, y) = (f64::from(window.bad), f64::from(tally.controls.bad_new));
         let controls = f64::from(tally.controls.silence.at_risk);
         let ratio = if controls > 0.0 { f64::from(window.at_risk) / controls } else { 0.0 };
         for part in [&mut *own, &mut *pooled] {
             part.bad = part.bad.checked_add(u64::from(window.bad))?;
-            part.clean = part.clean.checked_add(u64::from(window.clean))?;
-            if loud > 0.0 {
-                part.loud.0 += x;
-                part.loud.1 += y * ratio;
-                part.loud.2 += y * ratio * (1.0 + ratio);
-            } else {
-                part.quiet.0 += x;
-                part.quiet.1 += y * ratio;
-            }
-        }
-        let calm = loudest <= 0.0;
-        if calm {
-            own.excess.bad(x, &self.quiet[1]);
-            own.excess.control(y, ratio, &self.quiet[1]);
-            own.excess.clean(f64::from(window.clean), &self.quiet[1]);
-            pooled.excess.control(y, ratio, &self.quiet[0]);
-            return own.excess.is_sound().then_some(true);
+            part.clean = part.clean.checked_add(clean)?;
+            part.take(x, y, ratio, loud > 0.0);
         }
         let quiet = self.quiet[0].background();
-        for (part, ladder) in [(own, &self.ladders[1]), (pooled, &self.ladders[0])] {
-            let now = ladder.stakes(quiet + loud);
-            part.excess.bad(x, &now);
-            part.excess.control(y, ratio, &now);
-            part.excess.clean(f64::from(window.clean), &ladder.stakes(quiet + loudest));
+        let mut pool = Window { clean: u32::try_from(clean - little).ok()?, ..window };
+        own.excess.clean(f64::from(pool.clean), &self.quiet[1]);
+        if loud > 0.0 {
+            for (part, ladder) in [(&mut *own, &self.ladders[1]), (&mut *pooled, &self.ladders[0])]
+            {
+                let stakes = ladder.stakes(quiet + loud);
+                part.excess.bad(x, &stakes);
+                part.excess.control(y, ratio, &stakes);
+            }
+            pool.bad = 0;
+        } else {
+            own.excess.bad(x, &self.quiet[1]);
+            own.excess.control(y, ratio, &self.quiet[1]);
+            pooled.excess.control(y, ratio, &self.quiet[0]);
         }
-        Some(false)
+        if little > 0 {
+            let stakes = self.ladders.each_ref().map(|ladder| ladder.stakes(quiet + loudest));
+            own.excess.clean(as_f64(little), &stakes[1]);
+            pooled.excess.clean(as_f64(little), &stakes[0]);
+        }
+        own.excess.is_sound().then_some(pool)
     }
 
-    /// All strata together, and each: within one budget, so what is spent anywhere counts everywhere.
-    pub(crate) fn say(&self, delta: f64) -> (Says, Vec<Says>) {
-        let spent = spent(self.pooled.quiet, self.pooled.loud);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
-        let left = match self.whole.budget().checked_sub(spent.ceil() as u64) {
-            Some(left) if left == self.whole.budget() => Some(self.whole.clone()),
-            left => left.map(Tails::new),
-        };
-        let says = |part: &Part, ladder: &Ladder| Says {
+    /// B(D).
+    pub(crate) fn budget(&self) -> u64 {
+        self.whole.budget()
+    }
+
+    /// Hosts vouched, pooled and per stratum.
+    pub(crate) fn vouched(&self) -> (u64, Vec<u64>) {
+        let of = |part: &Part| part.clean.saturating_add(part.bad);
+        (of(&self.pooled), self.strata.iter().map(of).collect())
+    }
+
+    /// All strata together.
+    pub(crate) fn pooled(&self, delta: f64) -> Says {
+        self.says(&self.pooled, &self.ladders[0], delta, self.left().as_ref())
+    }
+
+    /// Each stratum: within the same budget, so what is spent anywhere counts everywhere.
+    pub(crate) fn strata(&self, delta: f64) -> Vec<Says> {
+        let left = self.left();
+        let says = |part| self.says(part, &self.ladders[1], delta, left.as_ref());
+        self.strata.iter().map(says).collect()
+    }
+
+    fn says(&self, part: &Part, ladder: &Ladder, delta: f64, left: Option<&Tails>) -> Says {
+        let most = |left| part.excess.open_max(ladder, delta, &self.whole, left);
+        Says {
             vouched: part.clean.saturating_add(part.bad),
-            spent: crate::gate::horizon::spent(part.quiet, part.loud),
+            spent: spent_of(part.quiet, part.loud),
             ucb: part.excess.bound(ladder, delta),
-            open_max: left
-                .as_ref()
-                .map_or(0.0, |left| part.excess.open_max(ladder, delta, &self.whole, left)),
-        };
-        let strata = self.strata.iter().map(|part| says(part, &self.ladders[1])).collect();
-        (says(&self.pooled, &self.ladders[0]), strata)
+            open_max: left.map_or(0.0, most),
+        }
+    }
+
+    /// What is left of the budget; `None`: nothing.
+    fn left(&self) -> Option<Tails> {
+        let spent = spent_of(self.pooled.quiet, self.pooled.loud);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+        let left = self.whole.budget().checked_sub(spent.ceil() as u64)?;
+        Some(if spent > 0.0 { Tails::new(left) } else { self.whole.clone() })
+    }
+}
+
+impl Part {
+    fn take(&mut self, bad: f64, controls_bad: f64, ratio: f64, loud: bool) {
+        let explained = controls_bad * ratio;
+        if loud {
+            self.loud.0 += bad;
+            self.loud.1 += explained;
+            self.loud.2 += explained * (1.0 + ratio);
+        } else {
+            self.quiet.0 += bad;
+            self.quiet.1 += explained;
+        }
     }
 }
 
 /// Failures beyond what the controls explain: in quiet ticks all of them, in loud ones those beyond
 /// three standard deviations, for the difference of two large numbers is mostly chance.
-fn spent(quiet: (f64, f64), loud: (f64, f64, f64)) -> f64 {
+fn spent_of(quiet: (f64, f64), loud: (f64, f64, f64)) -> f64 {
     let (bad, explained, variance) = loud;
     (quiet.0 - quiet.1).max(0.0) + (bad - explained - 3.0 * variance.sqrt()).max(0.0)
 }
 
-/// How many more hosts may be handed beside those that are not vouched yet.
+/// How many more hosts may be handed beside those that are not vouched yet. As many as the budget
+/// may always be in hand together: no more can fail than have it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-pub(crate) fn room(open_max: f64, unvouched: f64) -> u64 {
-    (open_max - unvouched).clamp(0.0, 1e15).floor() as u64
+pub(crate) fn room(open_max: f64, unvouched: u64, budget: u64, handed: u64) -> u64 {
+    let more = (open_max - as_f64(unvouched)).clamp(0.0, 1e15).floor() as u64;
+    more.max(budget.saturating_sub(handed))
 }
 
 #[cfg(test)]
@@ -275,11 +300,12 @@ mod tests {
 
     #[test]
     fn what_is_spent_leaves_less_room() {
-        assert_eq!((room(200.5, 10.0), room(5.0, 10.0)), (190, 0));
+        assert_eq!((room(200.5, 10, 0, 10), room(5.0, 10, 0, 10)), (190, 0));
+        assert_eq!(room(0.0, 10, 16, 12), 4);
         let nothing = (0.0, 0.0, 0.0);
-        assert_eq!((spent((3.0, 100.0), nothing), spent((3.0, 1.0), nothing)), (0.0, 2.0));
+        assert_eq!((spent_of((3.0, 100.0), nothing), spent_of((3.0, 1.0), nothing)), (0.0, 2.0));
         let outage = (5000.0, 4900.0, 4900.0);
-        assert_eq!(spent((3.0, 1.0), outage), 2.0);
-        assert!(spent((3.0, 1.0), (5500.0, 4900.0, 4900.0)) > 300.0);
+        assert_eq!(spent_of((3.0, 1.0), outage), 2.0);
+        assert!(spent_of((3.0, 1.0), (5500.0, 4900.0, 4900.0)) > 300.0);
     }
 }

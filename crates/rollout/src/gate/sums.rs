@@ -23,10 +23,8 @@ impl Gate {
     pub(crate) fn new(plan: &Plan) -> Gate {
         let strata = plan.strata.len();
         let background = plan.background_ppm_per_h;
-        let horizon = |point: &(Millis, u64)| {
-            let (window, silent) = (plan.timing.window, plan.watch.silent_after);
-            Horizon::new(strata, window, *point, silent, background)
-        };
+        let horizon =
+            |point: &(Millis, u64)| Horizon::new(strata, plan.timing.window, *point, background);
         Gate {
             channels: std::array::from_fn(|_| EProcess::new(strata)),
             cells: vec![Vec::new(); strata],
@@ -58,7 +56,7 @@ impl Gate {
         }
         let tick = self.loudness.read(now, &seen.strata);
         for (at, horizon) in self.horizons.iter_mut().enumerate() {
-            horizon.observe(now, at, &seen.strata, &tick)?;
+            horizon.observe(at, &seen.strata, &tick)?;
         }
         self.ln_e().is_finite().then_some(())
     }

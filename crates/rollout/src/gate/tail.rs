@@ -11,21 +11,22 @@ pub(crate) struct Tails {
     points: Vec<(f64, f64)>,
 }
 
-/// Standard deviations below and above the budget that the table spans, and its steps for each.
+/// Where the table begins, in standard deviations from the budget, and its steps for each.
 /// A count is normal to the eye on the scale of its square root: sqrt(μ) = sqrt(budget + 1) + z / 2.
-const SPAN: (f64, f64) = (-9.0, 7.0);
+const FROM: f64 = -9.0;
 const STEPS_PER_DEVIATION: f64 = 20.0;
+/// 16 standard deviations in all.
+const STEPS: u32 = 320;
 
 impl Tails {
     pub(crate) fn new(budget: u64) -> Tails {
-        let steps = ((SPAN.1 - SPAN.0) * STEPS_PER_DEVIATION) as u32;
         let root = (super::tally::as_f64(budget) + 1.0).sqrt();
         let point = |step: u32| {
-            let z = SPAN.0 + f64::from(step) / STEPS_PER_DEVIATION;
+            let z = FROM + f64::from(step) / STEPS_PER_DEVIATION;
             let mean = (root + z / 2.0).max(0.0).powi(2);
             (mean, ln_tail(budget, mean))
         };
-        Tails { budget, points: (0..=steps).map(point).collect() }
+        Tails { budget, points: (0..=STEPS).map(point).collect() }
     }
 
     pub(crate) fn budget(&self) -> u64 {

@@ -1,8 +1,8 @@
 //! What the evidence amounts to: pass, wait or fail, and the room that the budget leaves.
 //! It reads the gate's sums and changes nothing.
-use super::horizon::{Says, room};
+use super::horizon::room;
 use super::sums::Gate;
-use super::tally::{CHANNELS, as_f64};
+use super::tally::CHANNELS;
 use super::{Channel, ChannelEvidence, Evidence, HorizonEvidence, StratumEvidence};
 use crate::plan::Plan;
 use andon_model::{Millis, Time};
@@ -115,40 +115,44 @@ impl Gate {
             vouched: 0,
             strata_vouched: vec![0; strata],
         };
-        for at in 0..self.horizons.len() {
-            let (pooled, each) = self.horizon(view, at);
+        for (at, horizon) in self.horizons.iter().enumerate() {
+            let pooled = self.horizon(view, at);
             if pooled.room < out.pooled {
                 (out.pooled, out.tightest) = (pooled.room, Millis(pooled.after_ms));
             }
-            for (stratum, says) in each.iter().enumerate() {
-                let open = as_f64(view.handed(stratum).saturating_sub(says.vouched));
-                out.strata[stratum] = out.strata[stratum].min(room(says.open_max, open));
-                if at == 0 {
-                    out.strata_vouched[stratum] = says.vouched;
-                    out.vouched += says.vouched;
-                }
-            }
             if at == 0 {
+                (out.vouched, out.strata_vouched) = horizon.vouched();
                 out.unspent = pooled.hosts.saturating_sub(pooled.spent.ceil() as u64);
+            }
+        }
+        if out.pooled == 0 {
+            out.strata.fill(0);
+            return out;
+        }
+        for horizon in &self.horizons {
+            for (stratum, says) in horizon.strata(view.delta()).iter().enumerate() {
+                let handed = view.handed(stratum);
+                let open = handed.saturating_sub(says.vouched);
+                let more = room(says.open_max, open, horizon.budget(), handed);
+                out.strata[stratum] = out.strata[stratum].min(more);
             }
         }
         out
     }
 
-    fn horizon(&self, view: &View<'_>, at: usize) -> (HorizonEvidence, Vec<Says>) {
+    fn horizon(&self, view: &View<'_>, at: usize) -> HorizonEvidence {
         let (after, budget) = view.plan.budget[at];
-        let (pooled, strata) = self.horizons[at].say(view.delta());
+        let pooled = self.horizons[at].pooled(view.delta());
         let unvouched = view.handed_all().saturating_sub(pooled.vouched);
-        let evidence = HorizonEvidence {
+        HorizonEvidence {
             after_ms: after.0,
             hosts: budget,
             spent: pooled.spent,
             ucb: pooled.ucb,
             vouched: pooled.vouched,
             unvouched,
-            room: room(pooled.open_max, as_f64(unvouched)),
-        };
-        (evidence, strata)
+            room: room(pooled.open_max, unvouched, budget, view.handed_all()),
+        }
     }
 
     /// Everything read, for tickets, journals and people.
@@ -164,14 +168,13 @@ impl Gate {
                 fresh: shown(parts.fresh),
             }
         });
-        let horizons: Vec<_> = (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect();
-        let first = horizons.first();
+        let first = self.horizons.first().map(|horizon| horizon.strata(view.delta()));
         let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
             let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
             StratumEvidence {
                 stratum: plan.stratum.clone(),
                 e: shown(self.ln_stratum(at)),
-                ucb: first.and_then(|(_, each)| each.get(at)).map_or(1.0, |says| says.ucb),
+                ucb: first.as_ref().and_then(|each| each.get(at)).map_or(1.0, |says| says.ucb),
                 x: bad,
                 k: bad + self.controls_bad[at],
                 u: self.at_risk[at].0,
@@ -184,7 +187,7 @@ impl Gate {
             threshold: threshold(view.plan),
             channels: channels.collect(),
             strata: view.plan.strata.iter().enumerate().map(stratum).collect(),
-            horizons: horizons.iter().map(|(pooled, _)| *pooled).collect(),
+            horizons: (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect(),
         }
     }
 }

@@ -123,7 +123,8 @@ fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<
         return Err(CountRule::OneWindowPerHorizon);
     }
     let within = |window: &Window| {
-        window.at_risk <= handed && window.bad.saturating_add(window.clean) <= handed
+        window.at_risk.max(window.clean) <= handed
+            && window.bad <= window.at_risk.max(handed - window.clean)
     };
     if tally.windows.iter().all(within) { Ok(()) } else { Err(CountRule::WindowsWithinHanded) }
 }

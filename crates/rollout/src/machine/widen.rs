@@ -16,7 +16,7 @@ const UNKNOWN_STRATUM_MAX: u64 = 8;
 const CHURN_DIVISOR: u64 = 10;
 /// Before a generation is over, only a widening to more than so many times the hosts handed is worth
 /// the time that the next one then has to wait.
-const EARLY_GROWTH: u64 = 2;
+const EARLY_GROWTH: u64 = 10;
 /// Generations after the last ticket for which confirmations are awaited before completing.
 const CONFIRMATION_GENERATIONS: u64 = 10;
 
@@ -81,6 +81,10 @@ impl Rollout {
         let room = self.gate.room(&self.view());
         match self.gate.verdict(&self.plan) {
             Verdict::Fail => Next::Wait(Reason::AskingAgain { probes: self.probes }),
+            // The answer to the last question takes a generation.
+            Verdict::Wait if self.clock < last.plus(self.plan.generation()) => {
+                Next::Wait(Reason::AskingAgain { probes: self.probes })
+            }
             Verdict::Wait => self.ask_again(&room),
             Verdict::Pass => {
                 let left = self.left();
@@ -112,7 +116,10 @@ impl Rollout {
         let sum: u64 = more.iter().sum();
         let all = sum == left.iter().sum::<u64>();
         if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed)) {
-            return Next::Wait(if room.vouched == 0 {
+            let until = last.plus(self.plan.generation());
+            return Next::Wait(if self.clock < until {
+                Reason::Soaking { until }
+            } else if room.vouched == 0 {
                 Reason::NobodyVouched
             } else {
                 Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 }

@@ -7,6 +7,7 @@ use andon_model::{Digest, Millis, Time};
 use andon_rollout::action::CountRule;
 use andon_rollout::gate::Channel;
 use andon_rollout::plan::Finding;
+use andon_rollout::windows;
 use andon_rollout::{
     Action, Count, Event, HaltReason, HoldReason, Observation, Reason, Rollout, StateName,
 };
@@ -23,7 +24,7 @@ fn issue(rollout: &mut Rollout, generation: u32, ms: u64) -> Vec<Action> {
 }
 
 fn see_well(rollout: &mut Rollout, ms: u64) -> Vec<Action> {
-    let seen = well(rollout);
+    let seen = well(rollout, at(ms));
     rollout.apply(at(ms), Event::Observed(seen))
 }
 
@@ -72,7 +73,13 @@ fn small_fleets_complete() {
         let mut world = World::new(plan(sizes), Trouble::NONE, 4);
         world.run(200);
         let explained = world.rollout.explain(world.now());
-        assert_eq!(explained.state, StateName::Completed, "{sizes:?}: {:?}", explained.reason);
+        assert_eq!(
+            explained.state,
+            StateName::Completed,
+            "{sizes:?}: {:?} {:?}",
+            explained.reason,
+            explained.evidence
+        );
         assert_eq!(explained.handed, explained.hosts);
     }
 }
@@ -115,8 +122,9 @@ fn widening_waits_for_ticket_soak_and_a_fresh_observation() {
 fn nobody_confirmed_means_no_growth_beyond_the_budget() {
     let mut rollout = started();
     for second in 1..400_u64 {
-        let mut seen = well(&rollout);
+        let mut seen = well(&rollout, at(second * 1000));
         seen.strata.iter_mut().flat_map(|s| &mut s.waves).for_each(|wave| wave.confirmed = 0);
+        windows::by_wave(&rollout, at(second * 1000), &mut seen);
         let actions = rollout.apply(at(second * 1000), Event::Observed(seen));
         if let Some(exposure) = exposures(&actions).pop() {
             issue(&mut rollout, exposure.generation, second * 1000);
@@ -160,7 +168,7 @@ fn doubt_holds_and_resuming_goes_on() {
     ];
     for (number, (spoil, wanted)) in cases.into_iter().enumerate() {
         let mut rollout = started();
-        let mut seen = well(&rollout);
+        let mut seen = well(&rollout, at(8000));
         spoil(&mut seen);
         let actions = rollout.apply(at(8000), Event::Observed(seen));
         assert_eq!(actions[0], Action::Withdraw, "case {number}");
@@ -240,9 +248,10 @@ fn a_ticket_that_crossed_with_the_halt_is_withdrawn_too() {
 #[test]
 fn doubt_asks_again_with_doubling_probes_in_the_suspicious_stratum() {
     let mut rollout = started();
-    let mut seen = well(&rollout);
+    let mut seen = well(&rollout, at(5000));
     let wave = &mut seen.strata[1].waves[0];
     (wave.silence.new, wave.bad_new, wave.confirmed) = (2, 2, wave.hosts - 2);
+    windows::by_wave(&rollout, at(5000), &mut seen);
     let bad = rollout.apply(at(5000), Event::Observed(seen));
     assert!(bad.is_empty(), "two silent canaries are suspicious, no proof: {bad:?}");
     let e = rollout.explain(at(5000)).evidence.e;
@@ -308,7 +317,7 @@ fn explanations_and_evidence_survive_json() {
 #[test]
 fn failing_probes_alone_halt() {
     let mut rollout = started();
-    let mut seen = well(&rollout);
+    let mut seen = well(&rollout, at(3000));
     for stratum in &mut seen.strata {
         let wave = &mut stratum.waves[0];
         (wave.probe.new, wave.bad_new) = (wave.hosts, wave.hosts);
@@ -341,7 +350,7 @@ fn tickets_keep_the_pace_that_hosts_check() {
 fn a_held_rollout_still_halts() {
     let mut rollout = started();
     rollout.apply(at(1000), Event::Held { by: person("ada"), reason: Text::default() });
-    let mut seen = well(&rollout);
+    let mut seen = well(&rollout, at(3000));
     for stratum in &mut seen.strata {
         let wave = &mut stratum.waves[0];
         (wave.report.new, wave.bad_new) = (wave.hosts, wave.hosts);

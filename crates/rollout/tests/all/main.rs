@@ -1,7 +1,19 @@
 //! All tests of the rollout from outside, in one binary (one link instead of four).
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+mod audit;
 mod budget;
+mod defaults;
+mod eligible;
+mod fleet;
 mod gate;
+mod golden;
+mod groups;
+mod invariants;
+mod late;
+mod lines;
 mod machine;
 mod properties;
+mod script;
+mod stateful;
+mod tradeoff;
 mod world;

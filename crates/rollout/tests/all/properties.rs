@@ -97,7 +97,7 @@ impl Run {
     }
 
     fn observe(&mut self, change: impl FnOnce(&mut Observation)) {
-        let mut seen = well(&self.rollout);
+        let mut seen = well(&self.rollout, at(self.now));
         change(&mut seen);
         self.say(Event::Observed(seen));
     }

@@ -6,11 +6,11 @@ use andon_model::release::Version;
 use andon_model::{
     ComponentId, Digest, HostId, LineId, Millis, PersonId, PublicKey, RolloutId, StratumId, Time,
 };
-use andon_rollout::watch;
 use andon_rollout::{
     Action, ArmTally, Count, Event, Exposure, Observation, Plan, PlanReport, PlanRequest, Rollout,
     StratumTally,
 };
+use andon_rollout::{watch, windows};
 use std::collections::BTreeMap;
 
 /// splitmix64 (Steele, Lea, Flood 2014).
@@ -136,7 +136,7 @@ pub(crate) fn exposures(actions: &[Action]) -> Vec<Exposure> {
 }
 
 /// A tally without trouble: every covered host confirmed.
-pub(crate) fn well(rollout: &Rollout) -> Observation {
+pub(crate) fn well(rollout: &Rollout, now: Time) -> Observation {
     let plan = rollout.plan();
     let waves = rollout.waves();
     let arm = |hosts: u32, confirmed: u32| {
@@ -160,7 +160,9 @@ pub(crate) fn well(rollout: &Rollout) -> Observation {
         tally.controls = arm(plan.strata[s].size - before, 0);
         tally
     };
-    Observation { strata: (0..plan.strata.len()).map(stratum).collect() }
+    let mut seen = Observation { strata: (0..plan.strata.len()).map(stratum).collect() };
+    windows::by_wave(rollout, now, &mut seen);
+    seen
 }
 
 /// What goes wrong in a fleet, and when.
@@ -315,6 +317,7 @@ impl World {
             let silent = watch::silent(&watch, host.last_seen, Presence::Alive, now);
             host.count(arm, silent);
         }
+        windows::by_wave(&self.rollout, now, &mut seen);
         seen
     }
 

@@ -98,6 +98,7 @@ impl<'a> Play<'a> {
             horizons_s: Vec::new(),
             budget: Vec::new(),
             controls: vec![0; scenario.sizes().len()],
+            gauge_every: vec![2; scenario.sizes().len()],
         });
         let in_ticks = |seconds: f64| ticks_of(seconds, shape.beat_s);
         let lag = in_ticks(shape.silent_after_s).min(LAG_MAX - 1);
@@ -105,8 +106,8 @@ impl<'a> Play<'a> {
         let strata: Vec<Stratum> = shape
             .strata
             .iter()
-            .zip(&shape.controls)
-            .map(|(size, sample)| Stratum::new(*size, *sample, shape.horizons_s.len()))
+            .zip(shape.controls.iter().zip(&shape.gauge_every))
+            .map(|(size, sample)| Stratum::new(*size, sample, shape.horizons_s.len()))
             .collect();
         let ticks = ticks_of(scenario.ends_s, shape.beat_s) + 2;
         let rates = rates(scenario, &shape.strata, &mut random);

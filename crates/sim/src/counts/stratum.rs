@@ -50,6 +50,16 @@ pub(crate) enum What {
     LateReport,
 }
 
+/// The cohorts within one horizon's window: those from `left` up to `entered`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Inside {
+    at_risk: u32,
+    entered: usize,
+    left: usize,
+    /// through, cumulative
+    clean: u32,
+}
+
 /// Ticks of one horizon: `(lag, end)`, ages at which a cohort enters and leaves the comparison.
 pub(crate) type Ages = (usize, usize);
 
@@ -60,16 +70,17 @@ pub(crate) struct Stratum {
     pub handed: u32,
     /// neither covered nor sampled
     pub idle: Pool,
-    /// sampled controls of even and odd rank
+    /// sampled controls: those compared, and the gauge
     pub controls: [Pool; 2],
+    gauge_every: u32,
     pub waves: Vec<Wave>,
     pub cohorts: Vec<Cohort>,
     /// alive over all cohorts
     pub active: u32,
     /// delivered to living hosts
     pub delivered: u32,
-    /// per horizon: at risk now, first cohort that has not entered, first that has not left
-    windows: Vec<(u32, usize, usize)>,
+    /// per horizon
+    windows: Vec<Inside>,
     /// first cohort that has not reached the end of load and soak
     soaking: usize,
     seen_new: [u32; 2],
@@ -77,19 +88,21 @@ pub(crate) struct Stratum {
 }
 
 impl Stratum {
-    pub(crate) fn new(size: u32, sample: u32, horizons: usize) -> Stratum {
-        let from = size - sample.min(size);
-        let even = size.div_ceil(2) - from.div_ceil(2);
+    pub(crate) fn new(size: u32, sampled: (&u32, &u32), horizons: usize) -> Stratum {
+        let from = size - *sampled.0.min(&size);
+        let gauge_every = *sampled.1.max(&2);
+        let gauge = size / gauge_every - from / gauge_every;
         Stratum {
             size,
             handed: 0,
             idle: Pool::of(from),
-            controls: [Pool::of(even), Pool::of(size - from - even)],
+            controls: [Pool::of(size - from - gauge), Pool::of(gauge)],
+            gauge_every,
             waves: Vec::new(),
             cohorts: Vec::new(),
             active: 0,
             delivered: 0,
-            windows: vec![(0, 0, 0); horizons],
+            windows: vec![Inside::default(); horizons],
             soaking: 0,
             seen_new: [0; 2],
             at_risk: [0; 2],
@@ -111,12 +124,12 @@ impl Stratum {
         }
         let idle = more.min(self.idle.hosts());
         let mut pool = self.idle.take(idle, random);
-        // Beyond the idle ones the prefix takes sampled ranks, even and odd in turn.
+        // Beyond the idle ones the prefix takes sampled ranks, the gauge's among them.
         let from = self.handed + idle;
         let sampled = more - idle;
-        let even = (from + sampled).div_ceil(2) - from.div_ceil(2);
-        pool.add(&self.controls[0].take(even, random));
-        pool.add(&self.controls[1].take(sampled - even, random));
+        let gauge = (from + sampled) / self.gauge_every - from / self.gauge_every;
+        pool.add(&self.controls[0].take(sampled - gauge, random));
+        pool.add(&self.controls[1].take(gauge, random));
         self.handed = handed;
         if let Some(wave) = self.waves.last_mut() {
             wave.hosts += more;
@@ -153,18 +166,20 @@ impl Stratum {
     pub(crate) fn begin(&mut self, tick: usize, ages: &[Ages], soak: usize) -> Vec<Window> {
         let cohorts = &self.cohorts;
         let mut out = Vec::with_capacity(ages.len());
-        for ((at_risk, entered, left), (lag, end)) in self.windows.iter_mut().zip(ages) {
-            let mut clean = 0;
-            while let Some(cohort) = cohorts.get(*left).filter(|c| tick - c.tick >= *end) {
-                clean += cohort.hosts - cohort.bad;
-                *at_risk -= cohort.hosts - cohort.bad;
-                *left += 1;
+        for (inside, (lag, end)) in self.windows.iter_mut().zip(ages) {
+            while let Some(cohort) = cohorts.get(inside.left).filter(|c| tick - c.tick >= *end) {
+                inside.clean += cohort.hosts - cohort.bad;
+                inside.at_risk -= cohort.hosts - cohort.bad;
+                inside.left += 1;
             }
-            while let Some(cohort) = cohorts.get(*entered).filter(|c| tick - c.tick >= *lag) {
-                *at_risk += cohort.hosts - cohort.bad;
-                *entered += 1;
+            while let Some(cohort) = cohorts.get(inside.entered).filter(|c| tick - c.tick >= *lag) {
+                inside.at_risk += cohort.hosts - cohort.bad;
+                inside.entered += 1;
             }
-            out.push(Window { at_risk: *at_risk, bad: 0, clean });
+            let ages =
+                cohorts[inside.left..inside.entered].iter().map(|c| (c.tick, c.hosts - c.bad));
+            let Inside { at_risk, clean, .. } = *inside;
+            out.push(Window { at_risk, bad: 0, clean, alike: most_alike(ages) });
         }
         while let Some(cohort) = cohorts.get(self.soaking).filter(|c| tick - c.tick >= soak) {
             self.waves[cohort.wave].confirmed += cohort.alive;
@@ -221,13 +236,11 @@ impl Stratum {
         cohort.bad += hosts;
         wave.bad_new += hosts;
         let age = tick - cohort.tick;
-        for (((lag, end), window), (at_risk, _, _)) in
-            ages.iter().zip(windows).zip(&mut self.windows)
-        {
+        for (((lag, end), window), inside) in ages.iter().zip(windows).zip(&mut self.windows) {
             if age < *end {
                 window.bad += hosts;
                 if age >= *lag {
-                    *at_risk -= hosts;
+                    inside.at_risk -= hosts;
                 }
             }
         }
@@ -287,4 +300,15 @@ impl Stratum {
             silent: sum(|wave| wave.silent + wave.pending.silent + wave.missed.silent),
         }
     }
+}
+
+/// The most hosts of one activation tick; cohorts come in the order of their ticks.
+fn most_alike(cohorts: impl Iterator<Item = (usize, u32)>) -> u32 {
+    let (mut most, mut tick, mut sum) = (0, usize::MAX, 0);
+    for (at, hosts) in cohorts {
+        sum = if at == tick { sum + hosts } else { hosts };
+        tick = at;
+        most = most.max(sum);
+    }
+    most
 }

@@ -388,6 +388,7 @@ fn shape_of(scenario: &Scenario) -> Shape {
         horizons_s: Vec::new(),
         budget: Vec::new(),
         controls: Vec::new(),
+        gauge_every: Vec::new(),
     }
 }
 

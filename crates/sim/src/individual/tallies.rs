@@ -26,6 +26,8 @@ struct Stratum {
     handed: Vec<u32>,
     /// controls are sampled from this rank on
     sampled: u32,
+    /// every so-manyth rank is the gauge
+    every: u32,
     windows: Windows,
 }
 
@@ -84,13 +86,14 @@ impl Tallies {
         for (stratum, size) in shape.strata.iter().enumerate() {
             let sample = shape.controls.get(stratum).copied().unwrap_or(0);
             let sampled = size.saturating_sub(sample);
+            let every = shape.gauge_every.get(stratum).copied().unwrap_or(2).max(2);
             let windows = Windows::new(horizons);
             tallies.seen.push(Seen { hosts: *size, ..Seen::default() });
-            tallies.strata.push(Stratum { handed: Vec::new(), sampled, windows });
+            tallies.strata.push(Stratum { handed: Vec::new(), sampled, every, windows });
             let mut tally = StratumTally::default();
             if reads {
-                for (parity, arm) in arms_of_controls(&mut tally) {
-                    of_parity(fleet, stratum, sampled, *size, parity).join(arm);
+                for (gauge, arm) in arms_of_controls(&mut tally) {
+                    controls(fleet, stratum, (sampled, *size), every, gauge).join(arm);
                 }
             }
             tallies.shown.strata.push(tally);
@@ -115,7 +118,7 @@ impl Tallies {
         if !self.reads || rank < place.sampled {
             return None;
         }
-        Some(if rank.is_multiple_of(2) { &mut tally.controls } else { &mut tally.gauge })
+        Some(if gauges(rank, place.every) { &mut tally.gauge } else { &mut tally.controls })
     }
 
     fn covered(&mut self, stratum: usize, rank: u32) -> bool {
@@ -235,19 +238,30 @@ impl Tallies {
         let from = place.sampled;
         if handed > from {
             place.sampled = handed;
-            for (parity, arm) in arms_of_controls(tally) {
-                of_parity(fleet, stratum, from, handed, parity).leave(arm);
+            let every = place.every;
+            for (gauge, arm) in arms_of_controls(tally) {
+                controls(fleet, stratum, (from, handed), every, gauge).leave(arm);
             }
         }
     }
 }
 
-/// Both arms of controls, with the parity of their ranks: compared (even), gauge (odd).
-fn arms_of_controls(tally: &mut StratumTally) -> [(u32, &mut ArmTally); 2] {
-    [(0, &mut tally.controls), (1, &mut tally.gauge)]
+/// Both arms of controls: those compared, and the gauge.
+fn arms_of_controls(tally: &mut StratumTally) -> [(bool, &mut ArmTally); 2] {
+    [(false, &mut tally.controls), (true, &mut tally.gauge)]
 }
 
-fn of_parity(fleet: &Fleet, stratum: usize, from: u32, to: u32, parity: u32) -> Standing {
-    let first = from + (from + parity) % 2;
-    Standing::of(fleet.ranks(stratum, first.min(to), to).iter().step_by(2))
+fn gauges(rank: u32, every: u32) -> bool {
+    rank % every == every - 1
+}
+
+fn controls(
+    fleet: &Fleet,
+    stratum: usize,
+    (from, to): (u32, u32),
+    every: u32,
+    gauge: bool,
+) -> Standing {
+    let ranked = (from..to).zip(fleet.ranks(stratum, from, to).iter());
+    Standing::of(ranked.filter(|(rank, _)| gauges(*rank, every) == gauge).map(|(_, state)| state))
 }

@@ -53,13 +53,17 @@ impl Windows {
     pub(super) fn open(&mut self, tick: u32, ages: &Ages) {
         for horizon in 0..self.shown.len() {
             self.shown[horizon].at_risk -= std::mem::take(&mut self.lost[horizon]);
-            (self.shown[horizon].bad, self.shown[horizon].clean) = (0, 0);
+            self.shown[horizon].bad = 0;
             if let Some(born) = tick.checked_sub(ages.enter) {
                 self.shown[horizon].at_risk += self.still(horizon, born);
             }
             if let Some(born) = tick.checked_sub(ages.leave[horizon]) {
                 self.shown[horizon].at_risk -= self.still(horizon, born);
             }
+            let inside = (tick + 1).saturating_sub(ages.leave[horizon])
+                ..(tick + 1).saturating_sub(ages.enter);
+            let alike = inside.map(|born| self.still(horizon, born)).max();
+            self.shown[horizon].alike = alike.unwrap_or(0);
         }
     }
 
@@ -82,7 +86,7 @@ impl Windows {
     pub(super) fn close(&mut self, tick: u32, ages: &Ages) {
         for horizon in 0..self.shown.len() {
             if let Some(born) = tick.checked_sub(ages.leave[horizon]) {
-                self.shown[horizon].clean = self.still(horizon, born);
+                self.shown[horizon].clean += self.still(horizon, born);
             }
         }
     }
@@ -126,17 +130,20 @@ mod tests {
             for (horizon, leave) in ages.leave.iter().enumerate() {
                 let end = grid.at(*leave);
                 let mut expected = Window::default();
+                let mut alike = std::collections::BTreeMap::new();
                 for (activated, bad) in &hosts {
                     let age = grid.at(tick).saturating_sub(*activated);
                     let in_time = bad - activated < end;
                     let now = grid.slot(*bad) == tick;
                     let before = grid.slot(*bad) < tick;
                     let inside = age >= grid.at(ages.enter) && age < end;
-                    expected.at_risk += u32::from(inside && grid.at(tick) > *activated && !before);
+                    let at_risk = inside && grid.at(tick) > *activated && !before;
+                    expected.at_risk += u32::from(at_risk);
+                    *alike.entry(grid.slot(*activated)).or_insert(0) += u32::from(at_risk);
                     expected.bad += u32::from(in_time && now);
-                    let ends = age >= end && age < end + grid.tick_ms;
-                    expected.clean += u32::from(ends && !in_time);
+                    expected.clean += u32::from(age >= end && !in_time);
                 }
+                expected.alike = alike.into_values().max().unwrap_or(0);
                 assert_eq!(windows.shown[horizon], expected, "tick {tick} horizon {horizon}");
             }
         }

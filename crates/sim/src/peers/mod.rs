@@ -127,6 +127,7 @@ impl Peer {
             horizons_s: Vec::new(),
             budget: Vec::new(),
             controls: vec![0; sizes.len()],
+            gauge_every: vec![2; sizes.len()],
         };
         let (handed, standing) = (vec![0; sizes.len()], Standing::Running);
         kind.way().map(|way| Peer { way, shape, released: None, handed, standing })

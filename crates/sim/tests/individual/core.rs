@@ -98,6 +98,7 @@ impl Controller for Core {
             horizons_s: plan.budget.iter().map(|point| point.0.as_secs_f64()).collect(),
             budget: plan.budget.iter().map(|point| point.1).collect(),
             controls: plan.strata.iter().map(|s| s.sample.min(s.size)).collect(),
+            gauge_every: plan.strata.iter().map(|s| s.gauge_every).collect(),
         })
     }
     fn waves(&self) -> Vec<&[u32]> {

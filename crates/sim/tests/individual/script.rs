@@ -31,6 +31,7 @@ impl Script {
             horizons_s: vec![0.0, 60.0],
             budget: vec![u64::MAX, u64::MAX],
             controls: sizes.iter().map(|size| size / 2).collect(),
+            gauge_every: vec![2; sizes.len()],
         };
         Script {
             handed: vec![0; sizes.len()],

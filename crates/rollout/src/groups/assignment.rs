@@ -1,0 +1,98 @@
+//! The planner's result: each host's generation and place. Not the handing out, which the gate may
+//! always make smaller.
+
+/// Where one host stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// place in its stratum's order, from 0
+    pub rank: u32,
+    /// index of its stratum
+    pub stratum: u16,
+    /// generation in which it may be handed the release, from 1
+    pub generation: u16,
+}
+
+/// Who is handed the release when. In every stratum the hosts of a generation are a stretch of its
+/// order, so a wave is still "the first n hosts of each stratum".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// each host's place, by its index in the fleet's columns
+    pub places: Vec<Place>,
+    /// per generation, hosts of each stratum handed by its end; a generation may add none (it waits)
+    pub ceilings: Vec<Vec<u32>>,
+}
+
+impl Assignment {
+    /// Generations until everybody is handed the release.
+    #[must_use]
+    pub fn generations(&self) -> usize {
+        self.ceilings.len()
+    }
+
+    /// What may be handed out next when `handed` hosts of each stratum were and the gate wants
+    /// `wanted`: never beyond the end of the generation that is under way, because half of one and
+    /// half of the next, handed at once, may be more of one group than its budget.
+    #[must_use]
+    pub fn clamp(&self, handed: &[u32], wanted: &[u32]) -> Vec<u32> {
+        let open = |ceilings: &&Vec<u32>| ceilings.iter().zip(handed).any(|(end, now)| now < end);
+        let ends = self.ceilings.iter().find(open);
+        let clamped = |(at, wanted): (usize, &u32)| {
+            let now = handed.get(at).copied().unwrap_or(0);
+            let end = ends.and_then(|ends| ends.get(at)).copied().unwrap_or(now);
+            (*wanted).min(end).max(now)
+        };
+        wanted.iter().enumerate().map(clamped).collect()
+    }
+}
+
+/// Hosts per drawer: their places fit the second-level cache.
+const DRAWER_BITS: u32 = 14;
+/// Bits of a rank: `HOSTS_MAX` is below 2^26.
+const RANK_BITS: u32 = 26;
+/// Bits of a generation: `GENERATIONS_MAX` is below 2^13.
+const GENERATION_BITS: u32 = 13;
+
+/// Places in the order in which hosts are taken, sorted into drawers by host: written at random into
+/// [`Assignment::places`], each would wait for memory.
+#[derive(Debug)]
+pub(super) struct Taken {
+    entries: Vec<u64>,
+    /// where each drawer's next entry goes
+    ends: Vec<u32>,
+}
+
+impl Taken {
+    pub(super) fn new(hosts: usize) -> Taken {
+        let starts = (0..hosts).step_by(1 << DRAWER_BITS);
+        let starts = starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        Taken { entries: vec![0; hosts], ends: starts.collect() }
+    }
+
+    /// Notes where the host with this index stands. Once per host.
+    #[inline]
+    pub(super) fn push(&mut self, host: u32, generation: u16, rank: u32) {
+        let end = &mut self.ends[(host >> DRAWER_BITS) as usize];
+        let inside = u64::from(host & ((1 << DRAWER_BITS) - 1));
+        let place = (inside << GENERATION_BITS | u64::from(generation)) << RANK_BITS;
+        self.entries[*end as usize] = place | u64::from(rank);
+        *end += 1;
+    }
+
+    /// The places, by host.
+    pub(super) fn places(self, strata: &[u16]) -> Vec<Place> {
+        let of = |stratum: &u16| Place { stratum: *stratum, ..Place::default() };
+        let mut places: Vec<Place> = strata.iter().map(of).collect();
+        let drawers = places.chunks_mut(1 << DRAWER_BITS);
+        for (drawer, entries) in drawers.zip(self.entries.chunks(1 << DRAWER_BITS)) {
+            for entry in entries {
+                let inside = usize::try_from(entry >> (RANK_BITS + GENERATION_BITS)).unwrap_or(0);
+                let part = |shift: u32, bits: u32| (entry >> shift) & ((1 << bits) - 1);
+                let place = &mut drawer[inside];
+                place.rank = u32::try_from(part(0, RANK_BITS)).unwrap_or(u32::MAX);
+                let generation = part(RANK_BITS, GENERATION_BITS);
+                place.generation = u16::try_from(generation).unwrap_or(u16::MAX);
+            }
+        }
+        places
+    }
+}

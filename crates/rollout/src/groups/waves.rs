@@ -1,0 +1,372 @@
+//! The greedy scan: in each generation, walk the hosts that are left in the random order and take
+//! each one whose groups all have room.
+use super::assignment::Taken;
+use super::stream::{Bound, HEAD, Stream, Streams, length, rewrite};
+use super::{Assignment, CanaryShare, Fleet, GroupsError, OrderKey};
+use andon_model::limits::{GENERATIONS_MAX, STRATA_MAX, UNVOUCHED_GENERATIONS_MAX};
+use std::collections::VecDeque;
+
+/// Marks a group's cell of room: one of its members must go in this generation.
+const URGENT: u16 = 1 << URGENT_BIT;
+const URGENT_BIT: u32 = 15;
+/// Marks it: one must go in the next generation unless enough go in this one.
+const SOON: u16 = 1 << 14;
+/// Marks it: there is more room in reserve, because a cell of two bytes holds only so much.
+const RESERVE: u16 = 1 << 13;
+/// The rest of the cell: how many more members this generation takes.
+const ROOM: u16 = RESERVE - 1;
+/// Generations beyond the least possible, ⌈m / k⌉, that a plan allows itself before members of the
+/// groups that need longest go first: the growth law fills about so many with a tenth of the fleet.
+const SLACK: u32 = 3;
+
+/// A wave of less than this part of the fleet takes nobody out of turn: it is a random sample.
+const SAMPLE_DIVISOR: u64 = 16;
+
+/// What the plan must keep to besides the groups' own budgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// for so many generations a member counts as un-vouched: ⌈(D + window) / generation⌉, at least 1
+    pub unvouched_generations: u32,
+    /// most of the first wave in one group whose canaries are capped, in thousandths, at least one
+    pub canary_share_permille: u16,
+    /// most hosts of each stratum in the first wave; one entry per stratum
+    pub first_wave: Vec<u32>,
+    /// hosts of each stratum handed the release after everybody else; one entry per stratum
+    pub holdback: Vec<u32>,
+}
+
+impl Rules {
+    fn check(&self) -> Result<(), GroupsError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(GroupsError::Rule(field, problem)) }
+        };
+        let generations = 1..=UNVOUCHED_GENERATIONS_MAX;
+        rule(
+            generations.contains(&self.unvouched_generations),
+            "unvouched_generations",
+            "is 0 or too large",
+        )?;
+        let share = (1..=1000).contains(&self.canary_share_permille);
+        rule(share, "canary_share_permille", "is not within 1 to 1000")?;
+        rule(self.first_wave.len() <= STRATA_MAX, "first_wave", "is too long")?;
+        let alike = self.holdback.len() == self.first_wave.len();
+        rule(alike, "holdback", "has not one entry per stratum")
+    }
+}
+
+/// Assigns every host of `fleet` to a generation. `growth` says how many hosts may have been handed
+/// in all by the end of a generation (from 1) when so many were before it ([`super::Growth::total`]).
+/// # Errors
+/// [`GroupsError`] when columns or rules make no sense, or the plan would never end.
+pub fn assign(
+    fleet: &Fleet<'_>,
+    rules: &Rules,
+    key: &OrderKey,
+    growth: &dyn Fn(u32, u64) -> u64,
+) -> Result<Assignment, GroupsError> {
+    rules.check()?;
+    let members = fleet.check(rules.first_wave.len())?;
+    let Streams { phases, bounds } = rewrite(fleet, rules, key, &members);
+    let mut walk = Walk {
+        rules,
+        groups: Groups::new(bounds, rules.unvouched_generations),
+        deadline: deadline(fleet),
+        handed: vec![0; rules.first_wave.len()],
+        total: 0,
+        hosts: fleet.hosts() as u64,
+        taken: Taken::new(fleet.hosts()),
+        ceilings: vec![],
+    };
+    for phase in phases {
+        walk.phase(phase, growth)?;
+    }
+    Ok(Assignment { places: walk.taken.places(fleet.strata), ceilings: walk.ceilings })
+}
+
+/// The generation by which the plan wants to have ended.
+fn deadline(fleet: &Fleet<'_>) -> u32 {
+    let needs = fleet.groups.iter().map(|group| group.size.div_ceil(group.budget()));
+    needs.max().unwrap_or(1).saturating_add(SLACK)
+}
+
+/// One planning run.
+struct Walk<'a> {
+    rules: &'a Rules,
+    groups: Groups,
+    deadline: u32,
+    /// hosts taken, per stratum
+    handed: Vec<u32>,
+    total: u64,
+    hosts: u64,
+    taken: Taken,
+    ceilings: Vec<Vec<u32>>,
+}
+
+/// The groups' sums. Only the cells of room are read at random; all else goes forwards.
+struct Groups {
+    bounds: Vec<Bound>,
+    /// how many more members this generation takes
+    room: Room,
+    /// the same at the generation's start, without marks
+    granted: Vec<u32>,
+    /// members of this phase that wait
+    waiting: Vec<u32>,
+    /// members taken in the earlier generations that still count
+    unvouched: Vec<u32>,
+    /// those members, generation by generation, oldest first; unused when only one counts
+    taken: VecDeque<Vec<u32>>,
+    unvouched_generations: u32,
+}
+
+/// Room per group and generation: what every scan reads at random, so a cell has two bytes only.
+struct Room {
+    /// how many more members, and the marks
+    cells: Vec<u16>,
+    /// what does not fit into the cell
+    reserve: Vec<u32>,
+}
+
+impl Walk<'_> {
+    fn phase(
+        &mut self,
+        mut left: Stream,
+        growth: &dyn Fn(u32, u64) -> u64,
+    ) -> Result<(), GroupsError> {
+        self.groups.count(&left);
+        let mut tight = Stream::default();
+        let mut sorted = false;
+        while !(left.is_empty() && tight.is_empty()) {
+            if self.ceilings.len() >= GENERATIONS_MAX {
+                return Err(GroupsError::Generations);
+            }
+            let generation = u16::try_from(self.ceilings.len() + 1).unwrap_or(u16::MAX);
+            let total = growth(u32::from(generation), self.total);
+            if total <= self.total {
+                return Err(GroupsError::Growth { generation: u32::from(generation) });
+            }
+            let urgent = self.groups.open(self.deadline, u32::from(generation))
+                && (total - self.total) >= self.hosts / SAMPLE_DIVISOR;
+            if generation == 1 {
+                self.canaries(&mut left, total);
+            } else {
+                // `tight` holds every member of a group that must hurry, once a scan has seen all
+                if urgent && !sorted {
+                    self.scan::<1>(&mut left, Some(&mut tight), total, generation);
+                }
+                if urgent {
+                    self.scan::<2>(&mut tight, None, total, generation);
+                    self.scan::<1>(&mut tight, None, total, generation);
+                }
+                self.scan::<0>(&mut tight, None, total, generation);
+                sorted = self.scan::<0>(&mut left, Some(&mut tight), total, generation);
+            }
+            self.groups.close();
+            self.ceilings.push(self.handed.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Walk<'_> {
+    /// Takes hosts whose groups all have room until `total` are handed: of those with a mark within
+    /// `MARKS` or, with [`ROOM`], of all. Of those passed over, members of groups that must hurry move
+    /// to `tight`, and the others stay, in their order. Says whether it saw every host.
+    fn scan<const RUSH: u16>(
+        &mut self,
+        left: &mut Stream,
+        mut tight: Option<&mut Stream>,
+        total: u64,
+        generation: u16,
+    ) -> bool {
+        let words = &mut left.words[..];
+        let (room, taken) = (&mut self.groups.room, &mut self.taken);
+        // those that stay are moved stretch by stretch, when somebody after them leaves
+        let (mut kept, mut stretch, mut at) = (left.start, left.start, left.start);
+        let mut handed = self.total;
+        while at < words.len() && handed < total {
+            let second = words[at + 1];
+            let end = at + HEAD + length(second);
+            let row = &words[at + HEAD..end];
+            let (mut fits, mut marks, mut rush) = (ROOM, 0, 0);
+            for group in row {
+                let cell = room.cells[*group as usize];
+                fits = fits.min(cell & ROOM);
+                marks |= cell;
+                rush += cell >> URGENT_BIT;
+            }
+            let stays = if fits > 0 && rush >= RUSH {
+                for group in row {
+                    room.take(*group);
+                }
+                let rank = &mut self.handed[(second >> 8) as usize];
+                taken.push(words[at], generation, *rank);
+                *rank += 1;
+                handed += 1;
+                false
+            } else if marks & (URGENT | SOON) == 0 {
+                true
+            } else if let Some(tight) = tight.as_mut() {
+                tight.words.extend_from_slice(&words[at..end]);
+                false
+            } else {
+                true
+            };
+            if !stays {
+                words.copy_within(stretch..at, kept);
+                kept += at - stretch;
+                stretch = end;
+            }
+            at = end;
+        }
+        words.copy_within(stretch..at, kept);
+        kept += at - stretch;
+        self.total = handed;
+        let all = at >= words.len();
+        left.pass(kept, at);
+        all
+    }
+
+    /// The first wave: spread over the strata, and no tenant or site with more than its share.
+    fn canaries(&mut self, left: &mut Stream, total: u64) {
+        let mut open = self.rules.first_wave.clone();
+        let spread: u64 = open.iter().map(|hosts| u64::from(*hosts)).sum();
+        let wave = spread.min(total).min(self.hosts);
+        self.groups.cap_canaries(wave, self.rules.canary_share_permille);
+        let (mut kept, mut at) = (left.start, left.start);
+        while at < left.words.len() && self.total < wave {
+            let second = left.words[at + 1];
+            let end = at + HEAD + length(second);
+            let row = &left.words[at + HEAD..end];
+            let stratum = (second >> 8) as usize;
+            if open[stratum] > 0
+                && row.iter().all(|group| self.groups.room.cells[*group as usize] & ROOM > 0)
+            {
+                open[stratum] -= 1;
+                row.iter().for_each(|group| self.groups.room.take(*group));
+                let rank = &mut self.handed[stratum];
+                self.taken.push(left.words[at], 1, *rank);
+                *rank += 1;
+                self.total += 1;
+            } else {
+                left.words.copy_within(at..end, kept);
+                kept += end - at;
+            }
+            at = end;
+        }
+        left.pass(kept, at);
+    }
+}
+
+impl Groups {
+    fn new(bounds: Vec<Bound>, unvouched_generations: u32) -> Groups {
+        let zeros = || vec![0; bounds.len()];
+        Groups {
+            room: Room { cells: vec![0; bounds.len()], reserve: zeros() },
+            granted: zeros(),
+            waiting: zeros(),
+            unvouched: zeros(),
+            taken: VecDeque::new(),
+            unvouched_generations,
+            bounds,
+        }
+    }
+
+    /// Counts the members of a phase that begins.
+    fn count(&mut self, left: &Stream) {
+        self.waiting.fill(0);
+        let mut at = left.start;
+        while at < left.words.len() {
+            let end = at + HEAD + length(left.words[at + 1]);
+            for group in &left.words[at + HEAD..end] {
+                self.waiting[*group as usize] += 1;
+            }
+            at = end;
+        }
+    }
+
+    /// Grants every group its room; says whether some member must go now.
+    fn open(&mut self, deadline: u32, generation: u32) -> bool {
+        let spaced = self.unvouched_generations;
+        let need = |waiting: &u32, bound: &Bound| match waiting.div_ceil(bound.budget) {
+            0 => 0,
+            turns => (turns - 1).saturating_mul(spaced).saturating_add(1),
+        };
+        let needs = self.waiting.iter().zip(&self.bounds);
+        let longest = needs.map(|(waiting, bound)| need(waiting, bound)).max().unwrap_or(0);
+        let until = deadline.saturating_sub(generation).saturating_add(1).max(longest).max(2);
+        let mut urgent = false;
+        for (at, bound) in self.bounds.iter().enumerate() {
+            let granted = bound.budget.saturating_sub(self.unvouched[at]);
+            self.granted[at] = granted;
+            let need = need(&self.waiting[at], bound);
+            urgent |= need >= until;
+            let mark = match need {
+                now if now >= until => URGENT,
+                next if next + 1 >= until && until > 2 => SOON,
+                _ => 0,
+            };
+            self.room.fill(at, granted, mark);
+        }
+        urgent
+    }
+
+    /// In the first wave, a group whose canaries are capped takes no more than its share.
+    fn cap_canaries(&mut self, wave: u64, share_permille: u16) {
+        let share = (wave * u64::from(share_permille)).div_ceil(1000).max(1);
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        for (at, bound) in self.bounds.iter().enumerate() {
+            if bound.canaries == CanaryShare::Capped {
+                self.granted[at] = self.granted[at].min(share);
+            }
+            self.room.fill(at, self.granted[at], 0);
+        }
+    }
+
+    /// Counts what the generation took, and forgets the one that is vouched from now on.
+    fn close(&mut self) {
+        let spaced = self.unvouched_generations as usize;
+        let mut taken = Vec::new();
+        for at in 0..self.bounds.len() {
+            let now = self.granted[at] - self.room.left(at);
+            self.waiting[at] -= now;
+            if spaced > 1 {
+                self.unvouched[at] += now;
+                taken.push(now);
+            }
+        }
+        if spaced > 1 {
+            self.taken.push_back(taken);
+            if self.taken.len() >= spaced {
+                let vouched = self.taken.pop_front().unwrap_or_default();
+                for (unvouched, vouched) in self.unvouched.iter_mut().zip(vouched) {
+                    *unvouched -= vouched;
+                }
+            }
+        }
+    }
+}
+
+impl Room {
+    /// Grants a group room, what does not fit into its cell in reserve.
+    fn fill(&mut self, at: usize, granted: u32, marks: u16) {
+        let cell = u16::try_from(granted).unwrap_or(ROOM).min(ROOM);
+        self.reserve[at] = granted - u32::from(cell);
+        self.cells[at] = cell | marks | if self.reserve[at] > 0 { RESERVE } else { 0 };
+    }
+
+    /// Takes one member of a group that has room.
+    #[inline]
+    fn take(&mut self, group: u32) {
+        let at = group as usize;
+        let cell = self.cells[at] - 1;
+        self.cells[at] = cell;
+        if cell & (ROOM | RESERVE) == RESERVE {
+            self.fill(at, self.reserve[at], cell & (URGENT | SOON));
+        }
+    }
+
+    /// Room that is left.
+    fn left(&self, at: usize) -> u32 {
+        u32::from(self.cells[at] & ROOM) + self.reserve[at]
+    }
+}

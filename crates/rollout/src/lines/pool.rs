@@ -1,0 +1,307 @@
+//! The pool: every consenting operator's tallies added up to the vendor line's observation. It
+//! judges nothing; the gate of the vendor line's rollout does. What is missing is doubt, and doubt
+//! holds: a sum that leaves an operator out would look healthier than the fleet is.
+use crate::event::{ArmTally, Count, Event, Observation, StratumTally, Window};
+use crate::plan::StratumPlan;
+use andon_model::text::Text;
+use andon_model::{OperatorId, StratumId};
+use std::collections::BTreeMap;
+
+/// One operator's tallies of one round, in the order of the pool's strata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperatorTally {
+    /// which round of the vendor line it answers; counts up by one
+    pub round: u64,
+    /// one per stratum of the pool, an empty one where the operator has no hosts
+    pub strata: Vec<StratumTally>,
+}
+
+/// Whether an operator still takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// its tally is awaited in every round
+    Consenting,
+    /// its own line has halted: a tally that comes is evidence, one that does not is missing
+    Halted,
+    /// a person let the vendor line go on without it: its handed hosts stay unvouched for good
+    Withdrawn,
+}
+
+/// Why a round makes no observation. The vendor line holds on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolDoubt {
+    /// a consenting (or halted) operator has not reported
+    #[error("operator {0} has not reported")]
+    OperatorMissing(OperatorId),
+    /// somebody reports who is not of the pool
+    #[error("operator {0} is not of this line")]
+    OperatorUnknown(OperatorId),
+    /// a tally of another round: late, or told twice
+    #[error("operator {operator} reports round {got}, round {want} is due")]
+    Round {
+        /// whose
+        operator: OperatorId,
+        /// round of the tally
+        got: u64,
+        /// round that is due
+        want: u64,
+    },
+    /// not one tally per stratum
+    #[error("operator {operator} reports {got} strata, the line has {want}")]
+    StrataMissing {
+        /// whose
+        operator: OperatorId,
+        /// strata there
+        got: usize,
+        /// strata of the pool
+        want: usize,
+    },
+    /// operators disagree about how many tickets were issued
+    #[error("operator {operator} reports {got} waves of stratum {stratum}, the line has {want}")]
+    WavesMissing {
+        /// whose
+        operator: OperatorId,
+        /// where
+        stratum: StratumId,
+        /// waves there
+        got: usize,
+        /// tickets issued by the vendor line
+        want: usize,
+    },
+    /// an operator counts more hosts than it joined with; fewer do not add up to the vendor's waves
+    #[error("operator {operator} counts {got} hosts of stratum {stratum}, it joined with {want}")]
+    HostsExceed {
+        /// whose
+        operator: OperatorId,
+        /// where
+        stratum: StratumId,
+        /// hosts in the tally
+        got: u64,
+        /// hosts at joining
+        want: u32,
+    },
+    /// a sum left its range
+    #[error("a sum over operators leaves its range")]
+    Overflow,
+}
+
+impl PoolDoubt {
+    /// What to tell the vendor line's rollout: it holds and gives this reason.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        Event::ActionFailed { generation: 0, what: Text::clipped(&format!("pool tallies: {self}")) }
+    }
+}
+
+/// Why operators make no pool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PoolError {
+    /// not one number per stratum
+    #[error("operator {operator} joins with {got} strata, the line has {want}")]
+    Strata {
+        /// whose
+        operator: OperatorId,
+        /// numbers there
+        got: usize,
+        /// strata of the line
+        want: usize,
+    },
+    /// more hosts in one stratum than can be counted
+    #[error("stratum {0} has too many hosts")]
+    Hosts(StratumId),
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    hosts: Vec<u32>,
+    standing: Standing,
+}
+
+/// Who takes part, with how many hosts, and the round that is due.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    strata: Vec<StratumId>,
+    members: BTreeMap<OperatorId, Member>,
+    round: u64,
+}
+
+impl Pool {
+    /// A pool of operators with their hosts per stratum, in the order of `strata`.
+    /// # Errors
+    /// [`PoolError`].
+    pub fn new(
+        strata: Vec<StratumId>,
+        operators: BTreeMap<OperatorId, Vec<u32>>,
+    ) -> Result<Pool, PoolError> {
+        let want = strata.len();
+        for (operator, hosts) in &operators {
+            if hosts.len() != want {
+                let operator = operator.clone();
+                return Err(PoolError::Strata { operator, got: hosts.len(), want });
+            }
+        }
+        for (at, stratum) in strata.iter().enumerate() {
+            let sum: u64 = operators.values().map(|hosts| u64::from(hosts[at])).sum();
+            u32::try_from(sum).map_err(|_| PoolError::Hosts(stratum.clone()))?;
+        }
+        let member = |hosts: Vec<u32>| Member { hosts, standing: Standing::Consenting };
+        let members = operators.into_iter().map(|(name, hosts)| (name, member(hosts))).collect();
+        Ok(Pool { strata, members, round: 1 })
+    }
+
+    /// Hosts per stratum over all operators: what the vendor line's plan is made of.
+    #[must_use]
+    pub fn sizes(&self) -> BTreeMap<StratumId, u32> {
+        let sum = |at: usize| self.members.values().map(|member| member.hosts[at]).sum();
+        self.strata.iter().enumerate().map(|(at, name)| (name.clone(), sum(at))).collect()
+    }
+
+    /// Hosts of every operator in one stratum, by operator.
+    #[must_use]
+    pub fn hosts(&self, stratum: &StratumPlan) -> BTreeMap<OperatorId, u32> {
+        let at = self.strata.iter().position(|name| *name == stratum.stratum);
+        let of = |(name, member): (&OperatorId, &Member)| {
+            (name.clone(), at.map_or(0, |at| member.hosts[at]))
+        };
+        self.members.iter().map(of).collect()
+    }
+
+    /// The round whose tallies are due.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Changes an operator's standing; withdrawing is a person's decision. False: not of this pool.
+    pub fn set_standing(&mut self, operator: &OperatorId, standing: Standing) -> bool {
+        let member = self.members.get_mut(operator);
+        member.is_some_and(|member| {
+            member.standing = standing;
+            true
+        })
+    }
+
+    /// Adds one round up; `handed` as [`crate::Rollout::waves`] of the vendor line. All or nothing: on
+    /// doubt the round stays due.
+    /// # Errors
+    /// [`PoolDoubt`]; [`PoolDoubt::event`] makes the vendor line hold.
+    pub fn merge(
+        &mut self,
+        handed: &[&[u32]],
+        reports: &BTreeMap<OperatorId, OperatorTally>,
+    ) -> Result<Observation, PoolDoubt> {
+        if let Some(name) = reports.keys().find(|name| !self.members.contains_key(*name)) {
+            return Err(PoolDoubt::OperatorUnknown(name.clone()));
+        }
+        let waves = vec![ArmTally::default(); handed.len()];
+        let mut sum = vec![StratumTally { waves, ..StratumTally::default() }; self.strata.len()];
+        for (name, member) in &self.members {
+            match (reports.get(name), member.standing) {
+                (_, Standing::Withdrawn) => (),
+                (None, _) => return Err(PoolDoubt::OperatorMissing(name.clone())),
+                (Some(report), _) => {
+                    self.check(name, member, report, handed.len())?;
+                    for (into, tally) in sum.iter_mut().zip(&report.strata) {
+                        add(into, tally).ok_or(PoolDoubt::Overflow)?;
+                    }
+                }
+            }
+        }
+        for (at, tally) in sum.iter_mut().enumerate() {
+            self.add_withdrawn(at, tally, handed).ok_or(PoolDoubt::Overflow)?;
+        }
+        self.round += 1;
+        Ok(Observation { strata: sum })
+    }
+
+    /// The hosts of operators that left stand where the pooled order puts them. Nothing of them is
+    /// new, none is at risk, none has confirmed: they are no controls and are never vouched.
+    fn add_withdrawn(&self, at: usize, tally: &mut StratumTally, handed: &[&[u32]]) -> Option<()> {
+        let gone = self.members.values().filter(|m| m.standing == Standing::Withdrawn);
+        let mut left: u32 = gone.map(|member| member.hosts[at]).sum();
+        let mut before = 0;
+        for (arm, handed) in tally.waves.iter_mut().zip(handed) {
+            let now = handed.get(at).copied().unwrap_or(before);
+            let absent = now.saturating_sub(before).saturating_sub(arm.hosts).min(left);
+            (left, before) = (left - absent, now);
+            arm.hosts += absent;
+        }
+        tally.controls.hosts = tally.controls.hosts.checked_add(left)?;
+        Some(())
+    }
+
+    fn check(
+        &self,
+        name: &OperatorId,
+        member: &Member,
+        report: &OperatorTally,
+        waves: usize,
+    ) -> Result<(), PoolDoubt> {
+        let operator = || name.clone();
+        if report.round != self.round {
+            let (got, want) = (report.round, self.round);
+            return Err(PoolDoubt::Round { operator: operator(), got, want });
+        }
+        let (got, want) = (report.strata.len(), self.strata.len());
+        if got != want {
+            return Err(PoolDoubt::StrataMissing { operator: operator(), got, want });
+        }
+        for ((tally, stratum), want) in report.strata.iter().zip(&self.strata).zip(&member.hosts) {
+            let stratum = stratum.clone();
+            if tally.waves.len() != waves {
+                let got = tally.waves.len();
+                let operator = operator();
+                return Err(PoolDoubt::WavesMissing { operator, stratum, got, want: waves });
+            }
+            let arms = tally.waves.iter().chain([&tally.controls, &tally.gauge]);
+            let got: u64 = arms.map(|arm| u64::from(arm.hosts)).sum();
+            if got > u64::from(*want) {
+                let (operator, want) = (operator(), *want);
+                return Err(PoolDoubt::HostsExceed { operator, stratum, got, want });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field
+/// that is added to a tally must be added here too, or this does not compile.
+fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
+    let StratumTally { waves, controls, gauge, windows } = into;
+    let StratumTally { waves: more, controls: more_controls, gauge: more_gauge, windows: wider } =
+        tally;
+    for (into, arm) in waves.iter_mut().zip(more) {
+        add_arm(into, arm)?;
+    }
+    windows.resize(windows.len().max(wider.len()), Window::default());
+    for (into, window) in windows.iter_mut().zip(wider) {
+        let Window { at_risk, bad, clean, alike } = *window;
+        *into = Window {
+            at_risk: into.at_risk.checked_add(at_risk)?,
+            bad: into.bad.checked_add(bad)?,
+            clean: into.clean.checked_add(clean)?,
+            alike: into.alike.checked_add(alike)?,
+        };
+    }
+    add_arm(gauge, more_gauge)?;
+    add_arm(controls, more_controls)
+}
+
+fn add_arm(into: &mut ArmTally, arm: &ArmTally) -> Option<()> {
+    let ArmTally { silence, report, probe, bad_new, confirmed, fell_back, hosts } = *arm;
+    *into = ArmTally {
+        silence: add_count(into.silence, silence)?,
+        report: add_count(into.report, report)?,
+        probe: add_count(into.probe, probe)?,
+        bad_new: into.bad_new.checked_add(bad_new)?,
+        confirmed: into.confirmed.checked_add(confirmed)?,
+        fell_back: into.fell_back.checked_add(fell_back)?,
+        hosts: into.hosts.checked_add(hosts)?,
+    };
+    Some(())
+}
+
+fn add_count(one: Count, other: Count) -> Option<Count> {
+    let Count { at_risk, new } = other;
+    Some(Count { at_risk: one.at_risk.checked_add(at_risk)?, new: one.new.checked_add(new)? })
+}

@@ -1,0 +1,218 @@
+//! Who may take a release when: rings, windows, holds, pins, one behind.
+use andon_model::policy::Lane;
+use andon_model::release::Version;
+use andon_model::{ComponentId, GroupId, Millis, Time};
+use andon_rollout::eligible::{
+    Behind, Eligibility, Hold, HostFacts, No, NotYet, Pin, ReleaseFacts, Rules, RulesError,
+    WindowRule, decide,
+};
+
+/// Monday 2024-07-15T00:00:00Z.
+const MONDAY: u64 = 1_721_001_600_000;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const WEEK: u64 = 7 * DAY;
+
+fn group(name: &str) -> Option<GroupId> {
+    Some(GroupId::new(name).unwrap())
+}
+
+fn sensor() -> ComponentId {
+    ComponentId::new("sensor").unwrap()
+}
+
+fn window(name: &str, opens: u64, open: u64) -> WindowRule {
+    let minutes = |span: u64| u32::try_from(span / MINUTE).unwrap();
+    WindowRule { group: group(name), opens_minute: minutes(opens), open_minutes: minutes(open) }
+}
+
+fn hold(component: Option<ComponentId>, until: Option<Time>) -> Hold {
+    Hold { group: group("till"), component, until }
+}
+
+fn rings() -> Rules {
+    Rules { rings: vec![Millis::ZERO, Millis(HOUR), Millis(DAY)], ..Rules::default() }
+}
+
+/// Version 7, the newest, in the routine lane, from Monday 00:00; a host of ring 0 in group `till`.
+fn ask(rules: &Rules, ring: usize, lane: Lane, version: u32, now: u64) -> Eligibility {
+    rules.check().unwrap();
+    let groups = [group("till").unwrap(), group("rack-4").unwrap()];
+    let component = sensor();
+    let release = ReleaseFacts {
+        component: &component,
+        version: Version(version),
+        newest: Version(7),
+        lane,
+        started: Time(MONDAY),
+    };
+    decide(rules, &HostFacts { ring, groups: &groups }, &release, Time(now))
+}
+
+fn later(at: u64, why: NotYet) -> Eligibility {
+    Eligibility::Later { at: Time(at), why }
+}
+
+/// (what, rules, ring, version, now, expected), all in the routine lane.
+type Row = (&'static str, Rules, usize, u32, u64, Eligibility);
+
+fn check(table: &[Row]) {
+    for (what, rules, ring, version, now, expected) in table {
+        assert_eq!(ask(rules, *ring, Lane::Routine, *version, *now), *expected, "{what}");
+    }
+}
+
+fn held(until: Option<Time>) -> Rules {
+    Rules { holds: vec![hold(None, until)], ..rings() }
+}
+
+#[test]
+fn rings_begin_one_after_the_other() {
+    use Eligibility::{Never, Now};
+    let start = later(MONDAY, NotYet::Ring);
+    check(&[
+        ("no rules", rings(), 0, 7, MONDAY, Now),
+        ("before the start", rings(), 0, 7, MONDAY - 1, start),
+        ("ring 1", rings(), 1, 7, MONDAY, later(MONDAY + HOUR, NotYet::Ring)),
+        ("ring 1 in time", rings(), 1, 7, MONDAY + HOUR, Now),
+        ("ring 2", rings(), 2, 7, MONDAY + HOUR, later(MONDAY + DAY, NotYet::Ring)),
+        ("no such ring", rings(), 3, 7, MONDAY + WEEK, Never(No::RingUnknown)),
+    ]);
+}
+
+#[test]
+fn holds_pins_and_one_behind_say_no_or_until_when() {
+    use Eligibility::{Never, Now};
+    let day = Some(Time(MONDAY + DAY));
+    let tomorrow = |why| later(MONDAY + DAY, why);
+    let of = |name| {
+        let component = ComponentId::new(name).unwrap();
+        Rules { holds: vec![hold(Some(component), None)], ..rings() }
+    };
+    let pin = |version, until| {
+        let (group, version) = (group("till"), Version(version));
+        Rules { pins: vec![Pin { group, component: sensor(), version, until }], ..rings() }
+    };
+    let behind = |until| {
+        let behind = Behind { group: None, component: sensor(), until };
+        Rules { behind: vec![behind], ..rings() }
+    };
+    let elsewhere = Rules {
+        holds: vec![Hold { group: group("bank"), component: None, until: None }],
+        pins: vec![Pin {
+            group: None,
+            component: ComponentId::new("rules").unwrap(),
+            version: Version(1),
+            until: None,
+        }],
+        windows: vec![window("bank", 0, HOUR)],
+        ..rings()
+    };
+    let (six, seven) = (Version(6), Version(7));
+    check(&[
+        ("others' rules", elsewhere, 0, 7, MONDAY + 3 * HOUR, Now),
+        ("held", held(None), 0, 7, MONDAY, Never(No::Held)),
+        ("held for a day", held(day), 0, 7, MONDAY, tomorrow(NotYet::Held)),
+        ("hold is over", held(Some(Time(MONDAY))), 0, 7, MONDAY, Now),
+        ("this component held", of("sensor"), 0, 7, MONDAY, Never(No::Held)),
+        ("another component held", of("rules"), 0, 7, MONDAY, Now),
+        ("pinned to 6", pin(6, None), 0, 7, MONDAY, Never(No::Pinned(six))),
+        ("pinned to this", pin(7, None), 0, 7, MONDAY, Now),
+        ("pinned for a day", pin(6, day), 0, 7, MONDAY, tomorrow(NotYet::Pinned)),
+        ("one behind", behind(None), 0, 7, MONDAY, Never(No::OneBehind(seven))),
+        ("one behind, older", behind(None), 0, 6, MONDAY, Now),
+        ("one behind for a day", behind(day), 0, 7, MONDAY, tomorrow(NotYet::OneBehind)),
+    ]);
+}
+
+#[test]
+fn windows_open_every_week_and_after_whatever_else_is_in_the_way() {
+    use Eligibility::Now;
+    let evening = 6 * DAY + 23 * HOUR;
+    let night = Rules { windows: vec![window("till", evening, 3 * HOUR)], ..rings() };
+    let windows = vec![window("till", DAY, HOUR), window("rack-4", 3 * DAY, HOUR)];
+    let two = Rules { windows, ..rings() };
+    let thursday = vec![window("till", 3 * DAY, HOUR)];
+    let after_hold = Rules { windows: thursday, ..held(Some(Time(MONDAY + DAY))) };
+    let shut = |at| later(MONDAY + at, NotYet::Window);
+    let ring = |at| later(MONDAY + at, NotYet::Ring);
+    check(&[
+        ("over the week's end", night.clone(), 0, 7, MONDAY, Now),
+        ("its last moment", night.clone(), 0, 7, MONDAY + 2 * HOUR - 1, Now),
+        ("just closed", night.clone(), 0, 7, MONDAY + 2 * HOUR, shut(evening)),
+        ("just before it opens", night.clone(), 0, 7, MONDAY + evening - 1, shut(evening)),
+        ("the next of two", two.clone(), 0, 7, MONDAY + 2 * DAY, shut(3 * DAY)),
+        ("the ring, then a window that is open", two, 2, 7, MONDAY, ring(DAY)),
+        ("the same at night", night, 1, 7, MONDAY - DAY, ring(HOUR)),
+        ("the hold, then the window", after_hold, 0, 7, MONDAY, shut(3 * DAY)),
+    ]);
+}
+
+#[test]
+fn the_emergency_lane_ignores_windows_and_rings_but_no_hold_pin_or_one_behind() {
+    let shut = Rules { windows: vec![window("till", 3 * DAY, HOUR)], ..rings() };
+    assert_eq!(ask(&shut, 2, Lane::Emergency, 7, MONDAY), Eligibility::Now);
+    let held = Rules { holds: vec![hold(None, None)], ..shut.clone() };
+    assert_eq!(ask(&held, 0, Lane::Emergency, 7, MONDAY), Eligibility::Never(No::Held));
+    let pin = Pin { group: None, component: sensor(), version: Version(6), until: None };
+    let pinned = Rules { pins: vec![pin], ..shut.clone() };
+    let no = Eligibility::Never(No::Pinned(Version(6)));
+    assert_eq!(ask(&pinned, 0, Lane::Emergency, 7, MONDAY), no);
+    let behind = Behind { group: None, component: sensor(), until: Some(Time(MONDAY + DAY)) };
+    let behind = Rules { behind: vec![behind], ..shut };
+    let not_yet = later(MONDAY + DAY, NotYet::OneBehind);
+    assert_eq!(ask(&behind, 0, Lane::Emergency, 7, MONDAY), not_yet);
+}
+
+#[test]
+fn later_is_the_first_moment_that_is_now() {
+    let rules = Rules {
+        windows: vec![
+            window("till", 2 * HOUR, 30 * MINUTE),
+            window("till", 6 * DAY + 23 * HOUR, 2 * HOUR),
+            window("bank", 0, WEEK),
+        ],
+        holds: vec![hold(Some(sensor()), Some(Time(MONDAY + 5 * HOUR + 1)))],
+        pins: vec![Pin {
+            group: None,
+            component: sensor(),
+            version: Version(5),
+            until: Some(Time(MONDAY + WEEK + 10 * MINUTE)),
+        }],
+        ..rings()
+    };
+    let mut waited = 0;
+    for now in (MONDAY - DAY..MONDAY + 2 * WEEK).step_by(usize::try_from(17 * MINUTE + 11).unwrap())
+    {
+        for (ring, version) in [(0, 7), (1, 7), (2, 7), (0, 5), (2, 5)] {
+            let asked = |at| ask(&rules, ring, Lane::Routine, version, at);
+            if let Eligibility::Later { at, .. } = asked(now) {
+                assert!(at.0 > now);
+                assert_eq!(asked(at.0), Eligibility::Now, "ring {ring}, asked at {now}");
+                assert_ne!(asked(at.0 - 1), Eligibility::Now, "ring {ring}, asked at {now}");
+                waited += 1;
+            }
+        }
+    }
+    assert!(waited > 1000, "{waited}");
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused_by_name() {
+    type Change = fn(&mut Rules);
+    let table: [(&str, Change); 7] = [
+        ("rings", |r| r.rings.clear()),
+        ("rings", |r| r.rings.swap(0, 1)),
+        ("windows", |r| r.windows = vec![window("x", 0, HOUR); 65]),
+        ("windows", |r| r.windows = vec![window("x", WEEK, HOUR)]),
+        ("windows", |r| r.windows = vec![window("x", 0, 0)]),
+        ("windows", |r| r.windows = vec![window("x", 0, WEEK + MINUTE)]),
+        ("holds, pins or behind", |r| r.holds = vec![hold(None, None); 1025]),
+    ];
+    for (field, change) in table {
+        let mut rules = rings();
+        change(&mut rules);
+        assert!(matches!(rules.check(), Err(RulesError(name, _)) if name == field), "{field}");
+    }
+}

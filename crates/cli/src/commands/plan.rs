@@ -140,7 +140,7 @@ fn grouped(digits: &str) -> String {
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
         let left = digits.len() - at;
-        if at > 0 && left % 3 == 0 && !out.ends_with('-') {
+        if at > 0 && left.is_multiple_of(3) && !out.ends_with('-') {
             out.push(',');
         }
         out.push(digit);

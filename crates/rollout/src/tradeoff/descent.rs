@@ -17,6 +17,15 @@ const FOLLOWERS: usize = 3;
 /// Shares of the room between two waves at which a new one is tried.
 const BETWEEN: [f64; 4] = [0.3, 0.7, 0.9, 0.98];
 
+/// What is changed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// waves are added
+    Waves,
+    /// waves are made larger and smaller
+    Sizes,
+}
+
 /// A start and how far it has come.
 pub(crate) struct Descent<'a> {
     world: &'a World,
@@ -38,11 +47,17 @@ impl<'a> Descent<'a> {
         Descent { world, thresholds, best, work_left }
     }
 
-    /// Goes down until nothing helps or the work is spent.
-    pub(crate) fn run(&mut self) {
+    /// Goes down until nothing helps or the work is spent. Times come last: they would take back
+    /// at once what makes a start that came from the best schedule different from it, before
+    /// sizes or new waves, whichever are to come `first`, have made use of it.
+    pub(crate) fn run(&mut self, first: First) {
+        if first == First::Sizes {
+            for wave in 0..WAVES_MAX {
+                self.resize(wave);
+            }
+        }
         loop {
             let before = self.best.cost;
-            // first, while a staggered start still is one
             self.add();
             self.drop();
             for wave in 0..WAVES_MAX {

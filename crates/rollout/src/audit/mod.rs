@@ -103,6 +103,11 @@ pub enum Finding {
         /// its number
         host: u32,
     },
+    /// hosts are in a group of which nothing is known, so nothing can be judged
+    GroupUnknown {
+        /// its index
+        group: u32,
+    },
     /// the order of a stratum has a gap or two hosts in one place
     OrderBroken {
         /// index of the stratum

@@ -32,7 +32,10 @@ pub(super) fn judge(
     }
     let canaries = waves.values().filter(|wave| **wave == 1).count() as u64;
     for (group, mut waves) in members {
-        let Some(rule) = facts.groups.get(group as usize) else { continue };
+        let Some(rule) = facts.groups.get(group as usize) else {
+            found.push(Finding::GroupUnknown { group });
+            continue;
+        };
         waves.sort_unstable();
         share(rules, group, rule, &waves, canaries, found);
         budget(rules, group, rule, &waves, found);

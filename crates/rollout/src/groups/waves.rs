@@ -16,9 +16,9 @@ const RESERVE: u16 = 1 << 13;
 /// The rest of the cell: how many more members this generation takes.
 const ROOM: u16 = RESERVE - 1;
 /// Generations beyond the least possible, ⌈m / k⌉, that a plan allows itself before members of the
-/// groups that need longest go first: the growth law fills about so many with a tenth of the fleet.
+/// groups that need longest go first. The growth law spends four on its first hundredth of a large
+/// fleet; one less leaves one for what the greedy scan packs badly at the end.
 const SLACK: u32 = 3;
-
 /// A wave of less than this part of the fleet takes nobody out of turn: it is a random sample.
 const SAMPLE_DIVISOR: u64 = 16;
 
@@ -165,12 +165,11 @@ impl Walk<'_> {
         }
         Ok(())
     }
-}
 
-impl Walk<'_> {
-    /// Takes hosts whose groups all have room until `total` are handed: of those with a mark within
-    /// `MARKS` or, with [`ROOM`], of all. Of those passed over, members of groups that must hurry move
-    /// to `tight`, and the others stay, in their order. Says whether it saw every host.
+    /// Takes hosts whose groups all have room until `total` are handed: any host, or those with at
+    /// least `RUSH` groups of which a member must go now. Of those passed over, members of groups
+    /// that must hurry move to `tight`, if there is one, and the others stay, in their order. Says
+    /// whether it saw every host.
     fn scan<const RUSH: u16>(
         &mut self,
         left: &mut Stream,

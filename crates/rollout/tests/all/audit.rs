@@ -78,7 +78,7 @@ fn each_corruption_of_a_good_plan_is_found_and_nothing_else_is() {
         allowed,
     };
     type Change = fn(&mut Case);
-    let table: [(Change, Finding); 17] = [
+    let table: [(Change, Finding); 18] = [
         (|c| c.seed = Digest::of(b"other"), Finding::SeedMismatch),
         (|c| c.rows.push(c.rows[4]), Finding::HostTwice { host: 5 }),
         (|c| c.rows.truncate(17), Finding::HostMissing { host: 18 }),
@@ -90,6 +90,7 @@ fn each_corruption_of_a_good_plan_is_found_and_nothing_else_is() {
             |c| *c.row(18) = Row { host: 18, stratum: 0, rank: 12, generation: 5 },
             Finding::StratumWrong { host: 18 },
         ),
+        (|c| c.facts.members.push((7, 9)), Finding::GroupUnknown { group: 9 }),
         (|c| c.row(18).rank = 6, Finding::OrderBroken { stratum: 1, rank: 5 }),
         (|c| c.row(8).rank = 6, Finding::OrderBroken { stratum: 0, rank: 7 }),
         (

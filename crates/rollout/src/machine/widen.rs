@@ -17,6 +17,10 @@ const CHURN_DIVISOR: u64 = 10;
 /// Before a generation is over, only a widening to more than so many times the hosts handed is worth
 /// the time that the next one then has to wait.
 const EARLY_GROWTH: u64 = 10;
+/// A generation is settled once no more than one of so many hosts handed is still without a verdict.
+const UNSETTLED_DIVISOR: u64 = 8;
+/// Generations after a ticket for which it is awaited that hosts settle: they are late, not absent.
+const SETTLING_GENERATIONS: u64 = 2;
 /// Generations after the last ticket for which confirmations are awaited before completing.
 const CONFIRMATION_GENERATIONS: u64 = 10;
 
@@ -109,13 +113,17 @@ impl Rollout {
         let handed = total(&self.handed());
         let mut most = room.pooled.min(self.growth_left());
         if room.vouched == 0 {
+            let ends = [self.plan.generation(), self.settling()].map(|after| last.plus(after));
+            if let Some(until) = ends.into_iter().find(|end| self.clock < *end) {
+                return Next::Wait(Reason::Soaking { until });
+            }
             // Nobody is known to have taken it (all away?): canaries again, within the budget.
             most = most.min(u64::from(self.plan.first_wave_max));
         }
         let more = apportion(most, left, &caps);
         let sum: u64 = more.iter().sum();
         let all = sum == left.iter().sum::<u64>();
-        if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed)) {
+        if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed, room)) {
             let until = last.plus(self.plan.generation());
             return Next::Wait(if self.clock < until {
                 Reason::Soaking { until }
@@ -128,18 +136,23 @@ impl Rollout {
         self.expose(&more, Newcomers::Excluded, false)
     }
 
-    /// A widening by fewer hosts waits, for waiting makes it larger: a full generation may still be
-    /// settled, then the longest horizon. After that every host that the budget allows is welcome.
-    fn worth_a_ticket(&self, last: Time, handed: u64) -> u64 {
+    /// A widening by fewer hosts waits, for waiting makes it larger: a generation may still settle, then
+    /// the longest horizon. After that every host that the budget allows is welcome.
+    fn worth_a_ticket(&self, last: Time, handed: u64, room: &Room) -> u64 {
         let generation = last.plus(self.plan.generation());
         let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
-        if self.clock < generation {
+        let settled = handed.saturating_sub(room.vouched) <= handed / UNSETTLED_DIVISOR;
+        if self.clock < generation || (!settled && self.clock < last.plus(self.settling())) {
             handed.saturating_mul(EARLY_GROWTH)
         } else if self.clock < generation.plus(longest) {
             handed / CHURN_DIVISOR
         } else {
             1
         }
+    }
+
+    fn settling(&self) -> Millis {
+        Millis(self.plan.generation().0.saturating_mul(SETTLING_GENERATIONS))
     }
 
     /// The holdback, once everybody else has soaked for the longest horizon.

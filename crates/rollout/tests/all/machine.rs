@@ -118,6 +118,28 @@ fn widening_waits_for_ticket_soak_and_a_fresh_observation() {
     assert!(see_well(&mut rollout, 60_000).is_empty(), "one ticket at a time");
 }
 
+/// Hosts whose window has not quite passed are late, not absent: a second handful of canaries would cost
+/// a generation and tell nothing that the first does not tell a moment later.
+#[test]
+fn late_canaries_are_awaited_before_others_are_sent() {
+    let mut rollout = started();
+    let unsettled = |rollout: &Rollout, second: u64| {
+        let mut seen = well(rollout, at(second * 1000));
+        windows::by_wave(rollout, at(second * 1000), &mut seen);
+        seen.strata.iter_mut().flat_map(|s| &mut s.windows).for_each(|window| {
+            (window.clean, window.at_risk) = (window.clean / 4, window.at_risk + window.clean);
+        });
+        seen
+    };
+    for second in 1..16 {
+        let actions =
+            rollout.apply(at(second * 1000), Event::Observed(unsettled(&rollout, second)));
+        assert!(exposures(&actions).is_empty(), "after {second} s");
+    }
+    let widened = exposures(&see_well(&mut rollout, 16_000)).remove(0);
+    assert!(widened.steps[1].handed > 100, "{}", widened.steps[1].handed);
+}
+
 #[test]
 fn nobody_confirmed_means_no_growth_beyond_the_budget() {
     let mut rollout = started();

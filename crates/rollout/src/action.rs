@@ -157,6 +157,8 @@ pub enum CountRule {
     OneWindowPerHorizon,
     /// window at risk, clean, and bad beside clean ≤ hosts handed
     WindowsWithinHanded,
+    /// if windows per wave are told, there is one per horizon and wave, and they make the sum
+    WavesMakeTheWindow,
     /// bad in any channel ≤ sum of the channels, ≥ the largest of them that is new to all
     BadWithinChannels,
 }

@@ -82,6 +82,20 @@ pub struct StratumTally {
     /// one per horizon of the plan's budget, over all waves
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// the same per wave, horizon by horizon: without it the bounds of a long horizon are those of
+    /// all waves together. May be left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wave_windows: Vec<Window>,
+}
+
+impl StratumTally {
+    /// Each wave's window of the horizon at this place, if told.
+    #[must_use]
+    pub fn by_wave(&self, horizon: usize) -> Option<&[Window]> {
+        let waves = self.waves.len();
+        let rows = self.wave_windows.get(horizon.checked_mul(waves)?..)?;
+        rows.get(..waves).filter(|row| !row.is_empty())
+    }
 }
 
 /// Treated hosts of one stratum that are within the window of one horizon D at one tick. A host's

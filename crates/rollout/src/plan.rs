@@ -362,7 +362,8 @@ impl Plan {
                 let new = bad[at].min(wave[at]);
                 let (controls, gauge) = self.strata[at].sample(wave[at]);
                 let (controls, gauge) = (arm(controls, 0), arm(gauge, 0));
-                StratumTally { waves: vec![arm(wave[at], new)], controls, gauge, windows: vec![] }
+                let waves = vec![arm(wave[at], new)];
+                StratumTally { waves, controls, gauge, ..StratumTally::default() }
             };
             let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
             let mut gate = Gate::new(self);

@@ -3,6 +3,7 @@
 //! server that knows its hosts: that one counts each by its own times.
 use crate::event::{ArmTally, Count, Observation, Window};
 use crate::machine::Rollout;
+use andon_model::ticket::Step;
 use andon_model::{Millis, Time};
 
 /// Completes tallies of whole waves and of all sampled controls. Twice is as good as once.
@@ -12,21 +13,29 @@ pub fn by_wave(rollout: &Rollout, now: Time, seen: &mut Observation) {
         let handed = tally.waves.iter().map(|wave| wave.hosts).sum();
         let (_, gauge) = stratum.sample(handed);
         (tally.controls, tally.gauge) = split(together(tally.controls, tally.gauge), gauge);
-        let window = |(after, _): &(Millis, u64)| {
+        tally.windows.clear();
+        tally.wave_windows.clear();
+        for (after, _) in &plan.budget {
             let age = plan.generation().plus(*after);
-            let mut window = Window::default();
-            for (wave, step) in tally.waves.iter().zip(&steps) {
+            let window = |(wave, step): (&ArmTally, &Step)| {
                 let through = now >= step.at.plus(age);
                 let clean = if through { wave.confirmed } else { 0 };
-                window.clean += clean;
-                window.at_risk += wave.hosts - clean;
-                window.bad +=
-                    if through { wave.bad_new.min(wave.hosts - clean) } else { wave.bad_new };
-                window.alike = window.alike.max(wave.hosts - clean);
-            }
-            window
-        };
-        tally.windows = plan.budget.iter().map(window).collect();
+                let open = wave.hosts - clean;
+                let bad = if through { wave.bad_new.min(open) } else { wave.bad_new };
+                Window { at_risk: open, bad, clean, alike: open }
+            };
+            let each: Vec<Window> = tally.waves.iter().zip(&steps).map(window).collect();
+            tally.windows.push(each.iter().fold(Window::default(), |sum, wave| Window {
+                at_risk: sum.at_risk + wave.at_risk,
+                bad: sum.bad + wave.bad,
+                clean: sum.clean + wave.clean,
+                alike: sum.alike.max(wave.alike),
+            }));
+            tally.wave_windows.extend(each);
+        }
+        if plan.budget.iter().all(|(after, _)| *after == Millis::ZERO) {
+            tally.wave_windows.clear();
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub fn observe(
     let empty = StratumTally {
         waves: vec![ArmTally::default(); rollout.waves.len()],
         windows: vec![Window::default(); plan.budget.len()],
+        wave_windows: vec![Window::default(); plan.budget.len() * rollout.waves.len()],
         ..StratumTally::default()
     };
     let mut strata = vec![empty; plan.strata.len()];
@@ -46,8 +47,10 @@ pub fn observe(
         let policy = watch::of_arm(&plan.watch, wave);
         let marks = rollout.marks[at];
         let bad = count_host(arm, &mut counted, &policy, marks, id, (host, heard), now);
-        if wave.is_some() {
-            count_windows(&mut tally.windows, plan, marks, rollout.confirmed_at[at], bad, now);
+        if let Some(wave) = wave {
+            let row = tally.wave_windows.iter_mut().skip(wave).step_by(rollout.waves.len());
+            let confirmed = rollout.confirmed_at[at];
+            count_windows(tally.windows.iter_mut().zip(row), plan, marks, confirmed, bad, now);
         }
     }
     (Observation { strata }, counted)
@@ -55,8 +58,8 @@ pub fn observe(
 
 /// A covered host is within a horizon's window until silence would have shown that it failed at that
 /// age: `silent_after` and D after it confirmed, and confirming is the end of its load and soak.
-fn count_windows(
-    windows: &mut [Window],
+fn count_windows<'a>(
+    windows: impl Iterator<Item = (&'a mut Window, &'a mut Window)>,
     plan: &Plan,
     marks: Marks,
     confirmed_at: Time,
@@ -67,13 +70,16 @@ fn count_windows(
         return;
     }
     let confirmed = marks.has(Marks::CONFIRMED) && !marks.has(Marks::FELL_BACK);
-    for (window, (after, _)) in windows.iter_mut().zip(&plan.budget) {
-        if confirmed && now >= confirmed_at.plus(plan.watch.silent_after).plus(*after) {
-            window.clean += 1;
-        } else {
-            window.at_risk += 1;
-            window.alike += 1;
-            window.bad += u32::from(bad);
+    for ((all, wave), (after, _)) in windows.zip(&plan.budget) {
+        let through = confirmed && now >= confirmed_at.plus(plan.watch.silent_after).plus(*after);
+        for window in [all, wave] {
+            if through {
+                window.clean += 1;
+            } else {
+                window.at_risk += 1;
+                window.alike += 1;
+                window.bad += u32::from(bad);
+            }
         }
     }
 }

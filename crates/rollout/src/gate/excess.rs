@@ -104,8 +104,47 @@ pub(crate) struct Excess {
     claims: Vec<Claim>,
 }
 
-/// Parts of the way from one claim to the next at which [`Excess::open_max`] looks.
+/// Parts of the way from one claim to the next at which [`open_max`] looks.
 const PARTS: i32 = 4;
+
+/// Evidence that a hand-out may rest on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground<'a> {
+    pub excess: &'a Excess,
+    /// its part of δ
+    pub delta: f64,
+    /// vouched hosts that it does not look at
+    pub beside: f64,
+}
+
+/// Most hosts that may be handed and not yet vouched, so that no claim fails more than the budget
+/// with confidence 1 − δ, the sum of all grounds' parts: `whole` of all handed hosts, `left` (what
+/// has not been spent) of the unvouched ones. One ground is enough for a claim.
+pub(crate) fn open_max(grounds: &[Ground], ladder: &Ladder, whole: &Tails, left: &Tails) -> f64 {
+    let mut most = f64::INFINITY;
+    let mut above = 1.0;
+    for (at, q) in ladder.claims.iter().enumerate() {
+        let open = |within: f64, high: f64| {
+            let of = |ground: &Ground| {
+                let claim = &ground.excess.claims[at];
+                let ln = within.mul_add(claim.slope, claim.ln_m) + ground.delta.ln();
+                let of_all = whole.mean_max(ln) - high * (claim.kept + ground.beside);
+                of_all.min(left.mean_max(ln)) / high
+            };
+            grounds.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
+        };
+        // The claim speaks for all up to the next one: in parts, each at its lower end's evidence
+        // and its upper end's harm.
+        if open(0.0, above) < most {
+            for part in 0..PARTS {
+                let at = |part: i32| (above - q) * f64::from(part) / f64::from(PARTS);
+                most = most.min(open(at(part), q + at(part + 1)));
+            }
+        }
+        above = *q;
+    }
+    most.max(0.0)
+}
 
 impl Excess {
     pub(crate) fn new(ladder: &Ladder) -> Excess {
@@ -155,33 +194,6 @@ impl Excess {
             above = *claim;
         }
         above
-    }
-
-    /// Most hosts that may be handed and not yet vouched, so that with confidence 1 − `delta` no
-    /// claim fails more than the budget: `whole` of all handed hosts, `left` (what has not been spent)
-    /// of the unvouched ones.
-    pub(crate) fn open_max(&self, ladder: &Ladder, delta: f64, whole: &Tails, left: &Tails) -> f64 {
-        let ln_delta = delta.ln();
-        let mut most = f64::INFINITY;
-        let mut above = 1.0;
-        let open = |ln_m: f64, kept: f64, high: f64| {
-            let of_all = whole.mean_max(ln_delta + ln_m) - high * kept;
-            of_all.min(left.mean_max(ln_delta + ln_m)) / high
-        };
-        for (claim, q) in self.claims.iter().zip(&ladder.claims) {
-            // The claim speaks for all up to the next one: in parts, each at its lower end's evidence
-            // and its upper end's harm.
-            if open(claim.ln_m, claim.kept, above) < most {
-                for part in 0..PARTS {
-                    let at =
-                        |part: i32| (above - q).mul_add(f64::from(part) / f64::from(PARTS), *q);
-                    let ln_m = (at(part) - q).mul_add(claim.slope, claim.ln_m);
-                    most = most.min(open(ln_m, claim.kept, at(part + 1)));
-                }
-            }
-            above = *q;
-        }
-        most.max(0.0)
     }
 
     /// Whether all sums are still numbers.

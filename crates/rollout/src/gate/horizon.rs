@@ -1,6 +1,7 @@
 //! One horizon D of the budget: what has been spent, how large q may still be, and how many more
 //! hosts that leaves room for, pooled and per stratum. It does not decide whether to widen.
-use super::excess::{Excess, Ladder, Stakes};
+use super::excess::{Excess, Ground, Ladder, Stakes, open_max};
+use super::prefix::{Change, News, PREFIX_SHARE, Prefix, Prefixes, WHOLE_SHARE};
 use super::tail::Tails;
 use super::tally::as_f64;
 use crate::event::{StratumTally, Window};
@@ -83,6 +84,8 @@ impl Loudness {
 #[derive(Clone, Debug)]
 struct Part {
     excess: Excess,
+    /// the same of older waves alone
+    prefixes: Vec<Prefix>,
     clean: u64,
     bad: u64,
     /// failures in quiet ticks, and those that the controls of the same ticks lead one to expect
@@ -97,6 +100,8 @@ struct Part {
 pub(crate) struct Horizon {
     /// how long a host is within its window, milliseconds
     window_ms: f64,
+    /// none if waves do not overlap: what is asked of a host is over before the next one is handed it
+    prefixes: Option<Prefixes>,
     /// how likely more failures than the budget are
     whole: Tails,
     ladders: [Ladder; 2],
@@ -135,6 +140,7 @@ impl Horizon {
         let background = Loudness::new(background_ppm_per_h).rate() * window_ms;
         let part = |ladder: &Ladder| Part {
             excess: Excess::new(ladder),
+            prefixes: Vec::new(),
             clean: 0,
             bad: 0,
             quiet: (0.0, 0.0),
@@ -146,8 +152,22 @@ impl Horizon {
             pooled: part(&ladders[0]),
             strata: vec![part(&ladders[1]); strata],
             drowned: vec![(0, 0.0); strata],
+            prefixes: (after > Millis::ZERO).then(Prefixes::default),
             whole: Tails::new(budget),
             ladders,
+        }
+    }
+
+    /// A ticket is issued; so many waves and hosts were handed before it.
+    pub(crate) fn ticket(&mut self, waves: usize, hosts: u64) {
+        let change = self.prefixes.as_mut().map_or(Change::None, |all| all.ticket(waves, hosts));
+        for part in self.strata.iter_mut().chain([&mut self.pooled]) {
+            if change == Change::Replace {
+                part.prefixes.remove(0);
+            }
+            if change != Change::None {
+                part.prefixes.push(Prefix::new(part.excess.clone(), part.clean, part.bad));
+            }
         }
     }
 
@@ -157,6 +177,7 @@ impl Horizon {
         let mut quiet = Window::default();
         for (stratum, tally) in seen.iter().enumerate() {
             let Some(window) = tally.windows.get(at) else { continue };
+            self.observe_prefixes(stratum, tally, at, tick)?;
             let pool = self.observe_stratum(stratum, tally, *window, tick)?;
             quiet.bad = quiet.bad.checked_add(pool.bad)?;
             quiet.clean = quiet.clean.checked_add(pool.clean)?;
@@ -170,6 +191,48 @@ impl Horizon {
         if (background - self.quiet[0].background()).abs() > 0.1 * self.quiet[0].background() {
             self.quiet = [self.ladders[0].stakes(background), self.ladders[1].stakes(background)];
         }
+    }
+
+    /// What the older waves alone show. To be asked before [`Horizon::observe_stratum`].
+    fn observe_prefixes(
+        &mut self,
+        stratum: usize,
+        tally: &StratumTally,
+        at: usize,
+        tick: &Tick,
+    ) -> Option<()> {
+        let (Some(all), Some(by_wave)) = (&self.prefixes, tally.by_wave(at)) else {
+            return Some(());
+        };
+        let loud = tick.strata.get(stratum).copied().unwrap_or(0.0);
+        let (mut drowned, mut loudest) = *self.drowned.get(stratum)?;
+        if loud > 0.0 {
+            drowned += u64::from(tally.windows.get(at)?.alike);
+            loudest = loudest.max(loud);
+        }
+        let (y, c) = (f64::from(tally.controls.bad_new), f64::from(tally.controls.silence.at_risk));
+        let windows = all.windows(by_wave);
+        let quiet = self.quiet[0].background();
+        for (at, window) in windows.iter().enumerate() {
+            let own = self.strata.get_mut(stratum)?.prefixes.get_mut(at)?;
+            let clean = own.through(window);
+            let ratio = if c > 0.0 { f64::from(window.at_risk) / c } else { 0.0 };
+            let little = drowned.min(clean);
+            let news = News { bad: window.bad, clean, little, controls_bad: y, ratio };
+            if clean == 0 && window.bad == 0 && (y == 0.0 || window.at_risk == 0) {
+                continue;
+            }
+            let pooled = self.pooled.prefixes.get_mut(at)?;
+            for (prefix, which) in [(own, 1), (pooled, 0)] {
+                let at_level =
+                    |level: f64| (level > 0.0).then(|| self.ladders[which].stakes(quiet + level));
+                let (now, then) = (at_level(loud), at_level(loudest));
+                let quiet = &self.quiet[which];
+                let stakes = [now.as_ref().unwrap_or(quiet), quiet, then.as_ref().unwrap_or(quiet)];
+                prefix.take(&news, stakes);
+            }
+        }
+        Some(())
     }
 
     /// Takes one stratum's tick. Answers what the caller is to pool at quiet stakes.
@@ -247,12 +310,21 @@ impl Horizon {
     }
 
     fn says(&self, part: &Part, ladder: &Ladder, delta: f64, left: Option<&Tails>) -> Says {
-        let most = |left| part.excess.open_max(ladder, delta, &self.whole, left);
+        let vouched = part.clean.saturating_add(part.bad);
+        let share = if self.prefixes.is_some() { WHOLE_SHARE } else { 1.0 };
+        let whole = Ground { excess: &part.excess, delta: delta * share, beside: 0.0 };
+        let of = |prefix| {
+            let beside = as_f64(vouched.saturating_sub(Prefix::vouched(prefix)));
+            Ground { excess: &prefix.excess, delta: delta * PREFIX_SHARE, beside }
+        };
+        let grounds: Vec<Ground> =
+            [whole].into_iter().chain(part.prefixes.iter().map(of)).collect();
+        let bounds = part.prefixes.iter().map(|prefix| prefix.bound(ladder, delta));
         Says {
-            vouched: part.clean.saturating_add(part.bad),
+            vouched,
             spent: spent_of(part.quiet, part.loud),
-            ucb: part.excess.bound(ladder, delta),
-            open_max: left.map_or(0.0, most),
+            ucb: bounds.fold(part.excess.bound(ladder, delta * share), f64::min),
+            open_max: left.map_or(0.0, |left| open_max(&grounds, ladder, &self.whole, left)),
         }
     }
 

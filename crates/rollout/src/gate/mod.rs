@@ -3,6 +3,7 @@
 mod eprocess;
 mod excess;
 mod horizon;
+mod prefix;
 mod sums;
 mod tail;
 mod tally;

@@ -37,6 +37,11 @@ impl Gate {
 
     /// A ticket was issued: one more wave, so many hosts per stratum.
     pub(crate) fn add_wave(&mut self, hosts: &[u32]) {
+        let waves = self.cells.first().map_or(0, Vec::len);
+        let handed = self.cells.iter().flatten().map(|cell| u64::from(cell.hosts)).sum();
+        for horizon in &mut self.horizons {
+            horizon.ticket(waves, handed);
+        }
         for (cells, hosts) in self.cells.iter_mut().zip(hosts) {
             cells.push(Cell::new(*hosts));
         }

@@ -209,6 +209,16 @@ impl Pool {
         }
         for (at, tally) in sum.iter_mut().enumerate() {
             self.add_withdrawn(at, tally, handed).ok_or(PoolDoubt::Overflow)?;
+            // What only some tell per wave is no sum.
+            let told = |report: &OperatorTally| {
+                let of = report.strata.get(at);
+                of.is_none_or(|tally| {
+                    tally.wave_windows.len() == tally.windows.len() * tally.waves.len()
+                })
+            };
+            if !reports.values().all(told) {
+                tally.wave_windows.clear();
+            }
         }
         self.round += 1;
         Ok(Observation { strata: sum })
@@ -267,14 +277,26 @@ impl Pool {
 /// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field
 /// that is added to a tally must be added here too, or this does not compile.
 fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
-    let StratumTally { waves, controls, gauge, windows } = into;
-    let StratumTally { waves: more, controls: more_controls, gauge: more_gauge, windows: wider } =
-        tally;
+    let StratumTally { waves, controls, gauge, windows, wave_windows } = into;
+    let StratumTally {
+        waves: more,
+        controls: more_controls,
+        gauge: more_gauge,
+        windows: wider,
+        wave_windows: more_windows,
+    } = tally;
     for (into, arm) in waves.iter_mut().zip(more) {
         add_arm(into, arm)?;
     }
-    windows.resize(windows.len().max(wider.len()), Window::default());
-    for (into, window) in windows.iter_mut().zip(wider) {
+    add_windows(windows, wider)?;
+    add_windows(wave_windows, more_windows)?;
+    add_arm(gauge, more_gauge)?;
+    add_arm(controls, more_controls)
+}
+
+fn add_windows(into: &mut Vec<Window>, more: &[Window]) -> Option<()> {
+    into.resize(into.len().max(more.len()), Window::default());
+    for (into, window) in into.iter_mut().zip(more) {
         let Window { at_risk, bad, clean, alike } = *window;
         *into = Window {
             at_risk: into.at_risk.checked_add(at_risk)?,
@@ -283,8 +305,7 @@ fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
             alike: into.alike.checked_add(alike)?,
         };
     }
-    add_arm(gauge, more_gauge)?;
-    add_arm(controls, more_controls)
+    Some(())
 }
 
 fn add_arm(into: &mut ArmTally, arm: &ArmTally) -> Option<()> {

@@ -126,7 +126,26 @@ fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<
         window.at_risk.max(window.clean) <= handed
             && window.bad <= window.at_risk.max(handed - window.clean)
     };
-    if tally.windows.iter().all(within) { Ok(()) } else { Err(CountRule::WindowsWithinHanded) }
+    if !tally.windows.iter().all(within) {
+        return Err(CountRule::WindowsWithinHanded);
+    }
+    if tally.wave_windows.is_empty() {
+        return Ok(());
+    }
+    let sum = |of: fn(&Window) -> u32, row: &[Window]| {
+        row.iter().map(|window| u64::from(of(window))).sum::<u64>()
+    };
+    let agrees = |(at, all): (usize, &Window)| {
+        let of: [fn(&Window) -> u32; 3] = [|w| w.at_risk, |w| w.bad, |w| w.clean];
+        let row = tally.by_wave(at).unwrap_or(&[]);
+        of.iter().all(|of| sum(*of, row) == u64::from(of(all)))
+    };
+    let complete = tally.wave_windows.len() == horizons * tally.waves.len();
+    if complete && tally.windows.iter().enumerate().all(agrees) {
+        Ok(())
+    } else {
+        Err(CountRule::WavesMakeTheWindow)
+    }
 }
 
 /// The rules that honest counts of one arm of `hosts` hosts keep.

@@ -103,11 +103,12 @@ impl<'a> Play<'a> {
         let in_ticks = |seconds: f64| ticks_of(seconds, shape.beat_s);
         let lag = in_ticks(shape.silent_after_s).min(LAG_MAX - 1);
         let end = |after: &f64| (lag, lag + in_ticks(shape.window_s + after));
+        let by_wave = shape.horizons_s.iter().any(|after| *after > 0.0);
         let strata: Vec<Stratum> = shape
             .strata
             .iter()
             .zip(shape.controls.iter().zip(&shape.gauge_every))
-            .map(|(size, sample)| Stratum::new(*size, sample, shape.horizons_s.len()))
+            .map(|(size, sample)| Stratum::new(*size, sample, shape.horizons_s.len(), by_wave))
             .collect();
         let ticks = ticks_of(scenario.ends_s, shape.beat_s) + 2;
         let rates = rates(scenario, &shape.strata, &mut random);

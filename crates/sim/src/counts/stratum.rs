@@ -81,6 +81,8 @@ pub(crate) struct Stratum {
     pub delivered: u32,
     /// per horizon
     windows: Vec<Inside>,
+    /// per horizon and wave, if asked for; what happened in this tick is in it
+    by_wave: Vec<Vec<Window>>,
     /// first cohort that has not reached the end of load and soak
     soaking: usize,
     seen_new: [u32; 2],
@@ -88,7 +90,7 @@ pub(crate) struct Stratum {
 }
 
 impl Stratum {
-    pub(crate) fn new(size: u32, sampled: (&u32, &u32), horizons: usize) -> Stratum {
+    pub(crate) fn new(size: u32, sampled: (&u32, &u32), horizons: usize, by_wave: bool) -> Stratum {
         let from = size - *sampled.0.min(&size);
         let gauge_every = *sampled.1.max(&2);
         let gauge = size / gauge_every - from / gauge_every;
@@ -103,6 +105,7 @@ impl Stratum {
             active: 0,
             delivered: 0,
             windows: vec![Inside::default(); horizons],
+            by_wave: vec![Vec::new(); if by_wave { horizons } else { 0 }],
             soaking: 0,
             seen_new: [0; 2],
             at_risk: [0; 2],
@@ -166,15 +169,29 @@ impl Stratum {
     pub(crate) fn begin(&mut self, tick: usize, ages: &[Ages], soak: usize) -> Vec<Window> {
         let cohorts = &self.cohorts;
         let mut out = Vec::with_capacity(ages.len());
+        let mut by_wave = self.by_wave.iter_mut();
         for (inside, (lag, end)) in self.windows.iter_mut().zip(ages) {
+            let mut none = Vec::new();
+            let waves = by_wave.next().map_or(&mut none, |waves| {
+                waves.resize_with(self.waves.len(), Window::default);
+                close(waves);
+                waves
+            });
             while let Some(cohort) = cohorts.get(inside.left).filter(|c| tick - c.tick >= *end) {
-                inside.clean += cohort.hosts - cohort.bad;
-                inside.at_risk -= cohort.hosts - cohort.bad;
+                let hosts = cohort.hosts - cohort.bad;
+                inside.clean += hosts;
+                inside.at_risk -= hosts;
                 inside.left += 1;
+                if let Some(window) = waves.get_mut(cohort.wave) {
+                    (window.clean, window.at_risk) = (window.clean + hosts, window.at_risk - hosts);
+                }
             }
             while let Some(cohort) = cohorts.get(inside.entered).filter(|c| tick - c.tick >= *lag) {
                 inside.at_risk += cohort.hosts - cohort.bad;
                 inside.entered += 1;
+                if let Some(window) = waves.get_mut(cohort.wave) {
+                    window.at_risk += cohort.hosts - cohort.bad;
+                }
             }
             let ages =
                 cohorts[inside.left..inside.entered].iter().map(|c| (c.tick, c.hosts - c.bad));
@@ -236,11 +253,18 @@ impl Stratum {
         cohort.bad += hosts;
         wave.bad_new += hosts;
         let age = tick - cohort.tick;
+        let mut by_wave = self.by_wave.iter_mut();
         for (((lag, end), window), inside) in ages.iter().zip(windows).zip(&mut self.windows) {
+            let own = by_wave.next().and_then(|waves| waves.get_mut(cohort.wave));
             if age < *end {
                 window.bad += hosts;
                 if age >= *lag {
                     inside.at_risk -= hosts;
+                }
+                if let Some(own) = own {
+                    own.bad += hosts;
+                    // Taken from those at risk when the tick is over; see `close`.
+                    own.alike += if age >= *lag { hosts } else { 0 };
                 }
             }
         }
@@ -285,6 +309,7 @@ impl Stratum {
             controls: control(0),
             gauge: control(1),
             windows,
+            wave_windows: self.by_wave.iter().flatten().map(shown).collect(),
         }
     }
 
@@ -300,6 +325,18 @@ impl Stratum {
             silent: sum(|wave| wave.silent + wave.pending.silent + wave.missed.silent),
         }
     }
+}
+
+/// Ends a tick: those gone bad in it, kept in `alike` till now, are no longer at risk.
+fn close(waves: &mut [Window]) {
+    for window in waves {
+        window.at_risk -= std::mem::take(&mut window.alike);
+        window.bad = 0;
+    }
+}
+
+fn shown(window: &Window) -> Window {
+    Window { alike: window.at_risk, ..*window }
 }
 
 /// The most hosts of one activation tick; cohorts come in the order of their ticks.

@@ -1,0 +1,147 @@
+//! What is known of the older waves alone. With a long horizon most hosts are at times within one
+//! window together, and what befalls them by chance drowns what the few that are through have shown.
+//! A prefix looks at the hosts handed before one ticket, and at nobody else. It decides nothing.
+//!
+//! Every prefix has its own M, a supermartingale like the whole's: which hosts it looks at was fixed
+//! when the ticket was issued. A hand-out may rest on any of them, so each has its own part of δ and
+//! their sum is δ (Bonferroni). Hosts of later waves count as not vouched: nothing was asked of them.
+use super::excess::{Excess, Ladder, Stakes};
+use crate::event::Window;
+
+/// Prefixes that share half of δ in one rollout; later ones are not formed.
+const PREFIXES: u16 = 16;
+/// Prefixes kept at once: the youngest. An older one says little that its successor does not.
+const KEPT: usize = 6;
+/// A prefix is worth its part of δ once the hosts handed are so many times those of the one before.
+const GROWTH: u64 = 2;
+/// Part of δ for all waves together, if there are prefixes.
+pub(crate) const WHOLE_SHARE: f64 = 0.5;
+/// Part of δ for each prefix.
+pub(crate) const PREFIX_SHARE: f64 = (1.0 - WHOLE_SHARE) / 16.0;
+
+/// Which prefixes are looked at; the same for all strata.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prefixes {
+    /// waves of each, oldest prefix first
+    waves: Vec<usize>,
+    formed: u16,
+    /// hosts handed when the latest was formed
+    hosts: u64,
+}
+
+/// What becomes of the evidence kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    /// a copy of what the whole knows becomes the youngest prefix
+    Form,
+    /// the same, and the oldest goes
+    Replace,
+}
+
+impl Prefixes {
+    /// A ticket is issued; so many waves and hosts were handed before it.
+    pub(crate) fn ticket(&mut self, waves: usize, hosts: u64) -> Change {
+        if hosts == 0 || hosts < self.hosts.saturating_mul(GROWTH) || self.formed >= PREFIXES {
+            return Change::None;
+        }
+        self.formed += 1;
+        self.hosts = hosts;
+        self.waves.push(waves);
+        if self.waves.len() > KEPT {
+            self.waves.remove(0);
+            return Change::Replace;
+        }
+        Change::Form
+    }
+
+    /// What every prefix's hosts together show in one tick, from each wave's window.
+    pub(crate) fn windows(&self, by_wave: &[Window]) -> Vec<Window> {
+        let sum = |waves: &usize| {
+            by_wave.iter().take(*waves).fold(Window::default(), |sum, wave| Window {
+                at_risk: sum.at_risk.saturating_add(wave.at_risk),
+                bad: sum.bad.saturating_add(wave.bad),
+                clean: sum.clean.saturating_add(wave.clean),
+                alike: sum.alike.max(wave.alike),
+            })
+        };
+        self.waves.iter().map(sum).collect()
+    }
+}
+
+/// Evidence of one prefix in one stratum, or of all strata together.
+#[derive(Clone, Debug)]
+pub(crate) struct Prefix {
+    pub(crate) excess: Excess,
+    /// hosts through, cumulative; those gone bad
+    clean: u64,
+    bad: u64,
+}
+
+/// What one tick adds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    pub bad: u32,
+    /// hosts through since the last tick, and those of them of whom it proves little
+    pub clean: u64,
+    pub little: u64,
+    pub controls_bad: f64,
+    /// hosts within the window per control
+    pub ratio: f64,
+}
+
+impl Prefix {
+    pub(crate) fn new(excess: Excess, clean: u64, bad: u64) -> Prefix {
+        Prefix { excess, clean, bad }
+    }
+    pub(crate) fn vouched(&self) -> u64 {
+        self.clean.saturating_add(self.bad)
+    }
+    /// Hosts through since the last tick; whoever was through and went bad later is not through again.
+    pub(crate) fn through(&self, window: &Window) -> u64 {
+        u64::from(window.clean).saturating_sub(self.clean)
+    }
+    /// `now`: stakes of this tick; `quiet`: of one without anything special; `loudest`: of the
+    /// loudest that those of whom it proves little were in.
+    pub(crate) fn take(&mut self, news: &News, [now, quiet, loudest]: [&Stakes; 3]) {
+        self.excess.bad(f64::from(news.bad), now);
+        self.excess.control(news.controls_bad, news.ratio, now);
+        self.excess.clean(super::tally::as_f64(news.clean - news.little), quiet);
+        self.excess.clean(super::tally::as_f64(news.little), loudest);
+        self.clean = self.clean.saturating_add(news.clean);
+        self.bad = self.bad.saturating_add(u64::from(news.bad));
+    }
+    /// The bound on q that it gives.
+    pub(crate) fn bound(&self, ladder: &Ladder, delta: f64) -> f64 {
+        self.excess.bound(ladder, delta * PREFIX_SHARE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_formed_as_the_fleet_doubles_and_the_oldest_go() {
+        let mut prefixes = Prefixes::default();
+        let tickets = [(0, 0), (1, 16), (2, 20), (3, 32), (4, 64)];
+        let formed: Vec<Change> =
+            tickets.iter().map(|(waves, hosts)| prefixes.ticket(*waves, *hosts)).collect();
+        assert_eq!(formed[..4], [Change::None, Change::Form, Change::None, Change::Form]);
+        let mut changes = Vec::new();
+        for doubling in 7..40 {
+            changes.push(prefixes.ticket(doubling, 1 << doubling));
+        }
+        assert_eq!(changes.iter().filter(|change| **change == Change::Replace).count(), 10);
+        assert_eq!(prefixes.waves.len(), KEPT);
+        assert_eq!(prefixes.formed, PREFIXES, "no part of δ is given twice");
+        let window = Window { at_risk: 3, bad: 1, clean: 2, alike: 3 };
+        let sums = prefixes.windows(&[window; 64]);
+        assert_eq!(sums[0].at_risk as usize, 3 * prefixes.waves[0]);
+    }
+
+    #[test]
+    fn the_parts_of_delta_are_delta() {
+        assert!((f64::from(PREFIXES).mul_add(PREFIX_SHARE, WHOLE_SHARE) - 1.0).abs() < 1e-12);
+    }
+}

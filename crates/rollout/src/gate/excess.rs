@@ -56,7 +56,7 @@ impl Ladder {
                 kept: s / pass,
             }
         };
-        Stakes { background, each: self.claims.iter().map(stake).collect() }
+        Stakes { each: self.claims.iter().map(stake).collect() }
     }
 }
 
@@ -78,14 +78,7 @@ struct Stake {
 /// The multipliers of all claims at one level of background.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stakes {
-    background: f64,
     each: Vec<Stake>,
-}
-
-impl Stakes {
-    pub(crate) fn background(&self) -> f64 {
-        self.background
-    }
 }
 
 /// What is known of one claim.

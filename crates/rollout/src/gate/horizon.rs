@@ -1,7 +1,8 @@
 //! One horizon D of the budget: what has been spent, how large q may still be, and how many more
 //! hosts that leaves room for, pooled and per stratum. It does not decide whether to widen.
-use super::excess::{Excess, Ground, Ladder, Stakes, open_max};
+use super::excess::{Excess, Ground, Ladder, open_max};
 use super::prefix::{Change, News, PREFIX_SHARE, Prefix, Prefixes, WHOLE_SHARE};
+use super::stakes::{Level, Table};
 use super::tail::Tails;
 use super::tally::as_f64;
 use crate::event::{StratumTally, Window};
@@ -15,6 +16,10 @@ const STRATUM_RUNGS: i32 = 2;
 const LOUD_MIN: f64 = 8.0;
 /// … and more than so many times what the background explains.
 const LOUD_TIMES: f64 = 4.0;
+/// Standard deviations by which chance is expected to err in loud ticks …
+const LOUD_DEVIATIONS: f64 = 3.0;
+/// … and in the quiet ones of a horizon in which much of the fleet is within one window together.
+const LONG_DEVIATIONS: f64 = 2.0;
 /// So many of the gauge must have gone bad before its own rate replaces the plan's.
 const RATE_EVENTS_MIN: f64 = 30.0;
 
@@ -86,13 +91,34 @@ struct Part {
     excess: Excess,
     /// the same of older waves alone
     prefixes: Vec<Prefix>,
+    level: Level,
     clean: u64,
     bad: u64,
-    /// failures in quiet ticks, and those that the controls of the same ticks lead one to expect
-    /// without the update
-    quiet: (f64, f64),
-    /// the same in loud ticks, and the variance of their difference
-    loud: (f64, f64, f64),
+    /// failures in quiet ticks and in loud ones
+    quiet: Difference,
+    loud: Difference,
+}
+
+/// Failures, those that the controls of the same ticks lead one to expect without the update, and the
+/// variance of the difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Difference {
+    bad: f64,
+    explained: f64,
+    variance: f64,
+}
+
+impl Difference {
+    fn take(&mut self, bad: f64, controls_bad: f64, ratio: f64) {
+        let explained = controls_bad * ratio;
+        self.bad += bad;
+        self.explained += explained;
+        self.variance += explained * (1.0 + ratio);
+    }
+    /// Failures beyond what the controls explain and so many standard deviations.
+    fn beyond(&self, deviations: f64) -> f64 {
+        (self.bad - self.explained - deviations * self.variance.sqrt()).max(0.0)
+    }
 }
 
 /// See the module's documentation.
@@ -104,9 +130,8 @@ pub(crate) struct Horizon {
     prefixes: Option<Prefixes>,
     /// how likely more failures than the budget are
     whole: Tails,
-    ladders: [Ladder; 2],
-    /// stakes of the quiet background
-    quiet: [Stakes; 2],
+    /// stakes pooled and per stratum
+    tables: [Table; 2],
     pooled: Part,
     strata: Vec<Part>,
     /// per stratum: hosts whose coming through will prove little, because at the one age at which
@@ -141,20 +166,20 @@ impl Horizon {
         let part = |ladder: &Ladder| Part {
             excess: Excess::new(ladder),
             prefixes: Vec::new(),
+            level: Level::default(),
             clean: 0,
             bad: 0,
-            quiet: (0.0, 0.0),
-            loud: (0.0, 0.0, 0.0),
+            quiet: Difference::default(),
+            loud: Difference::default(),
         };
         Horizon {
             window_ms,
-            quiet: [ladders[0].stakes(background), ladders[1].stakes(background)],
             pooled: part(&ladders[0]),
             strata: vec![part(&ladders[1]); strata],
             drowned: vec![(0, 0.0); strata],
             prefixes: (after > Millis::ZERO).then(Prefixes::default),
             whole: Tails::new(budget),
-            ladders,
+            tables: ladders.map(|ladder| Table::new(ladder, background)),
         }
     }
 
@@ -166,83 +191,69 @@ impl Horizon {
                 part.prefixes.remove(0);
             }
             if change != Change::None {
-                part.prefixes.push(Prefix::new(part.excess.clone(), part.clean, part.bad));
+                part.prefixes.push(Prefix::new(
+                    part.excess.clone(),
+                    (part.clean, part.bad),
+                    part.level,
+                ));
             }
         }
     }
 
     /// Takes one tick. `at`: this horizon's place in every stratum's windows. `None`: a sum overflowed.
     pub(crate) fn observe(&mut self, at: usize, seen: &[StratumTally], tick: &Tick) -> Option<()> {
-        self.set_quiet(tick.rate * self.window_ms);
+        for table in &mut self.tables {
+            table.set(tick.rate * self.window_ms);
+        }
+        let prefixes: Vec<Vec<Window>> =
+            seen.iter().map(|tally| self.prefix_windows(at, tally)).collect();
+        self.raise(at, seen, &prefixes);
         let mut quiet = Window::default();
-        for (stratum, tally) in seen.iter().enumerate() {
+        for (stratum, (tally, prefixes)) in seen.iter().zip(&prefixes).enumerate() {
             let Some(window) = tally.windows.get(at) else { continue };
-            self.observe_prefixes(stratum, tally, at, tick)?;
-            let pool = self.observe_stratum(stratum, tally, *window, tick)?;
+            let news = self.news(stratum, tally, *window, tick)?;
+            self.observe_prefixes(stratum, tally, prefixes, &news)?;
+            let pool = self.observe_stratum(stratum, *window, news)?;
             quiet.bad = quiet.bad.checked_add(pool.bad)?;
             quiet.clean = quiet.clean.checked_add(pool.clean)?;
         }
-        self.pooled.excess.bad(f64::from(quiet.bad), &self.quiet[0]);
-        self.pooled.excess.clean(f64::from(quiet.clean), &self.quiet[0]);
+        let stakes = self.tables[0].quiet(self.pooled.level);
+        self.pooled.excess.bad(f64::from(quiet.bad), stakes);
+        self.pooled.excess.clean(f64::from(quiet.clean), stakes);
         self.pooled.excess.is_sound().then_some(())
     }
 
-    fn set_quiet(&mut self, background: f64) {
-        if (background - self.quiet[0].background()).abs() > 0.1 * self.quiet[0].background() {
-            self.quiet = [self.ladders[0].stakes(background), self.ladders[1].stakes(background)];
+    fn prefix_windows(&self, at: usize, tally: &StratumTally) -> Vec<Window> {
+        match (&self.prefixes, tally.by_wave(at)) {
+            (Some(all), Some(by_wave)) => all.windows(by_wave),
+            _ => Vec::new(),
         }
     }
 
-    /// What the older waves alone show. To be asked before [`Horizon::observe_stratum`].
-    fn observe_prefixes(
-        &mut self,
-        stratum: usize,
-        tally: &StratumTally,
-        at: usize,
-        tick: &Tick,
-    ) -> Option<()> {
-        let (Some(all), Some(by_wave)) = (&self.prefixes, tally.by_wave(at)) else {
-            return Some(());
-        };
-        let loud = tick.strata.get(stratum).copied().unwrap_or(0.0);
-        let (mut drowned, mut loudest) = *self.drowned.get(stratum)?;
-        if loud > 0.0 {
-            drowned += u64::from(tally.windows.get(at)?.alike);
-            loudest = loudest.max(loud);
-        }
-        let (y, c) = (f64::from(tally.controls.bad_new), f64::from(tally.controls.silence.at_risk));
-        let windows = all.windows(by_wave);
-        let quiet = self.quiet[0].background();
-        for (at, window) in windows.iter().enumerate() {
-            let own = self.strata.get_mut(stratum)?.prefixes.get_mut(at)?;
-            let clean = own.through(window);
-            let ratio = if c > 0.0 { f64::from(window.at_risk) / c } else { 0.0 };
-            let little = drowned.min(clean);
-            let news = News { bad: window.bad, clean, little, controls_bad: y, ratio };
-            if clean == 0 && window.bad == 0 && (y == 0.0 || window.at_risk == 0) {
-                continue;
+    /// The noise of each comparison, before anything of this tick is compared.
+    fn raise(&mut self, at: usize, seen: &[StratumTally], prefixes: &[Vec<Window>]) {
+        let mut controls = 0.0;
+        let mut at_risk = vec![0.0; 1 + self.pooled.prefixes.len()];
+        for ((tally, own), part) in seen.iter().zip(prefixes).zip(&mut self.strata) {
+            let Some(whole) = tally.windows.get(at) else { continue };
+            let beside = f64::from(tally.controls.silence.at_risk);
+            controls += beside;
+            for (sum, window) in at_risk.iter_mut().zip([whole].into_iter().chain(own)) {
+                *sum += f64::from(window.at_risk);
             }
-            let pooled = self.pooled.prefixes.get_mut(at)?;
-            for (prefix, which) in [(own, 1), (pooled, 0)] {
-                let at_level =
-                    |level: f64| (level > 0.0).then(|| self.ladders[which].stakes(quiet + level));
-                let (now, then) = (at_level(loud), at_level(loudest));
-                let quiet = &self.quiet[which];
-                let stakes = [now.as_ref().unwrap_or(quiet), quiet, then.as_ref().unwrap_or(quiet)];
-                prefix.take(&news, stakes);
-            }
+            part.raise([whole].into_iter().chain(own).map(|w| f64::from(w.at_risk)), beside);
         }
-        Some(())
+        self.pooled.raise(at_risk.into_iter(), controls);
     }
 
-    /// Takes one stratum's tick. Answers what the caller is to pool at quiet stakes.
-    fn observe_stratum(
+    /// What one stratum's tick adds to the whole, and how much of it proves little.
+    fn news(
         &mut self,
         stratum: usize,
         tally: &StratumTally,
         window: Window,
         tick: &Tick,
-    ) -> Option<Window> {
+    ) -> Option<News> {
         let loud = tick.strata.get(stratum).copied().unwrap_or(0.0);
         let drowned = self.drowned.get_mut(stratum)?;
         if loud > 0.0 {
@@ -251,37 +262,62 @@ impl Horizon {
         // Whoever was through and went bad later is not through again: the sum never falls.
         let clean = u64::from(window.clean).saturating_sub(self.strata.get(stratum)?.clean);
         let little = drowned.0.min(clean);
-        let (left, loudest) = (drowned.0 - little, drowned.1);
+        let loudest = drowned.1;
+        let left = drowned.0 - little;
         *drowned = (left, if left == 0 { 0.0 } else { loudest });
-        let (own, pooled) = (self.strata.get_mut(stratum)?, &mut self.pooled);
-        let (x, y) = (f64::from(window.bad), f64::from(tally.controls.bad_new));
-        let controls = f64::from(tally.controls.silence.at_risk);
-        let ratio = if controls > 0.0 { f64::from(window.at_risk) / controls } else { 0.0 };
-        for part in [&mut *own, &mut *pooled] {
-            part.bad = part.bad.checked_add(u64::from(window.bad))?;
-            part.clean = part.clean.checked_add(clean)?;
-            part.take(x, y, ratio, loud > 0.0);
-        }
-        let quiet = self.quiet[0].background();
-        let mut pool = Window { clean: u32::try_from(clean - little).ok()?, ..window };
-        own.excess.clean(f64::from(pool.clean), &self.quiet[1]);
-        if loud > 0.0 {
-            for (part, ladder) in [(&mut *own, &self.ladders[1]), (&mut *pooled, &self.ladders[0])]
-            {
-                let stakes = ladder.stakes(quiet + loud);
-                part.excess.bad(x, &stakes);
-                part.excess.control(y, ratio, &stakes);
+        let ratio = ratio(&window, tally);
+        let controls_bad = f64::from(tally.controls.bad_new);
+        Some(News { bad: window.bad, clean, little, controls_bad, ratio, loud, loudest })
+    }
+
+    /// What the older waves alone show in one stratum.
+    fn observe_prefixes(
+        &mut self,
+        stratum: usize,
+        tally: &StratumTally,
+        windows: &[Window],
+        news: &News,
+    ) -> Option<()> {
+        let own = self.strata.get_mut(stratum)?.prefixes.iter_mut();
+        for ((window, own), pooled) in windows.iter().zip(own).zip(&mut self.pooled.prefixes) {
+            let clean = own.through(window);
+            if clean == 0 && window.bad == 0 && (news.controls_bad == 0.0 || window.at_risk == 0) {
+                continue;
             }
+            let (little, ratio) = (news.little.min(clean), ratio(window, tally));
+            let news = News { bad: window.bad, clean, little, ratio, ..*news };
+            own.take(&news, &self.tables[1]);
+            pooled.take(&news, &self.tables[0]);
+        }
+        Some(())
+    }
+
+    /// Takes one stratum's tick. Answers what the caller is to pool at quiet stakes.
+    fn observe_stratum(&mut self, stratum: usize, window: Window, news: News) -> Option<Window> {
+        let News { bad, clean, little, controls_bad, ratio, loud, loudest } = news;
+        let (own, pooled) = (self.strata.get_mut(stratum)?, &mut self.pooled);
+        let mut pool = Window { clean: u32::try_from(clean - little).ok()?, ..window };
+        own.excess.clean(f64::from(pool.clean), self.tables[1].quiet(own.level));
+        for (part, table) in [(&mut *own, &self.tables[1]), (&mut *pooled, &self.tables[0])] {
+            part.bad = part.bad.checked_add(u64::from(bad))?;
+            part.clean = part.clean.checked_add(clean)?;
+            part.take(f64::from(bad), controls_bad, ratio, loud > 0.0);
+            if let Some(stakes) = table.loud(part.level, loud) {
+                part.excess.bad(f64::from(bad), &stakes);
+                part.excess.control(controls_bad, ratio, &stakes);
+            } else {
+                part.excess.control(controls_bad, ratio, table.quiet(part.level));
+            }
+            if little > 0 {
+                let stakes = table.loud(part.level, loudest);
+                let stakes = stakes.as_ref().unwrap_or_else(|| table.quiet(part.level));
+                part.excess.clean(as_f64(little), stakes);
+            }
+        }
+        if loud > 0.0 {
             pool.bad = 0;
         } else {
-            own.excess.bad(x, &self.quiet[1]);
-            own.excess.control(y, ratio, &self.quiet[1]);
-            pooled.excess.control(y, ratio, &self.quiet[0]);
-        }
-        if little > 0 {
-            let stakes = self.ladders.each_ref().map(|ladder| ladder.stakes(quiet + loudest));
-            own.excess.clean(as_f64(little), &stakes[1]);
-            pooled.excess.clean(as_f64(little), &stakes[0]);
+            own.excess.bad(f64::from(bad), self.tables[1].quiet(own.level));
         }
         own.excess.is_sound().then_some(pool)
     }
@@ -299,13 +335,13 @@ impl Horizon {
 
     /// All strata together.
     pub(crate) fn pooled(&self, delta: f64) -> Says {
-        self.says(&self.pooled, &self.ladders[0], delta, self.left().as_ref())
+        self.says(&self.pooled, &self.tables[0].ladder, delta, self.left().as_ref())
     }
 
     /// Each stratum: within the same budget, so what is spent anywhere counts everywhere.
     pub(crate) fn strata(&self, delta: f64) -> Vec<Says> {
         let left = self.left();
-        let says = |part| self.says(part, &self.ladders[1], delta, left.as_ref());
+        let says = |part| self.says(part, &self.tables[1].ladder, delta, left.as_ref());
         self.strata.iter().map(says).collect()
     }
 
@@ -322,7 +358,7 @@ impl Horizon {
         let bounds = part.prefixes.iter().map(|prefix| prefix.bound(ladder, delta));
         Says {
             vouched,
-            spent: spent_of(part.quiet, part.loud),
+            spent: part.spent(self.prefixes.is_some()),
             ucb: bounds.fold(part.excess.bound(ladder, delta * share), f64::min),
             open_max: left.map_or(0.0, |left| open_max(&grounds, ladder, &self.whole, left)),
         }
@@ -330,32 +366,37 @@ impl Horizon {
 
     /// What is left of the budget; `None`: nothing.
     fn left(&self) -> Option<Tails> {
-        let spent = spent_of(self.pooled.quiet, self.pooled.loud);
+        let spent = self.pooled.spent(self.prefixes.is_some());
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
         let left = self.whole.budget().checked_sub(spent.ceil() as u64)?;
         Some(if spent > 0.0 { Tails::new(left) } else { self.whole.clone() })
     }
 }
 
-impl Part {
-    fn take(&mut self, bad: f64, controls_bad: f64, ratio: f64, loud: bool) {
-        let explained = controls_bad * ratio;
-        if loud {
-            self.loud.0 += bad;
-            self.loud.1 += explained;
-            self.loud.2 += explained * (1.0 + ratio);
-        } else {
-            self.quiet.0 += bad;
-            self.quiet.1 += explained;
-        }
-    }
+fn ratio(window: &Window, tally: &StratumTally) -> f64 {
+    let controls = f64::from(tally.controls.silence.at_risk);
+    if controls > 0.0 { f64::from(window.at_risk) / controls } else { 0.0 }
 }
 
-/// Failures beyond what the controls explain: in quiet ticks all of them, in loud ones those beyond
-/// three standard deviations, for the difference of two large numbers is mostly chance.
-fn spent_of(quiet: (f64, f64), loud: (f64, f64, f64)) -> f64 {
-    let (bad, explained, variance) = loud;
-    (quiet.0 - quiet.1).max(0.0) + (bad - explained - 3.0 * variance.sqrt()).max(0.0)
+impl Part {
+    /// `at_risk`: of the whole, then of each prefix.
+    fn raise(&mut self, mut at_risk: impl Iterator<Item = f64>, controls: f64) {
+        let whole = at_risk.next().unwrap_or(0.0);
+        self.level = self.level.max(Level::of(whole, controls));
+        for (prefix, at_risk) in self.prefixes.iter_mut().zip(at_risk) {
+            prefix.raise(Level::of(at_risk, controls));
+        }
+    }
+    fn take(&mut self, bad: f64, controls_bad: f64, ratio: f64, loud: bool) {
+        let part = if loud { &mut self.loud } else { &mut self.quiet };
+        part.take(bad, controls_bad, ratio);
+    }
+    /// Failures beyond what the controls explain: of the difference of two large numbers, which is
+    /// mostly chance, only what is beyond a few standard deviations.
+    fn spent(&self, overlap: bool) -> f64 {
+        let deviations = if overlap { LONG_DEVIATIONS } else { 0.0 };
+        self.quiet.beyond(deviations) + self.loud.beyond(LOUD_DEVIATIONS)
+    }
 }
 
 /// How many more hosts may be handed beside those that are not vouched yet. As many as the budget
@@ -374,10 +415,10 @@ mod tests {
     fn what_is_spent_leaves_less_room() {
         assert_eq!((room(200.5, 10, 0, 10), room(5.0, 10, 0, 10)), (190, 0));
         assert_eq!(room(0.0, 10, 16, 12), 4);
-        let nothing = (0.0, 0.0, 0.0);
-        assert_eq!((spent_of((3.0, 100.0), nothing), spent_of((3.0, 1.0), nothing)), (0.0, 2.0));
-        let outage = (5000.0, 4900.0, 4900.0);
-        assert_eq!(spent_of((3.0, 1.0), outage), 2.0);
-        assert!(spent_of((3.0, 1.0), (5500.0, 4900.0, 4900.0)) > 300.0);
+        let difference = |bad, explained, variance| Difference { bad, explained, variance };
+        assert_eq!(difference(3.0, 100.0, 0.0).beyond(0.0), 0.0);
+        assert_eq!(difference(3.0, 1.0, 1.0).beyond(0.0), 2.0);
+        assert_eq!(difference(5000.0, 4900.0, 4900.0).beyond(3.0), 0.0);
+        assert!(difference(5500.0, 4900.0, 4900.0).beyond(3.0) > 300.0);
     }
 }

@@ -4,6 +4,7 @@ mod eprocess;
 mod excess;
 mod horizon;
 mod prefix;
+mod stakes;
 mod sums;
 mod tail;
 mod tally;

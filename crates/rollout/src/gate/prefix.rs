@@ -5,7 +5,8 @@
 //! Every prefix has its own M, a supermartingale like the whole's: which hosts it looks at was fixed
 //! when the ticket was issued. A hand-out may rest on any of them, so each has its own part of δ and
 //! their sum is δ (Bonferroni). Hosts of later waves count as not vouched: nothing was asked of them.
-use super::excess::{Excess, Ladder, Stakes};
+use super::excess::{Excess, Ladder};
+use super::stakes::{Level, Table};
 use crate::event::Window;
 
 /// Prefixes that share half of δ in one rollout; later ones are not formed.
@@ -76,6 +77,7 @@ pub(crate) struct Prefix {
     /// hosts through, cumulative; those gone bad
     clean: u64,
     bad: u64,
+    level: Level,
 }
 
 /// What one tick adds.
@@ -88,11 +90,14 @@ pub(crate) struct News {
     pub controls_bad: f64,
     /// hosts within the window per control
     pub ratio: f64,
+    /// how loud this tick is, and the loudest that those of whom it proves little were in
+    pub loud: f64,
+    pub loudest: f64,
 }
 
 impl Prefix {
-    pub(crate) fn new(excess: Excess, clean: u64, bad: u64) -> Prefix {
-        Prefix { excess, clean, bad }
+    pub(crate) fn new(excess: Excess, (clean, bad): (u64, u64), level: Level) -> Prefix {
+        Prefix { excess, clean, bad, level }
     }
     pub(crate) fn vouched(&self) -> u64 {
         self.clean.saturating_add(self.bad)
@@ -101,13 +106,21 @@ impl Prefix {
     pub(crate) fn through(&self, window: &Window) -> u64 {
         u64::from(window.clean).saturating_sub(self.clean)
     }
-    /// `now`: stakes of this tick; `quiet`: of one without anything special; `loudest`: of the
-    /// loudest that those of whom it proves little were in.
-    pub(crate) fn take(&mut self, news: &News, [now, quiet, loudest]: [&Stakes; 3]) {
+    pub(crate) fn raise(&mut self, level: Level) {
+        self.level = self.level.max(level);
+    }
+    pub(crate) fn take(&mut self, news: &News, table: &Table) {
+        let quiet = table.quiet(self.level);
+        let loud = table.loud(self.level, news.loud);
+        let now = loud.as_ref().unwrap_or(quiet);
         self.excess.bad(f64::from(news.bad), now);
         self.excess.control(news.controls_bad, news.ratio, now);
         self.excess.clean(super::tally::as_f64(news.clean - news.little), quiet);
-        self.excess.clean(super::tally::as_f64(news.little), loudest);
+        if news.little > 0 {
+            let loudest = table.loud(self.level, news.loudest);
+            let loudest = loudest.as_ref().unwrap_or(quiet);
+            self.excess.clean(super::tally::as_f64(news.little), loudest);
+        }
         self.clean = self.clean.saturating_add(news.clean);
         self.bad = self.bad.saturating_add(u64::from(news.bad));
     }

@@ -185,7 +185,9 @@ impl Horizon {
 
     /// A ticket is issued; so many waves and hosts were handed before it.
     pub(crate) fn ticket(&mut self, waves: usize, hosts: u64) {
-        let change = self.prefixes.as_mut().map_or(Change::None, |all| all.ticket(waves, hosts));
+        let budget = self.budget();
+        let change = self.prefixes.as_mut();
+        let change = change.map_or(Change::None, |all| all.ticket(waves, hosts, budget));
         for part in self.strata.iter_mut().chain([&mut self.pooled]) {
             if change == Change::Replace {
                 part.prefixes.remove(0);

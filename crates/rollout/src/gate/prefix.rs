@@ -9,16 +9,16 @@ use super::excess::{Excess, Ladder};
 use super::stakes::{Level, Table};
 use crate::event::Window;
 
-/// Prefixes that share half of δ in one rollout; later ones are not formed.
-const PREFIXES: u16 = 16;
+/// Prefixes that share most of δ in one rollout; later ones are not formed.
+const PREFIXES: u16 = 8;
 /// Prefixes kept at once: the youngest. An older one says little that its successor does not.
 const KEPT: usize = 6;
 /// A prefix is worth its part of δ once the hosts handed are so many times those of the one before.
-const GROWTH: u64 = 2;
+const GROWTH: u64 = 3;
 /// Part of δ for all waves together, if there are prefixes.
-pub(crate) const WHOLE_SHARE: f64 = 0.5;
+pub(crate) const WHOLE_SHARE: f64 = 0.1;
 /// Part of δ for each prefix.
-pub(crate) const PREFIX_SHARE: f64 = (1.0 - WHOLE_SHARE) / 16.0;
+pub(crate) const PREFIX_SHARE: f64 = (1.0 - WHOLE_SHARE) / 8.0;
 
 /// Which prefixes are looked at; the same for all strata.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +41,13 @@ pub(crate) enum Change {
 }
 
 impl Prefixes {
-    /// A ticket is issued; so many waves and hosts were handed before it.
-    pub(crate) fn ticket(&mut self, waves: usize, hosts: u64) -> Change {
-        if hosts == 0 || hosts < self.hosts.saturating_mul(GROWTH) || self.formed >= PREFIXES {
+    /// A ticket is issued; so many waves and hosts were handed before it. No bound is asked for as
+    /// many hosts as may be lost.
+    pub(crate) fn ticket(&mut self, waves: usize, hosts: u64, budget: u64) -> Change {
+        if hosts < budget.max(1)
+            || hosts < self.hosts.saturating_mul(GROWTH)
+            || self.formed >= PREFIXES
+        {
             return Change::None;
         }
         self.formed += 1;
@@ -135,18 +139,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_are_formed_as_the_fleet_doubles_and_the_oldest_go() {
+    fn prefixes_are_formed_as_the_fleet_grows_and_the_oldest_go() {
         let mut prefixes = Prefixes::default();
-        let tickets = [(0, 0), (1, 16), (2, 20), (3, 32), (4, 64)];
+        let tickets = [(0, 0), (1, 16), (2, 32), (3, 64), (4, 96), (5, 100)];
         let formed: Vec<Change> =
-            tickets.iter().map(|(waves, hosts)| prefixes.ticket(*waves, *hosts)).collect();
-        assert_eq!(formed[..4], [Change::None, Change::Form, Change::None, Change::Form]);
+            tickets.iter().map(|(waves, hosts)| prefixes.ticket(*waves, *hosts, 32)).collect();
+        let formed: Vec<bool> = formed.into_iter().map(|change| change == Change::Form).collect();
+        assert_eq!(formed, [false, false, true, false, true, false]);
         let mut changes = Vec::new();
         for doubling in 7..40 {
-            changes.push(prefixes.ticket(doubling, 1 << doubling));
+            changes.push(prefixes.ticket(doubling, 1 << doubling, 32));
         }
-        assert_eq!(changes.iter().filter(|change| **change == Change::Replace).count(), 10);
-        assert_eq!(prefixes.waves.len(), KEPT);
+        let replaced = changes.iter().filter(|change| **change == Change::Replace).count();
+        assert_eq!((replaced, prefixes.waves.len()), (2, KEPT));
         assert_eq!(prefixes.formed, PREFIXES, "no part of δ is given twice");
         let window = Window { at_risk: 3, bad: 1, clean: 2, alike: 3 };
         let sums = prefixes.windows(&[window; 64]);

@@ -71,6 +71,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::excess::Excess;
     use super::*;
 
     #[test]
@@ -78,5 +79,21 @@ mod tests {
         let noise = |at_risk, controls| Level::of(at_risk, controls).noise();
         assert_eq!((noise(0.0, 10.0), noise(10.0, 0.0), noise(1.0, 100.0)), (1.0, 1.0, 1.0));
         assert_eq!((noise(10.0, 10.0), noise(30.0, 10.0), noise(1e12, 1.0)), (2.0, 4.0, 1024.0));
+    }
+
+    /// Four treated hosts per control, and both fail as often as the background says.
+    #[test]
+    fn a_bound_tightens_although_controls_are_few() {
+        let (treated, ratio, background) = (1e6, 4.0, 1e-3);
+        let table = Table::new(Ladder::new(8), background);
+        let stakes = table.quiet(Level::of(ratio, 1.0));
+        let mut excess = Excess::new(&table.ladder);
+        excess.bad(treated * background, stakes);
+        excess.control(treated / ratio * background, ratio, stakes);
+        excess.clean(treated * (1.0 - background), stakes);
+        let bound = excess.bound(&table.ladder, 1e-3);
+        // 3.7 standard deviations of the difference; hedging against the treated alone: no bound at all.
+        let deviation = (treated * background * (1.0 + ratio)).sqrt() / treated;
+        assert!(bound <= 4.2 * deviation, "{bound} of {deviation}");
     }
 }

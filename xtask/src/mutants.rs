@@ -138,14 +138,14 @@ pub fn report(root: &Path, names: &[&str]) -> Result<bool> {
         eprintln!("mutant {}: {fate:?}", mutant.name);
         rows.push((mutant, fate));
     }
-    println!("{:<28} {:<10} promise", "mutant", "fate");
+    println!("{:<36} {:<10} promise", "mutant", "fate");
     for (mutant, fate) in &rows {
         let word = match fate {
             Fate::Killed => "killed".to_owned(),
             Fate::Survived => "SURVIVED".to_owned(),
             Fate::Void(why) => format!("VOID ({why})"),
         };
-        println!("{:<28} {word:<10} {}", mutant.name, mutant.promise);
+        println!("{:<36} {word:<10} {}", mutant.name, mutant.promise);
     }
     let killed = rows.iter().filter(|(_, fate)| *fate == Fate::Killed).count();
     println!("{killed} of {} mutants killed", rows.len());

@@ -3,8 +3,9 @@
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
 use andon_model::policy::{Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch};
-use andon_model::release::{Hook, Probe, ProbeCheck};
+use andon_model::release::{ComponentKind, Hook, Probe, ProbeCheck};
 use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
+use andon_rollout::defaults;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -131,20 +132,8 @@ const fn secs(seconds: u64) -> Span {
 
 impl PolicyForm {
     /// The promises of SPECIFICATION.md as defaults: routine lane B = {0 s: min(100, 1 %),
-    /// 10 min: 0.1 %}, emergency lane {0 s: 100} by two people; generation of about 40 s.
+    /// 10 min: 0.1 %}, emergency lane {0 s: 100} by two people; a generation takes 35 s.
     pub(crate) fn defaults(line: LineId, online: PublicKey) -> PolicyForm {
-        let point =
-            |after, hosts_max, share_max_ppm| HorizonForm { after, hosts_max, share_max_ppm };
-        // 1 + B/ln(1/δ) with B = 100 and δ = 0.001: the minimax law's bound on growth.
-        let lane = |budget, soak_min, approvals_min| LaneForm {
-            budget,
-            first_wave_max: 16,
-            growth_max_permille: 15_500,
-            soak_min,
-            approvals_min,
-        };
-        let routine =
-            vec![point(secs(0), Some(100), Some(10_000)), point(secs(600), None, Some(1000))];
         PolicyForm {
             line,
             valid_for: secs(365 * 86_400),
@@ -155,10 +144,16 @@ impl PolicyForm {
             holdback_min: 1,
             ticket_valid: secs(24 * 3600),
             people: BTreeMap::new(),
-            watch: WatchForm { beat: secs(5), silent_after: secs(15) },
-            timing: TimingForm { delivery: secs(15), window: secs(10) },
-            routine: lane(routine, secs(120), 0),
-            emergency: lane(vec![point(secs(0), Some(100), None)], secs(30), 2),
+            watch: WatchForm {
+                beat: Span(defaults::BEAT),
+                silent_after: Span(defaults::SILENT_AFTER),
+            },
+            timing: TimingForm {
+                delivery: Span(defaults::DELIVERY),
+                window: Span(defaults::LOAD_AND_SOAK),
+            },
+            routine: LaneForm::of(&defaults::routine(ComponentKind::Content)),
+            emergency: LaneForm::of(&defaults::emergency()),
             probes: Vec::new(),
         }
     }
@@ -279,6 +274,21 @@ const PROBES: &str = "
 #   timeout = \"5s\"";
 
 impl LaneForm {
+    fn of(lane: &LanePolicy) -> LaneForm {
+        let point = |point: &Horizon| HorizonForm {
+            after: Span(point.after),
+            hosts_max: Some(point.hosts_max).filter(|most| *most < HOSTS_MAX),
+            share_max_ppm: Some(point.share_max_ppm).filter(|share| *share < 1_000_000),
+        };
+        LaneForm {
+            budget: lane.budget.iter().map(point).collect(),
+            first_wave_max: lane.first_wave_max,
+            growth_max_permille: lane.growth_max_permille,
+            soak_min: Span(lane.soak_min),
+            approvals_min: lane.approvals_min,
+        }
+    }
+
     fn lane(&self) -> LanePolicy {
         let horizon = |point: &HorizonForm| Horizon {
             after: point.after.0,
@@ -363,7 +373,8 @@ mod tests {
         assert_eq!(at(&policy.routine, 8_500_000), [100, 8500]);
         assert_eq!(at(&policy.emergency, 1000), [100]);
         assert_eq!(policy.emergency.approvals_min, 2);
-        assert_eq!(policy.generation(), Millis::from_secs(40));
+        assert_eq!(policy.generation(), Millis::from_secs(35));
+        assert_eq!(policy.emergency, defaults::emergency());
     }
 
     #[test]

@@ -40,3 +40,29 @@ impl TryFrom<String> for Position {
         from_hex(&text, "position").map(|bytes| Position(u64::from_be_bytes(bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A site enrols its hosts together. An outage of one site must not look like an update's fault,
+    /// so no site may stand together in the order.
+    #[test]
+    fn hosts_of_a_site_are_spread_over_the_whole_order() {
+        const SITES: u64 = 100;
+        const EACH: u64 = 100;
+        let (seed, release) = (Digest::of(b"seed"), Digest::of(b"release"));
+        let mut order: Vec<(Position, u64)> = (0..SITES * EACH)
+            .filter_map(|at| HostId::new(at + 1).ok().map(|host| (host, at / EACH)))
+            .map(|(host, site)| (Position::of(&seed, &release, host), site))
+            .collect();
+        order.sort_unstable();
+        for part in order.chunks(order.len() / 5) {
+            for site in 0..SITES {
+                // 20 expected, 4 standard deviations (hypergeometric) are 16.
+                let hosts = part.iter().filter(|(_, of)| *of == site).count();
+                assert!((4..=36).contains(&hosts), "site {site}: {hosts} of 100 in one fifth");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The production rollout core as a controller. It adds nothing to it: tickets are issued at once,
 //! approvals are there from the start.
-use crate::controller::{Controller, Shape, Sight, Standing};
+use crate::controller::{Controller, Pace, Shape, Sight, Standing};
 use andon_model::policy::{Horizon, Lane, LanePolicy, Person, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{
@@ -252,6 +252,16 @@ impl Controller for Andon {
     }
     fn waves(&self) -> Vec<&[u32]> {
         self.rollout.waves()
+    }
+    fn pace(&self) -> Option<Pace> {
+        let plan = self.rollout.plan();
+        #[expect(clippy::cast_precision_loss, reason = "thousandths of a factor")]
+        let growth_max = plan.growth_max_permille as f64 / 1000.0;
+        Some(Pace {
+            first_wave_max: u64::from(plan.first_wave_max),
+            growth_max,
+            soak_min_s: plan.soak_min.as_secs_f64(),
+        })
     }
     fn reads_tallies(&self) -> bool {
         true

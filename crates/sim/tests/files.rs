@@ -1,5 +1,9 @@
 //! Files that must be refused: with the line and the field that are wrong, and before anything is played.
-use andon_sim::{policy, scenario_file};
+use andon_model::policy::{Timing, Watch};
+use andon_model::release::ComponentKind;
+use andon_rollout::defaults;
+use andon_sim::policy::Kind;
+use andon_sim::{catalogue, policy, scenario_file};
 
 const SCENARIO: &str = "name = \"x\"\nabout = \"a test\"\nhosts = 1000\n";
 const HEAD: &str = "name = \"x\"\nabout = \"a test\"\n";
@@ -189,4 +193,20 @@ fn another_number_of_hosts_is_held_against_the_same_ranges() {
         let error = scenario_file::resized(&given, hosts, operators).unwrap_err();
         assert_eq!(error.field, field, "{error}");
     }
+}
+
+/// What is simulated under these names is what `andon init` writes.
+#[test]
+fn policies_without_numbers_are_the_defaults_of_production() {
+    let lane = |name: &str| {
+        let Kind::Andon(numbers) = catalogue::policy(name).unwrap().kind else { panic!("{name}") };
+        numbers.policy("vendor:simulated".parse().unwrap())
+    };
+    let emergency = lane("andon");
+    assert_eq!(emergency.emergency, defaults::emergency());
+    assert_eq!(lane("andon-routine").routine, defaults::routine(ComponentKind::Content));
+    let Watch { beat, silent_after } = emergency.watch;
+    assert_eq!((beat, silent_after), (defaults::BEAT, defaults::SILENT_AFTER));
+    let Timing { delivery, window } = emergency.timing;
+    assert_eq!((delivery, window), (defaults::DELIVERY, defaults::LOAD_AND_SOAK));
 }

@@ -17,7 +17,7 @@ pub(super) const SILENT_AFTER: Millis = Millis(4000);
 pub(super) const DELIVERY: Millis = Millis(1000);
 /// Load and soak: the horizon within which a fault must show.
 pub(super) const WINDOW: Millis = Millis(3000);
-/// Least time between two waves: three quarters of a generation, as in production (30 of 40 s).
+/// Least time between two waves: three quarters of a generation, so that the story fits its time (production: a whole one).
 pub(super) const SOAK_MIN: Millis = Millis(6000);
 /// The server's tick.
 pub(super) const TICK: Millis = Millis(500);

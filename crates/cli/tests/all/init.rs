@@ -84,7 +84,7 @@ fn an_edited_policy_needs_the_threshold_and_counts_up() {
     assert_eq!(shown["policy"]["routine"]["first_wave_max"], 8);
     assert_eq!(shown["signed_by"], serde_json::json!(["alice", "bob"]));
 
-    std::fs::write(&form, text.replace("growth_max_permille = 15500", "growth_max_permille = 1"))
+    std::fs::write(&form, text.replace("growth_max_permille = 25000", "growth_max_permille = 1"))
         .unwrap();
     let refused = place.andon(&["policy", "sign", "--key", "alice", "--key", "bob"]).expect(1);
     assert!(refused.err.contains("growth_max_permille"), "{}", refused.err);

@@ -237,32 +237,39 @@ mod tests {
         assert!(clean < explained && explained < failed, "{clean} {explained} {failed}");
     }
 
+    /// M of the claim q = 2^-`rung` after one tick, as the gate reckons it.
+    fn m(rung: usize, beta: f64, ratio: f64, (bad, clean, controls): (u32, u32, u32)) -> f64 {
+        let ladder = Ladder::new(1);
+        let stakes = ladder.stakes(beta);
+        let mut excess = Excess::new(&ladder);
+        excess.bad(f64::from(bad), &stakes);
+        excess.control(f64::from(controls), ratio, &stakes);
+        excess.clean(f64::from(clean), &stakes);
+        excess.claims[rung].ln_m.exp()
+    }
+
     /// E[M] ≤ 1 under the claim, summed over every outcome of a small tick: background failures
     /// strike a fixed set, the order is random, susceptible hosts fail with probability q.
     #[test]
     fn supermartingale_over_every_outcome_of_a_small_tick() {
-        for (u, c, k, q, beta) in [
-            (3_u32, 5_u32, 2_u32, 0.3, 0.05),
-            (4, 4, 4, 0.05, 0.5),
-            (2, 7, 3, 0.9, 1e-3),
-            (5, 1, 2, 0.01, 0.02),
+        for (u, c, k, rung, beta) in [
+            (3_u32, 5_u32, 2_u32, 2, 0.05),
+            (4, 4, 4, 4, 0.5),
+            (2, 7, 3, 1, 1e-3),
+            (5, 1, 2, 7, 0.02),
         ] {
-            let s: f64 = beta / (beta + q);
+            let q: f64 = (-f64::from(rung)).exp2();
             let ratio = f64::from(u) / f64::from(c);
-            let (loss, control) = (s, 1.0 + ratio * (1.0 - s));
-            let gain = 1.0 / (1.0 - q * (1.0 - s));
             let mut mean = 0.0;
             for x in k.saturating_sub(c)..=k.min(u) {
                 let split = choose(u, x) * choose(c, k - x) / choose(u + c, k);
                 for excess in 0..=u - x {
+                    let clean = u - x - excess;
                     let hit = choose(u - x, excess)
                         * q.powi(excess as i32)
-                        * (1.0 - q).powi((u - x - excess) as i32);
-                    mean += split
-                        * hit
-                        * loss.powi((x + excess) as i32)
-                        * control.powi((k - x) as i32)
-                        * gain.powi((u - x - excess) as i32);
+                        * (1.0 - q).powi(clean as i32);
+                    let seen = (x + excess, clean, k - x);
+                    mean += split * hit * m(rung as usize, beta, ratio, seen);
                 }
             }
             assert!(mean <= 1.0 + 1e-12, "U={u} C={c} k={k} q={q}: {mean}");

@@ -144,6 +144,8 @@ pub(crate) struct Horizon {
 pub(crate) struct Says {
     /// hosts through their window, or gone bad in it
     pub vouched: u64,
+    /// those of them that came through with nothing bad
+    pub clean: u64,
     /// excess failures so far, as the controls estimate them
     pub spent: f64,
     /// upper bound on q
@@ -360,6 +362,7 @@ impl Horizon {
         let bounds = part.prefixes.iter().map(|prefix| prefix.bound(ladder, delta));
         Says {
             vouched,
+            clean: part.clean,
             spent: part.spent(self.prefixes.is_some()),
             ucb: bounds.fold(part.excess.bound(ladder, delta * share), f64::min),
             open_max: left.map_or(0.0, |left| open_max(&grounds, ladder, &self.whole, left)),
@@ -401,12 +404,13 @@ impl Part {
     }
 }
 
-/// How many more hosts may be handed beside those that are not vouched yet. As many as the budget
-/// may always be in hand together: no more can fail than have it.
+/// How many more hosts may be handed, `handed` being out. As many as the budget may always be out
+/// without having come through: no more can fail than have not.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-pub(crate) fn room(open_max: f64, unvouched: u64, budget: u64, handed: u64) -> u64 {
-    let more = (open_max - as_f64(unvouched)).clamp(0.0, 1e15).floor() as u64;
-    more.max(budget.saturating_sub(handed))
+pub(crate) fn room(says: &Says, budget: u64, handed: u64) -> u64 {
+    let unvouched = as_f64(handed.saturating_sub(says.vouched));
+    let more = (says.open_max - unvouched).clamp(0.0, 1e15).floor() as u64;
+    more.max(budget.saturating_sub(handed.saturating_sub(says.clean)))
 }
 
 #[cfg(test)]
@@ -415,8 +419,16 @@ mod tests {
 
     #[test]
     fn what_is_spent_leaves_less_room() {
-        assert_eq!((room(200.5, 10, 0, 10), room(5.0, 10, 0, 10)), (190, 0));
-        assert_eq!(room(0.0, 10, 16, 12), 4);
+        let room = |open_max, clean, bad, budget, handed| {
+            let says = Says { vouched: clean + bad, clean, spent: 0.0, ucb: 1.0, open_max };
+            room(&says, budget, handed)
+        };
+        assert_eq!((room(200.5, 0, 0, 0, 10), room(5.0, 0, 0, 0, 10)), (190, 0));
+        // 16 may be lost: whoever is in hand, or was lost, takes from it, and who came through does not.
+        assert_eq!(
+            (room(0.0, 0, 0, 16, 12), room(0.0, 7, 0, 16, 12), room(0.0, 7, 3, 16, 12)),
+            (4, 11, 11)
+        );
         let difference = |bad, explained, variance| Difference { bad, explained, variance };
         assert_eq!(difference(3.0, 100.0, 0.0).beyond(0.0), 0.0);
         assert_eq!(difference(3.0, 1.0, 1.0).beyond(0.0), 2.0);

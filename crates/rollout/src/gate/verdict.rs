@@ -132,8 +132,7 @@ impl Gate {
         for horizon in &self.horizons {
             for (stratum, says) in horizon.strata(view.delta()).iter().enumerate() {
                 let handed = view.handed(stratum);
-                let open = handed.saturating_sub(says.vouched);
-                let more = room(says.open_max, open, horizon.budget(), handed);
+                let more = room(says, horizon.budget(), handed);
                 out.strata[stratum] = out.strata[stratum].min(more);
             }
         }
@@ -151,7 +150,7 @@ impl Gate {
             ucb: pooled.ucb,
             vouched: pooled.vouched,
             unvouched,
-            room: room(pooled.open_max, unvouched, budget, view.handed_all()),
+            room: room(&pooled, budget, view.handed_all()),
         }
     }
 

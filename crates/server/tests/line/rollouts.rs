@@ -7,6 +7,8 @@ use andon_model::envelope::Envelope;
 use andon_model::index::Index;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{HostId, StratumId, Time};
+use andon_rollout::{Event, StratumTally};
+use andon_server::record::Record;
 use andon_server::serve::Server;
 use axum::http::Method;
 
@@ -34,12 +36,23 @@ fn covered(ticket: &Ticket, hosts: u64) -> u64 {
 
 /// One second: every host beats, covered ones run the release, then the driver ticks.
 async fn second(server: &mut Server, hosts: u64, release: Digest, name: &str, at: u64) {
+    second_without(server, hosts, &[], (release, name), at).await;
+}
+
+/// The same while some hosts say nothing.
+async fn second_without(
+    server: &mut Server,
+    hosts: u64,
+    silent: &[u64],
+    (release, name): (Digest, &str),
+    at: u64,
+) {
     let now = Time(START.0 + at * 1000);
     server.app.clock.set(now);
     let listed = index(server).await.tickets.iter().any(|t| t.rollout.as_str() == name);
     let current = if listed { Some(ticket(server, name).await) } else { None };
     let stratum = StratumId::new("x86_64.debian12.m1").unwrap();
-    for number in 1..=hosts {
+    for number in (1..=hosts).filter(|number| !silent.contains(number)) {
         let mut beat = quiet_beat(number, at + 1, now);
         if current.as_ref().is_some_and(|t| t.covers(beat.host, &stratum)) {
             beat.components = vec![running(1, release, ComponentState::Confirmed)];
@@ -82,6 +95,36 @@ async fn a_ceiling_of_sixteen_covers_exactly_sixteen_hosts_through_a_whole_rollo
     let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
     assert_eq!(told["state"], "completed", "{told}");
     assert_eq!(told["crashed"], 0);
+}
+
+#[tokio::test]
+async fn hosts_that_come_and_go_fall_silent_once() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    enrol(&mut server, 60).await;
+    let release = line.publish(&mut server, 1).await;
+    let command = line.command("1", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    let flapping = [7, 8, 9];
+    for at in 1..60 {
+        // Six seconds there, six seconds not; patience is four.
+        let away: &[u64] = if at % 12 < 6 { &[] } else { &flapping };
+        second_without(&mut server, 60, away, (release, "r1"), at).await;
+    }
+    let mut silent = Vec::new();
+    for entry in line.journal.rows() {
+        let record: Record = serde_json::from_str(&entry.json).unwrap();
+        if let Record::Rollout { counted, event: Event::Observed(seen), .. } = record {
+            let arms = |s: &StratumTally| {
+                s.waves.iter().chain([&s.controls, &s.gauge]).cloned().collect::<Vec<_>>()
+            };
+            let told: u32 = seen.strata.iter().flat_map(arms).map(|arm| arm.silence.new).sum();
+            assert!(told as usize <= counted.silent.len());
+            silent.extend(counted.silent.iter().map(|host| host.number()));
+        }
+    }
+    silent.sort_unstable();
+    assert_eq!(silent, flapping, "each of five silences was counted, not the first alone");
 }
 
 #[tokio::test]

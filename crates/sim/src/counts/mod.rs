@@ -293,7 +293,7 @@ impl<'a> Play<'a> {
         let Some(fault) = &self.scenario.fault else { return };
         let speak = self.random.binomial(hosts, fault.reports_share);
         let healing = self.scenario.healing;
-        let healed = if healing.broken { 0 } else { self.random.binomial(hosts, healing.share) };
+        let healed = self.healed(hosts);
         self.strata[stratum].lose(cohort, hosts, hosts);
         self.out.crashed += u64::from(hosts);
         self.out.hands += u64::from(hosts - healed);
@@ -303,6 +303,12 @@ impl<'a> Play<'a> {
         self.see_later(tick + self.lag, stratum, cohort, hosts - speak, What::Silence);
         let late = healed.saturating_sub(speak);
         self.see_later(tick + back.max(self.lag + 1), stratum, cohort, late, What::LateReport);
+    }
+
+    /// Crashed hosts that come back by themselves; all others need hands.
+    fn healed(&mut self, hosts: u32) -> u32 {
+        let healing = self.scenario.healing;
+        if healing.broken { 0 } else { self.random.binomial(hosts, healing.share) }
     }
 
     fn see_later(&mut self, when: usize, stratum: usize, cohort: usize, hosts: u32, what: What) {
@@ -409,9 +415,12 @@ impl<'a> Play<'a> {
 
     /// Whoever is doomed crashes in the end: nobody takes the update away from a healthy host.
     fn finish(mut self) -> RunOutcome {
-        let doomed: u64 =
-            self.strata.iter().flat_map(|s| &s.cohorts).map(|c| u64::from(c.doomed)).sum();
-        self.out.crashed += doomed;
+        let cohorts = self.strata.iter().flat_map(|s| &s.cohorts);
+        let doomed: Vec<u32> = cohorts.map(|cohort| cohort.doomed).collect();
+        for hosts in doomed {
+            self.out.crashed += u64::from(hosts);
+            self.out.hands += u64::from(hosts - self.healed(hosts));
+        }
         let shows_s = match self.scenario.fault.as_ref().map(|fault| fault.shows) {
             None => return self.out,
             Some(Shows::AtLoad) => 0.0,

@@ -116,8 +116,9 @@ impl Engine<'_> {
         }
         self.fleet.heard[host as usize] = at;
         self.fleet.activated[host as usize] = at;
-        let stratum = self.fleet.place(host).stratum;
-        self.tallies.activate(self.tick, stratum, before);
+        let place = self.fleet.place(host);
+        let (stratum, rank) = (place.stratum, place.rank(host));
+        self.tallies.activate(self.tick, stratum, rank, before);
         self.waiting -= 1;
         self.out.exposed += 1;
         self.first_activation = Some(self.first_activation.map_or(at, |first| first.min(at)));
@@ -332,14 +333,14 @@ impl Engine<'_> {
         let place = self.fleet.place(host);
         let first_bad = !state.has(State::BAD);
         self.tallies.report(place.stratum, place.rank(host), first_bad);
-        self.see_bad(place.stratum, host, at, first_bad);
+        self.see_bad((place.stratum, place.rank(host)), host, at, first_bad);
         self.note(Mark::Reported, host);
     }
 
-    fn see_bad(&mut self, stratum: usize, host: u32, at: Ms, first_bad: bool) {
+    fn see_bad(&mut self, place: (usize, u32), host: u32, at: Ms, first_bad: bool) {
         if first_bad && self.fleet.states[host as usize].has(State::ACTIVATED) {
             let activated = self.fleet.activated[host as usize];
-            self.tallies.bad(self.tick, stratum, activated, at);
+            self.tallies.bad(self.tick, place, activated, at);
         }
     }
 
@@ -363,7 +364,7 @@ impl Engine<'_> {
             self.fleet.states[host as usize].set(State::SILENT);
             let first_bad = !state.has(State::BAD);
             self.tallies.silence(place.stratum, rank, first_bad);
-            self.see_bad(place.stratum, host, declared, first_bad);
+            self.see_bad((place.stratum, place.rank(host)), host, declared, first_bad);
             self.note(Mark::Silent, host);
         }
     }

@@ -11,6 +11,8 @@ use andon_rollout::{ArmTally, Count, Observation, StratumTally};
 pub(super) struct Tallies {
     /// whether the gate's tallies are kept
     reads: bool,
+    /// whether a horizon is long enough for waves to overlap within it
+    overlap: bool,
     grid: Grid,
     ages: Ages,
     pub(super) seen: Vec<Seen>,
@@ -29,6 +31,8 @@ struct Stratum {
     /// every so-manyth rank is the gauge
     every: u32,
     windows: Windows,
+    /// the same of each wave's hosts; kept only where waves overlap within a horizon
+    by_wave: Vec<Windows>,
 }
 
 /// Of a range of hosts of one arm: what its counts begin with.
@@ -70,6 +74,14 @@ impl Standing {
     }
 }
 
+impl Stratum {
+    /// Windows of the wave that has handed this rank.
+    fn own(&mut self, rank: u32) -> Option<&mut Windows> {
+        let wave = self.handed.partition_point(|handed| *handed <= rank);
+        self.by_wave.get_mut(wave)
+    }
+}
+
 impl Tallies {
     pub(super) fn new(reads: bool, grid: Grid, shape: &Shape, fleet: &Fleet) -> Tallies {
         let enter = grid.ticks(shape.silent_after_s);
@@ -77,6 +89,7 @@ impl Tallies {
         let horizons = if reads { shape.horizons_s.len() } else { 0 };
         let mut tallies = Tallies {
             reads,
+            overlap: reads && shape.horizons_s.iter().any(|after| *after > 0.0),
             grid,
             ages: Ages { enter, leave: shape.horizons_s.iter().map(leave).collect() },
             seen: Vec::new(),
@@ -89,7 +102,8 @@ impl Tallies {
             let every = shape.gauge_every.get(stratum).copied().unwrap_or(2).max(2);
             let windows = Windows::new(horizons);
             tallies.seen.push(Seen { hosts: *size, ..Seen::default() });
-            tallies.strata.push(Stratum { handed: Vec::new(), sampled, every, windows });
+            let (handed, by_wave) = (Vec::new(), Vec::new());
+            tallies.strata.push(Stratum { handed, sampled, every, windows, by_wave });
             let mut tally = StratumTally::default();
             if reads {
                 for (gauge, arm) in arms_of_controls(&mut tally) {
@@ -127,10 +141,14 @@ impl Tallies {
 
     /// A host has activated the update.
     #[inline]
-    pub(super) fn activate(&mut self, tick: u32, stratum: usize, state: State) {
+    pub(super) fn activate(&mut self, tick: u32, stratum: usize, rank: u32, state: State) {
         self.seen[stratum].delivered += 1;
         if self.reads && !state.has(State::BAD) {
-            self.strata[stratum].windows.activate(tick);
+            let place = &mut self.strata[stratum];
+            place.windows.activate(tick);
+            if let Some(own) = place.own(rank) {
+                own.activate(tick);
+            }
         }
     }
 
@@ -184,10 +202,14 @@ impl Tallies {
     }
 
     /// The first bad thing that is seen of a host which has activated.
-    pub(super) fn bad(&mut self, tick: u32, stratum: usize, activated: Ms, seen: Ms) {
+    pub(super) fn bad(&mut self, tick: u32, at: (usize, u32), activated: Ms, seen: Ms) {
         if self.reads {
-            let windows = &mut self.strata[stratum].windows;
-            windows.bad(tick, activated, seen, self.grid, &self.ages);
+            let (stratum, rank) = at;
+            let place = &mut self.strata[stratum];
+            place.windows.bad(tick, activated, seen, self.grid, &self.ages);
+            if let Some(own) = place.own(rank) {
+                own.bad(tick, activated, seen, self.grid, &self.ages);
+            }
         }
     }
 
@@ -197,7 +219,9 @@ impl Tallies {
             return;
         }
         for (stratum, tally) in self.strata.iter_mut().zip(&mut self.shown.strata) {
-            stratum.windows.open(tick, &self.ages);
+            for windows in stratum.by_wave.iter_mut().chain([&mut stratum.windows]) {
+                windows.open(tick, &self.ages);
+            }
             let arms = tally.waves.iter_mut().chain([&mut tally.controls, &mut tally.gauge]);
             for arm in arms {
                 for count in [&mut arm.silence, &mut arm.report] {
@@ -214,8 +238,15 @@ impl Tallies {
             return;
         }
         for (stratum, tally) in self.strata.iter_mut().zip(&mut self.shown.strata) {
-            stratum.windows.close(tick, &self.ages);
+            for windows in stratum.by_wave.iter_mut().chain([&mut stratum.windows]) {
+                windows.close(tick, &self.ages);
+            }
             tally.windows.clone_from(&stratum.windows.shown);
+            tally.wave_windows.clear();
+            for horizon in 0..if self.overlap { tally.windows.len() } else { 0 } {
+                let each = stratum.by_wave.iter().map(|own| own.shown[horizon]);
+                tally.wave_windows.extend(each);
+            }
         }
     }
 
@@ -232,6 +263,9 @@ impl Tallies {
         let place = &mut self.strata[stratum];
         let tally = &mut self.shown.strata[stratum];
         place.handed.push(handed);
+        if self.overlap {
+            place.by_wave.push(Windows::new(place.windows.shown.len()));
+        }
         let mut wave = ArmTally::default();
         Standing::of(fleet.ranks(stratum, before, handed).iter()).join(&mut wave);
         tally.waves.push(wave);

@@ -250,3 +250,15 @@ fn the_core_stops_july_2024_and_lets_a_good_update_through() {
     let played = played(&stolen, &mut Core::new(&sizes), 1, 0, false);
     assert_eq!(played.census.reached_by_thief, 0);
 }
+
+/// Every few seconds a site of 2,000 hosts falls silent. Each has hosts in both arms.
+#[test]
+fn whole_sites_that_fall_silent_halt_no_good_update() {
+    let text = "ends_s = 600.0\noutages = [{ sites = { sites = 100, per_h = 1.2 } }]\n";
+    for seed in 0..8 {
+        let mut core = Core::new(&[100_000, 60_000, 30_000, 10_000]);
+        let played = played(&scenario(200_000, text), &mut core, seed, 0, false);
+        assert!(played.census.silent > 5000, "{}", played.census.silent);
+        assert!(!played.outcome.false_halt, "seed {seed}: E = {}", core.rollout.e());
+    }
+}

@@ -1,7 +1,7 @@
 //! What the gate is shown: counts add up, windows lose nobody, both arms are seen alike.
 use crate::script::{Script, arms, scenario};
 use crate::{HOSTS, SIZES, play, two_steps};
-use andon_rollout::{ArmTally, Count, Observation};
+use andon_rollout::{ArmTally, Count, Observation, Window};
 use andon_sim::individual::{Played, played};
 
 const EVERYTHING: &str = "background_per_h = 0.5\nends_s = 900.0\n\
@@ -89,12 +89,32 @@ fn windows_lose_nobody() {
     // Nobody is late: all have left in the end.
     let mut quiet = two_steps();
     let census = play("background_per_h = 1.0\nends_s = 900.0\n", &mut quiet).census;
-    let of = |seen: &Observation, count: fn(&andon_rollout::Window) -> u32| -> u32 {
+    let of = |seen: &Observation, count: fn(&Window) -> u32| -> u32 {
         seen.strata.iter().filter_map(|s| s.windows.get(1)).map(count).sum()
     };
     let bad: u32 = quiet.shown.iter().map(|(_, seen)| of(seen, |w| w.bad)).sum();
     let clean = quiet.shown.last().map_or(0, |(_, seen)| of(seen, |w| w.clean));
     assert_eq!(u64::from(bad + clean), census.exposed - census.bad_before);
+}
+
+/// What a wave's hosts do in its window is told wave by wave, and nobody is in two.
+#[test]
+fn windows_of_the_waves_are_those_of_all() {
+    let mut script = two_steps();
+    play(EVERYTHING, &mut script);
+    let told = script.shown.iter().flat_map(|(_, seen)| &seen.strata);
+    let (mut waves, mut bad) = (0, 0);
+    for stratum in told {
+        for (horizon, whole) in stratum.windows.iter().enumerate() {
+            let each = stratum.by_wave(horizon).unwrap_or_default();
+            assert_eq!(each.len(), stratum.waves.len());
+            let sum = |of: fn(&Window) -> u32| each.iter().map(of).sum::<u32>();
+            assert_eq!(sum(|w| w.at_risk), whole.at_risk);
+            assert_eq!((sum(|w| w.bad), sum(|w| w.clean)), (whole.bad, whole.clean));
+            (waves, bad) = (each.len().max(waves), bad + whole.bad);
+        }
+    }
+    assert!(waves == 2 && bad > 100, "{waves} {bad}");
 }
 
 /// With nothing wrong, first silences per host and tick at risk are alike in waves, controls, gauge

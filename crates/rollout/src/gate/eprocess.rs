@@ -37,6 +37,8 @@ pub(crate) struct Pair {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Mixture {
     ln: [f64; THETA.len()],
+    /// ln of their average: asked for at every look, changed by few
+    ln_e: f64,
 }
 
 impl Mixture {
@@ -51,10 +53,11 @@ impl Mixture {
         for (ln, theta) in self.ln.iter_mut().zip(THETA) {
             *ln += x * theta.ln() - k * (p * (theta - 1.0)).ln_1p();
         }
+        self.ln_e = ln_mean_exp(self.ln.iter().copied());
     }
     /// ln of the average over θ.
     pub(crate) fn ln_e(&self) -> f64 {
-        ln_mean_exp(self.ln.iter().copied())
+        self.ln_e
     }
 }
 

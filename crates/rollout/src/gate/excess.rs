@@ -110,13 +110,35 @@ pub(crate) struct Ground<'a> {
     pub beside: f64,
 }
 
+/// No evidence is worse than M = e^-20 for a claim that is passed over unread.
+const LN_M_PASSED: f64 = -20.0;
+
 /// Most hosts that may be handed and not yet vouched, so that no claim fails more than the budget
 /// with confidence 1 − δ, the sum of all grounds' parts: `whole` of all handed hosts, `left` (what
-/// has not been spent) of the unvouched ones. One ground is enough for a claim.
-pub(crate) fn open_max(grounds: &[Ground], ladder: &Ladder, whole: &Tails, left: &Tails) -> f64 {
+/// has not been spent) of the unvouched ones. One ground is enough for a claim. More than `enough`
+/// hosts is as good as any number: claims too small to matter for so few are passed over.
+pub(crate) fn open_max(
+    grounds: &[Ground],
+    ladder: &Ladder,
+    (whole, left): (&Tails, &Tails),
+    enough: f64,
+) -> f64 {
+    let sure = |ground: &Ground| {
+        let ln = ground.delta.ln() + LN_M_PASSED;
+        whole.mean_max(ln).min(left.mean_max(ln))
+    };
+    let sure: Vec<f64> = grounds.iter().map(sure).collect();
     let mut most = f64::INFINITY;
     let mut above = 1.0;
     for (at, q) in ladder.claims.iter().enumerate() {
+        let harmless = |(ground, sure): (&Ground, &f64)| {
+            let claim = &ground.excess.claims[at];
+            claim.ln_m >= LN_M_PASSED && above * (enough + claim.kept + ground.beside) <= *sure
+        };
+        if grounds.iter().zip(&sure).any(harmless) {
+            above = *q;
+            continue;
+        }
         let open = |within: f64, high: f64| {
             let of = |ground: &Ground| {
                 let claim = &ground.excess.claims[at];

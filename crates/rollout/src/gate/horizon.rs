@@ -130,6 +130,8 @@ pub(crate) struct Horizon {
     prefixes: Option<Prefixes>,
     /// how likely more failures than the budget are
     whole: Tails,
+    /// the same of what is left of it; none if nothing is
+    left: Option<Tails>,
     /// stakes pooled and per stratum
     tables: [Table; 2],
     pooled: Part,
@@ -139,7 +141,7 @@ pub(crate) struct Horizon {
     drowned: Vec<(u64, f64)>,
 }
 
-/// What a horizon says of one stratum, or of all.
+/// What a horizon says of all strata together, or of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Says {
     /// hosts through their window, or gone bad in it
@@ -181,6 +183,7 @@ impl Horizon {
             drowned: vec![(0, 0.0); strata],
             prefixes: (after > Millis::ZERO).then(Prefixes::default),
             whole: Tails::new(budget),
+            left: Some(Tails::new(budget)),
             tables: ladders.map(|ladder| Table::new(ladder, background)),
         }
     }
@@ -224,7 +227,18 @@ impl Horizon {
         let stakes = self.tables[0].quiet(self.pooled.level);
         self.pooled.excess.bad(f64::from(quiet.bad), stakes);
         self.pooled.excess.clean(f64::from(quiet.clean), stakes);
+        self.reckon_left();
         self.pooled.excess.is_sound().then_some(())
+    }
+
+    /// What is left of the budget.
+    fn reckon_left(&mut self) {
+        let spent = self.pooled.spent(self.prefixes.is_some());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+        let left = self.whole.budget().checked_sub(spent.ceil() as u64);
+        if left != self.left.as_ref().map(Tails::budget) {
+            self.left = left.map(Tails::new);
+        }
     }
 
     fn prefix_windows(&self, at: usize, tally: &StratumTally) -> Vec<Window> {
@@ -323,7 +337,8 @@ impl Horizon {
         } else {
             own.excess.bad(f64::from(bad), self.tables[1].quiet(own.level));
         }
-        own.excess.is_sound().then_some(pool)
+        let unchanged = bad == 0 && clean == 0 && controls_bad <= 0.0;
+        (unchanged || own.excess.is_sound()).then_some(pool)
     }
 
     /// B(D).
@@ -333,48 +348,65 @@ impl Horizon {
 
     /// Hosts vouched, pooled and per stratum.
     pub(crate) fn vouched(&self) -> (u64, Vec<u64>) {
-        let of = |part: &Part| part.clean.saturating_add(part.bad);
-        (of(&self.pooled), self.strata.iter().map(of).collect())
+        (self.pooled.vouched(), self.strata.iter().map(Part::vouched).collect())
     }
 
     /// All strata together.
     pub(crate) fn pooled(&self, delta: f64) -> Says {
-        self.says(&self.pooled, &self.tables[0].ladder, delta, self.left().as_ref())
+        let (part, ladder) = (&self.pooled, &self.tables[0].ladder);
+        Says {
+            vouched: part.vouched(),
+            clean: part.clean,
+            spent: part.spent(self.prefixes.is_some()),
+            ucb: self.ucb(part, ladder, delta),
+            open_max: self.open_max(part, ladder, delta, f64::INFINITY),
+        }
     }
 
-    /// Each stratum: within the same budget, so what is spent anywhere counts everywhere.
-    pub(crate) fn strata(&self, delta: f64) -> Vec<Says> {
-        let left = self.left();
-        let says = |part| self.says(part, &self.tables[1].ladder, delta, left.as_ref());
-        self.strata.iter().map(says).collect()
+    /// The bound on q of each stratum.
+    pub(crate) fn strata_ucb(&self, delta: f64) -> Vec<f64> {
+        let ladder = &self.tables[1].ladder;
+        self.strata.iter().map(|part| self.ucb(part, ladder, delta)).collect()
     }
 
-    fn says(&self, part: &Part, ladder: &Ladder, delta: f64, left: Option<&Tails>) -> Says {
-        let vouched = part.clean.saturating_add(part.bad);
-        let share = if self.prefixes.is_some() { WHOLE_SHARE } else { 1.0 };
-        let whole = Ground { excess: &part.excess, delta: delta * share, beside: 0.0 };
+    /// How many more hosts each stratum leaves room for, if so many are handed of so many. Within the
+    /// same budget, so what is spent anywhere counts everywhere.
+    pub(crate) fn strata_room(
+        &self,
+        delta: f64,
+        strata: impl Iterator<Item = (u64, u64)>,
+    ) -> Vec<u64> {
+        let of = |(part, (handed, hosts)): (&Part, (u64, u64))| {
+            let open = || self.open_max(part, &self.tables[1].ladder, delta, as_f64(hosts));
+            // Of whom nobody is known nothing bounds q, and no more may be out than may be lost.
+            let open_max = if part.vouched() == 0 || handed >= hosts { 0.0 } else { open() };
+            let (vouched, clean) = (part.vouched(), part.clean);
+            room(&Says { vouched, clean, spent: 0.0, ucb: 1.0, open_max }, self.budget(), handed)
+        };
+        self.strata.iter().zip(strata).map(of).collect()
+    }
+
+    fn whole_share(&self) -> f64 {
+        if self.prefixes.is_some() { WHOLE_SHARE } else { 1.0 }
+    }
+
+    fn ucb(&self, part: &Part, ladder: &Ladder, delta: f64) -> f64 {
+        let bounds = part.prefixes.iter().map(|prefix| prefix.bound(ladder, delta));
+        bounds.fold(part.excess.bound(ladder, delta * self.whole_share()), f64::min)
+    }
+
+    /// Most hosts handed and not vouched; beyond `enough` it does not matter how many.
+    fn open_max(&self, part: &Part, ladder: &Ladder, delta: f64, enough: f64) -> f64 {
+        let Some(left) = &self.left else { return 0.0 };
+        let delta_whole = delta * self.whole_share();
+        let whole = Ground { excess: &part.excess, delta: delta_whole, beside: 0.0 };
         let of = |prefix| {
-            let beside = as_f64(vouched.saturating_sub(Prefix::vouched(prefix)));
+            let beside = as_f64(part.vouched().saturating_sub(Prefix::vouched(prefix)));
             Ground { excess: &prefix.excess, delta: delta * PREFIX_SHARE, beside }
         };
         let grounds: Vec<Ground> =
             [whole].into_iter().chain(part.prefixes.iter().map(of)).collect();
-        let bounds = part.prefixes.iter().map(|prefix| prefix.bound(ladder, delta));
-        Says {
-            vouched,
-            clean: part.clean,
-            spent: part.spent(self.prefixes.is_some()),
-            ucb: bounds.fold(part.excess.bound(ladder, delta * share), f64::min),
-            open_max: left.map_or(0.0, |left| open_max(&grounds, ladder, &self.whole, left)),
-        }
-    }
-
-    /// What is left of the budget; `None`: nothing.
-    fn left(&self) -> Option<Tails> {
-        let spent = self.pooled.spent(self.prefixes.is_some());
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
-        let left = self.whole.budget().checked_sub(spent.ceil() as u64)?;
-        Some(if spent > 0.0 { Tails::new(left) } else { self.whole.clone() })
+        open_max(&grounds, ladder, (&self.whole, left), enough)
     }
 }
 
@@ -384,6 +416,10 @@ fn ratio(window: &Window, tally: &StratumTally) -> f64 {
 }
 
 impl Part {
+    /// Hosts through their window, or gone bad in it.
+    fn vouched(&self) -> u64 {
+        self.clean.saturating_add(self.bad)
+    }
     /// `at_risk`: of the whole, then of each prefix.
     fn raise(&mut self, mut at_risk: impl Iterator<Item = f64>, controls: f64) {
         let whole = at_risk.next().unwrap_or(0.0);

@@ -130,10 +130,11 @@ impl Gate {
             return out;
         }
         for horizon in &self.horizons {
-            for (stratum, says) in horizon.strata(view.delta()).iter().enumerate() {
-                let handed = view.handed(stratum);
-                let more = room(says, horizon.budget(), handed);
-                out.strata[stratum] = out.strata[stratum].min(more);
+            let sizes = view.plan.strata.iter().enumerate();
+            let hosts = sizes.map(|(at, stratum)| (view.handed(at), u64::from(stratum.size)));
+            let room = horizon.strata_room(view.delta(), hosts);
+            for (least, room) in out.strata.iter_mut().zip(room) {
+                *least = room.min(*least);
             }
         }
         out
@@ -167,13 +168,13 @@ impl Gate {
                 fresh: shown(parts.fresh),
             }
         });
-        let first = self.horizons.first().map(|horizon| horizon.strata(view.delta()));
+        let first = self.horizons.first().map(|horizon| horizon.strata_ucb(view.delta()));
         let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
             let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
             StratumEvidence {
                 stratum: plan.stratum.clone(),
                 e: shown(self.ln_stratum(at)),
-                ucb: first.as_ref().and_then(|each| each.get(at)).map_or(1.0, |says| says.ucb),
+                ucb: first.as_ref().and_then(|each| each.get(at)).copied().unwrap_or(1.0),
                 x: bad,
                 k: bad + self.controls_bad[at],
                 u: self.at_risk[at].0,

@@ -62,14 +62,14 @@ fn main() -> Result<(), GroupsError> {
 fn cases() -> Vec<Case> {
     let mut out = Vec::new();
     for alone in [Alone::Consents, Alone::Last] {
-        for (first, factor_permille) in [(16, 15_500), (528, 14_000)] {
+        for (first, factor_permille) in [(16, 25_000), (528, 14_000)] {
             for (name, permille) in [("25 %", 250), ("10 %", 100), ("34 %", 340), ("50 %", 500)] {
                 let growth = Growth { first, factor_permille };
                 out.push(Case { name, permille, growth, alone, unvouched: 1 });
             }
         }
     }
-    let growth = Growth { first: 16, factor_permille: 15_500 };
+    let growth = Growth { first: 16, factor_permille: 25_000 };
     out.push(Case { name: "25 %", permille: 250, growth, alone: Alone::Consents, unvouched: 4 });
     out
 }

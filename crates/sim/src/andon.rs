@@ -175,6 +175,12 @@ impl Andon {
         self.journal.as_deref().unwrap_or(&[])
     }
 
+    /// Hosts covered per stratum.
+    #[must_use]
+    pub fn handed(&self) -> &[u32] {
+        &self.handed
+    }
+
     /// The core.
     #[must_use]
     pub fn rollout(&self) -> &Rollout {

@@ -125,7 +125,7 @@ pub(crate) fn open_max(
 ) -> f64 {
     let sure = |ground: &Ground| {
         let ln = ground.delta.ln() + LN_M_PASSED;
-        whole.mean_max(ln).min(left.mean_max(ln))
+        if enough.is_finite() { whole.mean_max(ln).min(left.mean_max(ln)) } else { 0.0 }
     };
     let sure: Vec<f64> = grounds.iter().map(sure).collect();
     let mut most = f64::INFINITY;

@@ -1,7 +1,7 @@
 //! The gate itself: folds observations into e-processes and sums. Judgement is in `verdict`.
-use super::eprocess::{EProcess, Pair, ln_mean_exp};
+use super::eprocess::{EProcess, ln_mean_exp};
 use super::horizon::{Horizon, Loudness};
-use super::tally::{CHANNELS, Cell, pair};
+use super::tally::{Cell, pairs};
 use crate::event::{Observation, StratumTally};
 use crate::plan::Plan;
 use andon_model::{Millis, Time};
@@ -67,17 +67,16 @@ impl Gate {
     }
 
     fn observe_channels(&mut self, at: usize, tally: &StratumTally, fresh: &[bool]) -> Option<()> {
-        let fresh = |wave: usize| fresh.get(wave).is_some_and(|fresh| *fresh);
+        // Waves are in the order of their tickets, so the fresh ones are the last.
+        let young = fresh.iter().position(|fresh| *fresh).unwrap_or(tally.waves.len());
         let controls = [&tally.controls, &tally.gauge];
-        for (process, channel) in self.channels.iter_mut().zip(CHANNELS) {
-            let all = pair(tally.waves.iter(), controls, channel)?;
-            let young = tally.waves.iter().enumerate().filter(|(wave, _)| fresh(*wave));
-            let young: Pair = pair(young.map(|(_, wave)| wave), controls, channel)?;
+        let all = pairs(&tally.waves, controls)?;
+        let young = pairs(tally.waves.get(young..)?, controls)?;
+        for ((process, all), young) in self.channels.iter_mut().zip(all).zip(young) {
             process.observe(at, all, young);
-            if channel == super::Channel::Silence {
-                *self.at_risk.get_mut(at)? = (u64::from(all.u), u64::from(all.c));
-            }
         }
+        let [silence, ..] = all;
+        *self.at_risk.get_mut(at)? = (u64::from(silence.u), u64::from(silence.c));
         Some(())
     }
 

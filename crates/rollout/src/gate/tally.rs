@@ -45,25 +45,28 @@ pub(crate) fn count(tally: &ArmTally, channel: Channel) -> Count {
     }
 }
 
-/// A channel's counts of several waves together, against all sampled controls. `None`: overflow.
-pub(crate) fn pair<'a>(
-    waves: impl Iterator<Item = &'a ArmTally>,
-    controls: [&ArmTally; 2],
-    channel: Channel,
-) -> Option<Pair> {
-    let [one, other] = controls.map(|arm| count(arm, channel));
-    let mut pair = Pair {
-        x: 0,
-        u: 0,
-        y: one.new.checked_add(other.new)?,
-        c: one.at_risk.checked_add(other.at_risk)?,
-    };
+/// Each channel's counts of several waves together, against all sampled controls. `None`: overflow.
+pub(crate) fn pairs(waves: &[ArmTally], controls: [&ArmTally; 2]) -> Option<[Pair; 3]> {
+    let mut treated = [(0_u64, 0_u64); 3];
     for wave in waves {
-        let own = count(wave, channel);
-        pair.x = pair.x.checked_add(own.new)?;
-        pair.u = pair.u.checked_add(own.at_risk)?;
+        for (sum, channel) in treated.iter_mut().zip(CHANNELS) {
+            let own = count(wave, channel);
+            // At most 4,096 waves of 32 bits: far below 2^64.
+            sum.0 += u64::from(own.new);
+            sum.1 += u64::from(own.at_risk);
+        }
     }
-    Some(pair)
+    let mut pairs = [Pair::default(); 3];
+    for ((pair, (x, u)), channel) in pairs.iter_mut().zip(treated).zip(CHANNELS) {
+        let [one, other] = controls.map(|arm| count(arm, channel));
+        *pair = Pair {
+            x: u32::try_from(x).ok()?,
+            u: u32::try_from(u).ok()?,
+            y: one.new.checked_add(other.new)?,
+            c: one.at_risk.checked_add(other.at_risk)?,
+        };
+    }
+    Some(pairs)
 }
 
 /// Counts stay below 2^53 ([`andon_model::limits::HOSTS_MAX`] per tick), so this is exact.

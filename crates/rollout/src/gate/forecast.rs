@@ -21,7 +21,8 @@ pub(crate) fn hand_outs_min(plan: &Plan, (after, budget): (Millis, u64)) -> u64 
     let per_ms = f64::from(plan.background_ppm_per_h) / 1e6 / 3_600_000.0;
     let stakes = ladder.stakes(per_ms * as_f64(plan.timing.window.plus(after).0));
     let (mut excess, tails) = (Excess::new(&ladder), Tails::new(budget));
-    let mut handed = u64::from(plan.first_wave().iter().sum::<u32>());
+    // As many as may be lost are out at once, in however many waves.
+    let mut handed = budget.min(all);
     excess.clean(as_f64(handed), &stakes);
     let mut hand_outs = 1;
     while handed < all && hand_outs < HAND_OUTS_MAX {
@@ -29,8 +30,7 @@ pub(crate) fn hand_outs_min(plan: &Plan, (after, budget): (Millis, u64)) -> u64 
         let open = open_max(&[ground], &ladder, (&tails, &tails), as_f64(all));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let open = open.clamp(0.0, 1e15).floor() as u64;
-        let most = handed.saturating_mul(plan.growth_max_permille) / 1000;
-        let more = open.max(budget).min(most.saturating_sub(handed)).clamp(1, all - handed);
+        let more = open.max(budget).clamp(1, all - handed);
         excess.clean(as_f64(more), &stakes);
         handed += more;
         hand_outs += 1;

@@ -47,16 +47,12 @@ impl Assignment {
 
 /// Hosts per drawer: their places fit the second-level cache.
 const DRAWER_BITS: u32 = 14;
-/// Bits of a rank: `HOSTS_MAX` is below 2^26.
-const RANK_BITS: u32 = 26;
-/// Bits of a generation: `GENERATIONS_MAX` is below 2^13.
-const GENERATION_BITS: u32 = 13;
-
 /// Places in the order in which hosts are taken, sorted into drawers by host: written at random into
 /// [`Assignment::places`], each would wait for memory.
 #[derive(Debug)]
 pub(super) struct Taken {
-    entries: Vec<u64>,
+    /// where a stratum belongs, the host's place in its drawer
+    entries: Vec<Place>,
     /// where each drawer's next entry goes
     ends: Vec<u32>,
 }
@@ -65,32 +61,30 @@ impl Taken {
     pub(super) fn new(hosts: usize) -> Taken {
         let starts = (0..hosts).step_by(1 << DRAWER_BITS);
         let starts = starts.map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-        Taken { entries: vec![0; hosts], ends: starts.collect() }
+        let none = Place { rank: 0, stratum: 0, generation: 0 };
+        Taken { entries: vec![none; hosts], ends: starts.collect() }
     }
 
     /// Notes where the host with this index stands. Once per host.
     #[inline]
     pub(super) fn push(&mut self, host: u32, generation: u16, rank: u32) {
         let end = &mut self.ends[(host >> DRAWER_BITS) as usize];
-        let inside = u64::from(host & ((1 << DRAWER_BITS) - 1));
-        let place = (inside << GENERATION_BITS | u64::from(generation)) << RANK_BITS;
-        self.entries[*end as usize] = place | u64::from(rank);
+        let inside = (host & ((1 << DRAWER_BITS) - 1)) as u16;
+        self.entries[*end as usize] = Place { rank, stratum: inside, generation };
         *end += 1;
     }
 
     /// The places, by host.
     pub(super) fn places(self, strata: &[u16]) -> Vec<Place> {
-        let of = |stratum: &u16| Place { stratum: *stratum, ..Place::default() };
-        let mut places: Vec<Place> = strata.iter().map(of).collect();
+        let mut places = self.entries;
+        let mut entries = Vec::new();
         let drawers = places.chunks_mut(1 << DRAWER_BITS);
-        for (drawer, entries) in drawers.zip(self.entries.chunks(1 << DRAWER_BITS)) {
-            for entry in entries {
-                let inside = usize::try_from(entry >> (RANK_BITS + GENERATION_BITS)).unwrap_or(0);
-                let part = |shift: u32, bits: u32| (entry >> shift) & ((1 << bits) - 1);
-                let place = &mut drawer[inside];
-                place.rank = u32::try_from(part(0, RANK_BITS)).unwrap_or(u32::MAX);
-                let generation = part(RANK_BITS, GENERATION_BITS);
-                place.generation = u16::try_from(generation).unwrap_or(u16::MAX);
+        for (drawer, strata) in drawers.zip(strata.chunks(1 << DRAWER_BITS)) {
+            entries.clear();
+            entries.extend_from_slice(drawer);
+            for entry in &entries {
+                let inside = usize::from(entry.stratum);
+                drawer[inside] = Place { stratum: strata[inside], ..*entry };
             }
         }
         places

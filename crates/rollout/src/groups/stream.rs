@@ -5,7 +5,7 @@
 //! are renamed with the largest first: most memberships then fall into the few cells of room that
 //! stay in the nearest cache. Hosts are moved twice, each time within what a cache holds: into
 //! buckets by the first bits of their hash, then into order inside each bucket.
-use super::{CanaryShare, Fleet, OrderKey, Rules};
+use super::{CanaryShare, Fleet, Group, OrderKey, Rules};
 
 /// Words of a host before its groups.
 pub(super) const HEAD: usize = 2;
@@ -17,28 +17,71 @@ const NEVER_FULL: u32 = u32::MAX >> 1;
 const WAITS: u32 = 1 << 31;
 /// Hosts per bucket, about: a bucket's words fit the second-level cache twice.
 const BUCKET_HOSTS: usize = 1 << 14;
+/// Hosts that are hashed at a time: hashing keeps the processor busy, so that writing the hosts down
+/// right after would wait for memory once per host.
+const HASHES: usize = 256;
+/// Words of a block that hosts are appended to, at most.
+const BLOCK_WORDS: usize = 1 << 16;
 /// Bits that choose a host's place in its bucket, about.
 const SLOT_BITS: u32 = 14;
 /// Most bits that choose a bucket: more streams of writes than this and each host costs a page walk.
 const BUCKET_BITS_MAX: u32 = 11;
 
-/// Hosts that are left, in order: `words[start..]`.
+/// Hosts that are left, in order, in blocks that a cache holds.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
-    pub(super) words: Vec<u32>,
-    pub(super) start: usize,
+    blocks: Vec<Vec<u32>>,
+    /// empty ones: memory that was used before is faster
+    spare: Vec<Vec<u32>>,
 }
 
 impl Stream {
     pub(super) fn is_empty(&self) -> bool {
-        self.start >= self.words.len()
+        self.blocks.is_empty()
     }
 
-    /// After a scan up to `at` that kept `start..kept`: closes the gap.
-    pub(super) fn pass(&mut self, kept: usize, at: usize) {
-        let stay = kept - self.start;
-        self.words.copy_within(self.start..kept, at - stay);
-        self.start = at - stay;
+    /// Appends a host.
+    pub(super) fn push(&mut self, host: &[u32]) {
+        match self.blocks.last_mut() {
+            Some(block) if block.len() + host.len() <= BLOCK_WORDS => block.extend_from_slice(host),
+            _ => {
+                let new = || Vec::with_capacity(BLOCK_WORDS);
+                let mut block = self.spare.pop().unwrap_or_else(new);
+                block.extend_from_slice(host);
+                self.blocks.push(block);
+            }
+        }
+    }
+
+    /// Appends the hosts of another stream.
+    pub(super) fn append(&mut self, mut other: Stream) {
+        self.blocks.append(&mut other.blocks);
+        self.spare.append(&mut other.spare);
+    }
+
+    /// Takes over the memory of another stream's block that has no hosts left.
+    pub(super) fn reuse(&mut self, block: &mut Vec<u32>) {
+        self.spare.push(std::mem::take(block));
+    }
+
+    /// Shows every block to `scan`, which takes hosts out of it and says whether to go on. Says
+    /// whether it always did.
+    pub(super) fn scan(&mut self, mut scan: impl FnMut(&mut Vec<u32>) -> bool) -> bool {
+        let all = self.blocks.iter_mut().all(&mut scan);
+        self.blocks.retain(|block| !block.is_empty());
+        all
+    }
+
+    /// The groups of every host.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[u32]> {
+        self.blocks.iter().flat_map(|block| {
+            let mut at = 0;
+            std::iter::from_fn(move || {
+                let row = at + HEAD..at + HEAD + length(*block.get(at + 1)?);
+                at = row.end;
+                Some(&block[row])
+            })
+        })
     }
 }
 
@@ -55,6 +98,8 @@ pub(super) struct Streams {
     /// those who go first; who are somebody's only member; the holdback
     pub(super) phases: [Stream; 3],
     pub(super) bounds: Vec<Bound>,
+    /// hosts of each renamed group in all phases
+    pub(super) members: Vec<u32>,
 }
 
 /// Rewrites a checked fleet; `members` are its hosts per group.
@@ -64,81 +109,80 @@ pub(super) fn rewrite(
     key: &OrderKey,
     members: &[u32],
 ) -> Streams {
-    let (names, bounds) = rename(fleet, members);
+    let (names, bounds, members) = rename(fleet, members);
     let buckets = Buckets::of(fleet.hosts());
-    let mut ends = vec![0_usize; buckets.count()];
-    for (at, number) in fleet.numbers.iter().enumerate() {
-        ends[buckets.of_hash(key.hash(*number))] += BUCKET_HEAD + fleet.row(at).len();
+    let mut blocks = buckets.empty(BUCKET_HEAD * fleet.hosts() + fleet.memberships.len());
+    let mut hashes = Vec::with_capacity(HASHES);
+    for (numbers, chunk) in fleet.numbers.chunks(HASHES).zip(0..) {
+        hashes.clear();
+        hashes.extend(numbers.iter().map(|number| key.hash(*number)));
+        for (hash, at) in hashes.iter().zip(chunk * HASHES..) {
+            let block = &mut blocks[buckets.of_hash(*hash)];
+            let begin = block.len() + BUCKET_HEAD;
+            block.extend([buckets.next_bits(*hash), low(at as u64), 0]);
+            let mut waits = 0;
+            for group in fleet.row(at) {
+                let name = names[*group as usize];
+                waits |= name & WAITS;
+                if name & NEVER_FULL != NEVER_FULL {
+                    block.push(name);
+                }
+            }
+            let length = low((block.len() - begin) as u64);
+            block[begin - 1] = waits | u32::from(fleet.strata[at]) << 8 | length;
+        }
+    }
+    Streams { phases: in_order(fleet, rules, key, blocks), bounds, members }
+}
+
+/// New names of the groups, the largest first by the power of two, and what is left of them.
+fn rename(fleet: &Fleet<'_>, members: &[u32]) -> (Vec<u32>, Vec<Bound>, Vec<u32>) {
+    let bound = |group: &Group, members: u32| {
+        members > group.budget() || members > 0 && group.canaries == CanaryShare::Capped
+    };
+    let class = |members: u32| members.leading_zeros() as usize;
+    let groups = || fleet.groups.iter().zip(members);
+    let mut next = [0_u32; u32::BITS as usize + 1];
+    for (group, members) in groups() {
+        next[class(*members)] += u32::from(bound(group, *members));
     }
     let mut sum = 0;
-    for end in &mut ends {
-        (*end, sum) = (sum, sum + *end);
+    for next in &mut next {
+        (*next, sum) = (sum, sum + *next);
     }
-    let starts = ends.clone();
-    let mut words = vec![0_u32; sum];
-    for (at, number) in fleet.numbers.iter().enumerate() {
-        let hash = key.hash(*number);
-        let end = &mut ends[buckets.of_hash(hash)];
-        let row = fleet.row(at);
-        let place = &mut words[*end..*end + BUCKET_HEAD + row.len()];
-        let (head, groups) = place.split_at_mut(BUCKET_HEAD);
-        let (mut length, mut waits) = (0, 0);
-        for group in row {
-            let name = names[*group as usize];
-            waits |= name & WAITS;
-            if name & NEVER_FULL != NEVER_FULL {
-                groups[length as usize] = name;
-                length += 1;
-            }
+    let none = Bound { budget: 0, canaries: CanaryShare::Free };
+    let mut bounds = vec![none; sum as usize];
+    let mut kept = vec![0; sum as usize];
+    let name = |(group, members): (&Group, &u32)| {
+        let waits = if group.waits() { WAITS } else { 0 };
+        if !bound(group, *members) {
+            return NEVER_FULL | waits;
         }
-        head[0] = buckets.next_bits(hash);
-        head[1] = low(at as u64);
-        head[2] = waits | u32::from(fleet.strata[at]) << 8 | length;
-        *end += BUCKET_HEAD + length as usize;
-    }
-    let phases = in_order(fleet, rules, key, words, &starts, &ends);
-    Streams { phases, bounds }
+        let name = next[class(*members)];
+        next[class(*members)] += 1;
+        let (budget, canaries) = (group.budget(), group.canaries);
+        bounds[name as usize] = Bound { budget, canaries };
+        kept[name as usize] = *members;
+        name | waits
+    };
+    let names = groups().map(name).collect();
+    (names, bounds, kept)
 }
 
-/// New names of the groups, the largest first, and what is left of them.
-fn rename(fleet: &Fleet<'_>, members: &[u32]) -> (Vec<u32>, Vec<Bound>) {
-    let mut names = vec![NEVER_FULL; members.len()];
-    let mut bound: Vec<u64> = Vec::new();
-    for ((group, members), at) in fleet.groups.iter().zip(members).zip(0_u64..) {
-        if *members > group.budget() || group.canaries == CanaryShare::Capped {
-            bound.push(u64::from(u32::MAX - members) << 32 | at);
-        } else if group.waits() {
-            names[low(at) as usize] |= WAITS;
-        }
-    }
-    bound.sort_unstable();
-    let mut bounds = Vec::with_capacity(bound.len());
-    for (packed, name) in bound.iter().zip(0..) {
-        let at = low(*packed) as usize;
-        let group = &fleet.groups[at];
-        names[at] = name | if group.waits() { WAITS } else { 0 };
-        bounds.push(Bound { budget: group.budget(), canaries: group.canaries });
-    }
-    (names, bounds)
-}
-
-/// Sorts each bucket in place by all bits of the hash, and sets apart who goes later.
+/// Sorts each bucket by all bits of the hash, and sets apart who goes later.
 fn in_order(
     fleet: &Fleet<'_>,
     rules: &Rules,
     key: &OrderKey,
-    mut words: Vec<u32>,
-    starts: &[usize],
-    ends: &[usize],
+    mut blocks: Vec<Vec<u32>>,
 ) -> [Stream; 3] {
     let mut open = open(fleet, rules);
-    let mut later = [Vec::new(), Vec::new()];
-    let mut kept = 0;
+    let [mut alone, mut holdback] = [Stream::default(), Stream::default()];
     let mut order: Vec<u64> = Vec::new();
     let mut bucket: Vec<u32> = Vec::new();
-    for (start, end) in starts.iter().zip(ends) {
-        bucket.clear();
-        bucket.extend_from_slice(&words[*start..*end]);
+    for block in &mut blocks {
+        bucket.clone_from(block);
+        block.clear();
         sort(&bucket, &mut order);
         let full =
             |packed: &u64| key.hash(fleet.numbers[bucket[low(*packed) as usize + 1] as usize]);
@@ -147,28 +191,27 @@ fn in_order(
         }
         for packed in &order {
             let at = low(*packed) as usize + 1;
-            let host = &bucket[at..at + HEAD + length(bucket[at + 1])];
-            let second = host[1] & !WAITS;
-            let open = &mut open[(second >> 8) as usize];
-            let to = if *open == 0 {
-                &mut later[1]
+            let end = at + HEAD + length(bucket[at + 1]);
+            let host = &mut bucket[at..end];
+            let waits = host[1] & WAITS != 0;
+            if waits {
+                host[1] &= !WAITS;
+            }
+            let open = &mut open[(host[1] >> 8) as usize];
+            if *open == 0 {
+                holdback.push(host);
+                continue;
+            }
+            *open -= 1;
+            if waits {
+                alone.push(host);
             } else {
-                *open -= 1;
-                if host[1] & WAITS == 0 {
-                    words[kept..kept + host.len()].copy_from_slice(host);
-                    kept += host.len();
-                    continue;
-                }
-                &mut later[0]
-            };
-            to.extend_from_slice(host);
-            let head = to.len() - host.len() + 1;
-            to[head] = second;
+                block.extend_from_slice(host);
+            }
         }
     }
-    words.truncate(kept);
-    let [alone, holdback] = later;
-    [words, alone, holdback].map(|words| Stream { words, start: 0 })
+    blocks.retain(|block| !block.is_empty());
+    [Stream { blocks, spare: vec![] }, alone, holdback]
 }
 
 /// Where the hosts of a bucket begin, below their 32 bits of hash, sorted by these. The bits are
@@ -232,8 +275,10 @@ impl Buckets {
         Buckets { bits: (hosts / BUCKET_HOSTS + 1).ilog2().min(BUCKET_BITS_MAX) }
     }
 
-    fn count(self) -> usize {
-        1 << self.bits
+    /// Buckets with room for this many words in all; few need more.
+    fn empty(self, words: usize) -> Vec<Vec<u32>> {
+        let share = (words >> self.bits) + (words >> self.bits >> 4) + 1;
+        (0..1 << self.bits).map(|_| Vec::with_capacity(share)).collect()
     }
 
     fn of_hash(self, hash: u64) -> usize {

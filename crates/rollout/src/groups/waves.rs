@@ -7,18 +7,22 @@ use andon_model::limits::{GENERATIONS_MAX, STRATA_MAX, UNVOUCHED_GENERATIONS_MAX
 use std::collections::VecDeque;
 
 /// Marks a group's cell of room: one of its members must go in this generation.
-const URGENT: u16 = 1 << URGENT_BIT;
-const URGENT_BIT: u32 = 15;
+const URGENT: u8 = 1 << URGENT_BIT;
+const URGENT_BIT: u32 = 7;
 /// Marks it: one must go in the next generation unless enough go in this one.
-const SOON: u16 = 1 << 14;
-/// Marks it: there is more room in reserve, because a cell of two bytes holds only so much.
-const RESERVE: u16 = 1 << 13;
+const SOON: u8 = 1 << SOON_BIT;
+const SOON_BIT: u32 = 6;
+/// Marks it: there is more room in reserve, because a cell of one byte holds only so much.
+const RESERVE: u8 = 1 << 5;
 /// The rest of the cell: how many more members this generation takes.
-const ROOM: u16 = RESERVE - 1;
+const ROOM: u8 = RESERVE - 1;
 /// Generations beyond the least possible, ⌈m / k⌉, that a plan allows itself before members of the
 /// groups that need longest go first. The growth law spends four on its first hundredth of a large
 /// fleet; one less leaves one for what the greedy scan packs badly at the end.
 const SLACK: u32 = 3;
+/// Hosts that are looked at before the first of them is taken: their cells are then in the nearest
+/// cache, and nobody waits for memory to learn whether a host fits.
+const AHEAD: usize = 256;
 /// A wave of less than this part of the fleet takes nobody out of turn: it is a random sample.
 const SAMPLE_DIVISOR: u64 = 16;
 
@@ -66,10 +70,10 @@ pub fn assign(
 ) -> Result<Assignment, GroupsError> {
     rules.check()?;
     let members = fleet.check(rules.first_wave.len())?;
-    let Streams { phases, bounds } = rewrite(fleet, rules, key, &members);
+    let Streams { phases, bounds, members } = rewrite(fleet, rules, key, &members);
     let mut walk = Walk {
         rules,
-        groups: Groups::new(bounds, rules.unvouched_generations),
+        groups: Groups::new(bounds, members, rules.unvouched_generations),
         deadline: deadline(fleet),
         handed: vec![0; rules.first_wave.len()],
         total: 0,
@@ -77,8 +81,13 @@ pub fn assign(
         taken: Taken::new(fleet.hosts()),
         ceilings: vec![],
     };
-    for phase in phases {
-        walk.phase(phase, growth)?;
+    let [first, alone, holdback] = phases;
+    walk.groups.leave_out(&alone);
+    walk.groups.leave_out(&holdback);
+    walk.phase(first, growth)?;
+    for later in [alone, holdback] {
+        walk.groups.begin(&later);
+        walk.phase(later, growth)?;
     }
     Ok(Assignment { places: walk.taken.places(fleet.strata), ceilings: walk.ceilings })
 }
@@ -118,10 +127,10 @@ struct Groups {
     unvouched_generations: u32,
 }
 
-/// Room per group and generation: what every scan reads at random, so a cell has two bytes only.
+/// Room per group and generation: what every scan reads at random, so a cell has one byte only.
 struct Room {
     /// how many more members, and the marks
-    cells: Vec<u16>,
+    cells: Vec<u8>,
     /// what does not fit into the cell
     reserve: Vec<u32>,
 }
@@ -132,7 +141,6 @@ impl Walk<'_> {
         mut left: Stream,
         growth: &dyn Fn(u32, u64) -> u64,
     ) -> Result<(), GroupsError> {
-        self.groups.count(&left);
         let mut tight = Stream::default();
         let mut sorted = false;
         while !(left.is_empty() && tight.is_empty()) {
@@ -150,13 +158,15 @@ impl Walk<'_> {
                 self.canaries(&mut left, total);
             } else {
                 // `tight` holds every member of a group that must hurry, once a scan has seen all
+                let mut passed = Stream::default();
                 if urgent && !sorted {
-                    self.scan::<1>(&mut left, Some(&mut tight), total, generation);
+                    self.scan::<1>(&mut left, Some(&mut passed), total, generation);
                 }
                 if urgent {
                     self.scan::<2>(&mut tight, None, total, generation);
                     self.scan::<1>(&mut tight, None, total, generation);
                 }
+                tight.append(passed);
                 self.scan::<0>(&mut tight, None, total, generation);
                 sorted = self.scan::<0>(&mut left, Some(&mut tight), total, generation);
             }
@@ -170,58 +180,61 @@ impl Walk<'_> {
     /// least `RUSH` groups of which a member must go now. Of those passed over, members of groups
     /// that must hurry move to `tight`, if there is one, and the others stay, in their order. Says
     /// whether it saw every host.
-    fn scan<const RUSH: u16>(
+    fn scan<const RUSH: u8>(
         &mut self,
         left: &mut Stream,
         mut tight: Option<&mut Stream>,
         total: u64,
         generation: u16,
     ) -> bool {
-        let words = &mut left.words[..];
-        let (room, taken) = (&mut self.groups.room, &mut self.taken);
+        left.scan(|block| self.scan_block::<RUSH>(block, tight.as_deref_mut(), total, generation))
+    }
+
+    fn scan_block<const RUSH: u8>(
+        &mut self,
+        words: &mut Vec<u32>,
+        mut tight: Option<&mut Stream>,
+        total: u64,
+        generation: u16,
+    ) -> bool {
+        let hurried = if tight.is_some() { URGENT | SOON } else { 0 };
+        let room = &mut self.groups.room;
+        let mut leaving = [0_usize; AHEAD];
         // those that stay are moved stretch by stretch, when somebody after them leaves
-        let (mut kept, mut stretch, mut at) = (left.start, left.start, left.start);
-        let mut handed = self.total;
-        while at < words.len() && handed < total {
-            let second = words[at + 1];
-            let end = at + HEAD + length(second);
-            let row = &words[at + HEAD..end];
-            let (mut fits, mut marks, mut rush) = (ROOM, 0, 0);
-            for group in row {
-                let cell = room.cells[*group as usize];
-                fits = fits.min(cell & ROOM);
-                marks |= cell;
-                rush += cell >> URGENT_BIT;
-            }
-            let stays = if fits > 0 && rush >= RUSH {
-                for group in row {
-                    room.take(*group);
+        let (mut kept, mut stretch, mut seen) = (0, 0, 0);
+        while seen < words.len() && self.total < total {
+            let (count, next) = room.look_ahead::<RUSH>(words, seen, hurried, &mut leaving);
+            seen = next;
+            for at in &leaving[..count] {
+                let (at, second) = (*at, words[*at + 1]);
+                let end = at + HEAD + length(second);
+                let row = &words[at + HEAD..end];
+                if room.sum(row).fits::<RUSH>() {
+                    row.iter().for_each(|group| room.take(*group));
+                    let rank = &mut self.handed[(second >> 8) as usize];
+                    self.taken.push(words[at], generation, *rank);
+                    *rank += 1;
+                    self.total += 1;
+                } else if room.sum(row).marks & hurried == 0 {
+                    continue;
+                } else if let Some(tight) = tight.as_mut() {
+                    tight.push(&words[at..end]);
                 }
-                let rank = &mut self.handed[(second >> 8) as usize];
-                taken.push(words[at], generation, *rank);
-                *rank += 1;
-                handed += 1;
-                false
-            } else if marks & (URGENT | SOON) == 0 {
-                true
-            } else if let Some(tight) = tight.as_mut() {
-                tight.words.extend_from_slice(&words[at..end]);
-                false
-            } else {
-                true
-            };
-            if !stays {
                 words.copy_within(stretch..at, kept);
                 kept += at - stretch;
                 stretch = end;
+                if self.total >= total {
+                    seen = end;
+                    break;
+                }
             }
-            at = end;
         }
-        words.copy_within(stretch..at, kept);
-        kept += at - stretch;
-        self.total = handed;
-        let all = at >= words.len();
-        left.pass(kept, at);
+        let all = seen >= words.len();
+        words.copy_within(stretch.., kept);
+        words.truncate(kept + words.len() - stretch);
+        if let Some(tight) = tight.filter(|_| words.is_empty()) {
+            tight.reuse(words);
+        }
         all
     }
 
@@ -231,38 +244,54 @@ impl Walk<'_> {
         let spread: u64 = open.iter().map(|hosts| u64::from(*hosts)).sum();
         let wave = spread.min(total).min(self.hosts);
         self.groups.cap_canaries(wave, self.rules.canary_share_permille);
-        let (mut kept, mut at) = (left.start, left.start);
-        while at < left.words.len() && self.total < wave {
-            let second = left.words[at + 1];
-            let end = at + HEAD + length(second);
-            let row = &left.words[at + HEAD..end];
-            let stratum = (second >> 8) as usize;
-            if open[stratum] > 0
-                && row.iter().all(|group| self.groups.room.cells[*group as usize] & ROOM > 0)
-            {
-                open[stratum] -= 1;
-                row.iter().for_each(|group| self.groups.room.take(*group));
-                let rank = &mut self.handed[stratum];
-                self.taken.push(left.words[at], 1, *rank);
-                *rank += 1;
-                self.total += 1;
-            } else {
-                left.words.copy_within(at..end, kept);
-                kept += end - at;
+        left.scan(|words| {
+            let (mut kept, mut at) = (0, 0);
+            while at < words.len() && self.total < wave {
+                let second = words[at + 1];
+                let end = at + HEAD + length(second);
+                let row = &words[at + HEAD..end];
+                let stratum = (second >> 8) as usize;
+                if open[stratum] > 0 && self.groups.room.sum(row).fits::<0>() {
+                    open[stratum] -= 1;
+                    row.iter().for_each(|group| self.groups.room.take(*group));
+                    let rank = &mut self.handed[stratum];
+                    self.taken.push(words[at], 1, *rank);
+                    *rank += 1;
+                    self.total += 1;
+                } else {
+                    words.copy_within(at..end, kept);
+                    kept += end - at;
+                }
+                at = end;
             }
-            at = end;
-        }
-        left.pass(kept, at);
+            words.drain(kept..at);
+            self.total < wave
+        });
+    }
+}
+
+/// A host's groups together.
+struct Sum {
+    /// room of the group that has least
+    room: u8,
+    marks: u8,
+    /// groups of which a member must go now
+    rush: u8,
+}
+
+impl Sum {
+    fn fits<const RUSH: u8>(&self) -> bool {
+        (self.room > 0) & (self.rush >= RUSH)
     }
 }
 
 impl Groups {
-    fn new(bounds: Vec<Bound>, unvouched_generations: u32) -> Groups {
+    fn new(bounds: Vec<Bound>, waiting: Vec<u32>, unvouched_generations: u32) -> Groups {
         let zeros = || vec![0; bounds.len()];
         Groups {
             room: Room { cells: vec![0; bounds.len()], reserve: zeros() },
             granted: zeros(),
-            waiting: zeros(),
+            waiting,
             unvouched: zeros(),
             taken: VecDeque::new(),
             unvouched_generations,
@@ -270,41 +299,42 @@ impl Groups {
         }
     }
 
-    /// Counts the members of a phase that begins.
-    fn count(&mut self, left: &Stream) {
-        self.waiting.fill(0);
-        let mut at = left.start;
-        while at < left.words.len() {
-            let end = at + HEAD + length(left.words[at + 1]);
-            for group in &left.words[at + HEAD..end] {
-                self.waiting[*group as usize] += 1;
-            }
-            at = end;
-        }
+    /// Members of a later phase do not wait in the first.
+    fn leave_out(&mut self, later: &Stream) {
+        later.rows().flatten().for_each(|group| self.waiting[*group as usize] -= 1);
+    }
+
+    /// Members of a phase that begins after the first wait from now on; nobody else is left to.
+    fn begin(&mut self, left: &Stream) {
+        left.rows().flatten().for_each(|group| self.waiting[*group as usize] += 1);
     }
 
     /// Grants every group its room; says whether some member must go now.
     fn open(&mut self, deadline: u32, generation: u32) -> bool {
         let spaced = self.unvouched_generations;
-        let need = |waiting: &u32, bound: &Bound| match waiting.div_ceil(bound.budget) {
-            0 => 0,
-            turns => (turns - 1).saturating_mul(spaced).saturating_add(1),
-        };
-        let needs = self.waiting.iter().zip(&self.bounds);
-        let longest = needs.map(|(waiting, bound)| need(waiting, bound)).max().unwrap_or(0);
+        // the most turns that a group still needs; one turn is its budget of members
+        let mut turns = 0;
+        for (waiting, bound) in self.waiting.iter().zip(&self.bounds) {
+            if more_than(*waiting, bound, turns) {
+                turns = waiting.div_ceil(bound.budget);
+            }
+        }
+        let longest = turns.saturating_sub(1).saturating_mul(spaced).saturating_add(1);
         let until = deadline.saturating_sub(generation).saturating_add(1).max(longest).max(2);
+        // a group needs so many generations if it needs more turns than this
+        let turns = |generations: u32| (generations - 1).div_ceil(spaced);
+        // nobody hurries for the last turn
+        let (now, soon) = (turns(until), turns((until - 1).max(2)));
         let mut urgent = false;
-        for (at, bound) in self.bounds.iter().enumerate() {
-            let granted = bound.budget.saturating_sub(self.unvouched[at]);
-            self.granted[at] = granted;
-            let need = need(&self.waiting[at], bound);
-            urgent |= need >= until;
-            let mark = match need {
-                now if now >= until => URGENT,
-                next if next + 1 >= until && until > 2 => SOON,
-                _ => 0,
-            };
-            self.room.fill(at, granted, mark);
+        let columns = self.waiting.iter().zip(&self.unvouched).zip(&mut self.granted);
+        for (at, (bound, ((waiting, unvouched), granted))) in
+            self.bounds.iter().zip(columns).enumerate()
+        {
+            *granted = bound.budget.saturating_sub(*unvouched);
+            let now = more_than(*waiting, bound, now);
+            let soon = !now & more_than(*waiting, bound, soon);
+            urgent |= now;
+            self.room.fill(at, *granted, u8::from(now) << URGENT_BIT | u8::from(soon) << SOON_BIT);
         }
         urgent
     }
@@ -345,10 +375,15 @@ impl Groups {
     }
 }
 
+/// Whether members that wait need more than so many turns, each as large as the budget.
+fn more_than(waiting: u32, bound: &Bound, turns: u32) -> bool {
+    u64::from(waiting) > u64::from(turns) * u64::from(bound.budget)
+}
+
 impl Room {
     /// Grants a group room, what does not fit into its cell in reserve.
-    fn fill(&mut self, at: usize, granted: u32, marks: u16) {
-        let cell = u16::try_from(granted).unwrap_or(ROOM).min(ROOM);
+    fn fill(&mut self, at: usize, granted: u32, marks: u8) {
+        let cell = u8::try_from(granted).unwrap_or(ROOM).min(ROOM);
         self.reserve[at] = granted - u32::from(cell);
         self.cells[at] = cell | marks | if self.reserve[at] > 0 { RESERVE } else { 0 };
     }
@@ -367,5 +402,42 @@ impl Room {
     /// Room that is left.
     fn left(&self, at: usize) -> u32 {
         u32::from(self.cells[at] & ROOM) + self.reserve[at]
+    }
+
+    /// What a host's groups have.
+    #[inline]
+    fn sum(&self, row: &[u32]) -> Sum {
+        let mut sum = Sum { room: ROOM, marks: 0, rush: 0 };
+        for group in row {
+            let cell = self.cells[*group as usize];
+            sum.room = sum.room.min(cell & ROOM);
+            sum.marks |= cell;
+            sum.rush += cell >> URGENT_BIT;
+        }
+        sum
+    }
+
+    /// Where those of the next hosts begin that may leave: there is room as yet, or a mark is
+    /// `hurried`. Room only shrinks within a generation, so the others stay. Says how many they are,
+    /// and where it stopped.
+    fn look_ahead<const RUSH: u8>(
+        &self,
+        words: &[u32],
+        mut at: usize,
+        hurried: u8,
+        leaving: &mut [usize; AHEAD],
+    ) -> (usize, usize) {
+        let mut count = 0;
+        for _ in 0..AHEAD {
+            if at >= words.len() {
+                break;
+            }
+            let end = at + HEAD + length(words[at + 1]);
+            let sum = self.sum(&words[at + HEAD..end]);
+            leaving[count] = at;
+            count += usize::from(sum.fits::<RUSH>() | (sum.marks & hurried != 0));
+            at = end;
+        }
+        (count, at)
     }
 }

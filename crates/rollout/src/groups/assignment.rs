@@ -45,8 +45,10 @@ impl Assignment {
     }
 }
 
-/// Hosts per drawer: their places fit the second-level cache.
-const DRAWER_BITS: u32 = 14;
+/// Hosts per drawer: a place in it fits 16 bits, its places fit a cache, and there are few enough that
+/// writing to all of them leaves room in the nearest one.
+const DRAWER_BITS: u32 = 16;
+
 /// Places in the order in which hosts are taken, sorted into drawers by host: written at random into
 /// [`Assignment::places`], each would wait for memory.
 #[derive(Debug)]

@@ -181,8 +181,9 @@ fn in_order(
     let mut order: Vec<u64> = Vec::new();
     let mut bucket: Vec<u32> = Vec::new();
     for block in &mut blocks {
-        bucket.clone_from(block);
-        block.clear();
+        // the sorted bucket goes into the memory of the one before
+        bucket.clear();
+        std::mem::swap(block, &mut bucket);
         sort(&bucket, &mut order);
         let full =
             |packed: &u64| key.hash(fleet.numbers[bucket[low(*packed) as usize + 1] as usize]);

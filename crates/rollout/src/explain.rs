@@ -56,6 +56,10 @@ pub struct Explanation {
     pub completed_after_s: Option<f64>,
     /// when this was said
     pub at: Time,
+    /// what the gate cannot see on this fleet, and how long a good update must take. Said by whoever
+    /// keeps the plan's report ([`crate::PlanReport::cannot_see`]); the machine leaves it empty
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cannot_see: Vec<String>,
 }
 
 /// Where a rollout stands.

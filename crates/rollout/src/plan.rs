@@ -1,15 +1,11 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
-use crate::event::{ArmTally, Count, Observation, StratumTally};
-use crate::gate::{Gate, Verdict};
+use crate::report::PlanReport;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{ComponentId, Digest, HostId, LineId, Millis, RolloutId, StratumId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Below so many hosts a stratum cannot halt a rollout by itself at the default α and holdback.
-const BLIND_BELOW: u32 = 20;
 
 /// Least controls of a stratum while it has them: below, its own bound would be blind.
 const SAMPLE_MIN: u32 = 20_000;
@@ -162,51 +158,6 @@ pub enum PlanError {
     Field(&'static str, &'static str),
 }
 
-/// What a person should know before the start: above all what the gate can not see here.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlanReport {
-    /// hosts of the plan
-    pub hosts: u64,
-    /// hosts held back
-    pub holdback: u64,
-    /// hosts of the first wave
-    pub first_wave: u32,
-    /// so many of the first wave must go bad in one channel for a halt; `None`: it cannot halt
-    pub crashes_to_halt: Option<u32>,
-    /// what is weak on this fleet
-    pub findings: Vec<Finding>,
-}
-
-/// Something the gate cannot do on this fleet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "finding", rename_all = "snake_case")]
-pub enum Finding {
-    /// the line has no hosts: the release becomes its baseline without any evidence
-    Baseline,
-    /// too few hosts for controls of its own: a fault of this stratum alone shows only through others
-    StratumBlind {
-        /// which
-        stratum: StratumId,
-        /// its hosts
-        size: u32,
-    },
-    /// the budget allows for all hosts: it bounds nothing
-    BudgetCoversAll {
-        /// D, milliseconds
-        after_ms: u64,
-        /// B(D)
-        hosts: u64,
-    },
-    /// even a first wave that goes bad whole would not halt it
-    FirstWaveCannotHalt,
-    /// faults that hide for longer than this are outside the promise
-    HorizonEnds {
-        /// the longest D, milliseconds
-        after_ms: u64,
-    },
-}
-
 impl Plan {
     /// Binds a request to the policy.
     #[must_use]
@@ -293,7 +244,7 @@ impl Plan {
     }
 
     /// `hosts` spread evenly over strata, what does not divide to the largest.
-    fn spread(&self, hosts: u64) -> Vec<u32> {
+    pub(crate) fn spread(&self, hosts: u64) -> Vec<u32> {
         let mut order: Vec<usize> = (0..self.strata.len()).collect();
         order.sort_by_key(|at| (std::cmp::Reverse(self.strata[*at].size), *at));
         let mut out = vec![0_u32; self.strata.len()];
@@ -313,73 +264,6 @@ impl Plan {
                 left -= u64::from(more);
             }
         }
-    }
-
-    fn report(&self) -> PlanReport {
-        let first: u32 = self.first_wave().iter().sum();
-        let crashes_to_halt = self.crashes_to_halt(first);
-        let mut findings = Vec::new();
-        if self.hosts() == 0 {
-            findings.push(Finding::Baseline);
-        } else if crashes_to_halt.is_none() {
-            findings.push(Finding::FirstWaveCannotHalt);
-        }
-        for (after, hosts) in &self.budget {
-            if self.hosts() > 0 && *hosts >= self.hosts() {
-                findings.push(Finding::BudgetCoversAll { after_ms: after.0, hosts: *hosts });
-            }
-        }
-        // Each treated host of a stratum that goes bad multiplies E by at most its size: two hosts
-        // of ten, whatever controls there are, stay below 1/α = 1,000.
-        for StratumPlan { stratum, size, .. } in self.strata.iter().filter(|s| s.size < BLIND_BELOW)
-        {
-            findings.push(Finding::StratumBlind { stratum: stratum.clone(), size: *size });
-        }
-        if let Some((after, _)) = self.budget.last() {
-            findings.push(Finding::HorizonEnds { after_ms: after.0 });
-        }
-        PlanReport {
-            hosts: self.hosts(),
-            holdback: self.strata.iter().map(|s| u64::from(s.holdback)).sum(),
-            first_wave: first,
-            crashes_to_halt,
-            findings,
-        }
-    }
-
-    /// The fewest of the first wave whose silence, all in one tick, halts it: by the gate itself.
-    fn crashes_to_halt(&self, first: u32) -> Option<u32> {
-        let wave = self.first_wave();
-        let halts = |crashed: u32| {
-            let bad = self.spread(u64::from(crashed));
-            let tally = |at: usize| {
-                let arm = |hosts: u32, new: u32| ArmTally {
-                    silence: Count::of(new, hosts),
-                    bad_new: new,
-                    hosts,
-                    ..ArmTally::default()
-                };
-                let new = bad[at].min(wave[at]);
-                let (controls, gauge) = self.strata[at].sample(wave[at]);
-                let (controls, gauge) = (arm(controls, 0), arm(gauge, 0));
-                let waves = vec![arm(wave[at], new)];
-                StratumTally { waves, controls, gauge, ..StratumTally::default() }
-            };
-            let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
-            let mut gate = Gate::new(self);
-            gate.add_wave(&wave);
-            let read = gate.observe(self.created, &seen, &[true]);
-            read.is_some() && gate.verdict(self) == Verdict::Fail
-        };
-        if first == 0 || !halts(first) {
-            return None;
-        }
-        let (mut low, mut high) = (0, first);
-        while high - low > 1 {
-            let middle = low.midpoint(high);
-            if halts(middle) { high = middle } else { low = middle }
-        }
-        Some(high)
     }
 }
 

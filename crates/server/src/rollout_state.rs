@@ -6,7 +6,7 @@ use andon_model::beat::{ComponentState, ComponentStatus};
 use andon_model::envelope::Envelope;
 use andon_model::position::Position;
 use andon_model::{HostId, Time, VendorId};
-use andon_rollout::{Action, Event, Exposure, HaltReason, Plan, PlanReport, Rollout};
+use andon_rollout::{Action, Event, Explanation, Exposure, HaltReason, Plan, PlanReport, Rollout};
 
 /// What a rollout wants of the driver.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +162,13 @@ impl RolloutState {
             marks,
             confirmed_at: vec![Time(0); known],
         }
+    }
+
+    /// Why it is where it is, and what its gate cannot see.
+    #[must_use]
+    pub fn explain(&self, now: Time) -> Explanation {
+        let cannot_see = self.report.cannot_see(self.plan.strata.len());
+        Explanation { cannot_see, ..self.machine.explain(now) }
     }
 
     /// Tells the core, and keeps what it wants.

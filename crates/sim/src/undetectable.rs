@@ -2,8 +2,6 @@
 use crate::andon;
 use crate::policy::{Kind, PolicySpec};
 use crate::scenario::Scenario;
-use andon_rollout::plan::{Finding, PlanReport};
-use std::fmt::Write as _;
 
 /// A sentence or a few.
 #[must_use]
@@ -11,7 +9,7 @@ pub fn text(scenario: &Scenario, policy: &PolicySpec) -> String {
     let word = match &policy.kind {
         Kind::Andon(numbers) => {
             let sizes = scenario.sizes();
-            return andon_text(&andon::report(numbers, &sizes), sizes.len());
+            return andon::report(numbers, &sizes).cannot_see(sizes.len()).join("; ");
         }
         Kind::AllAtOnce(_) => "everything: everybody has it before anybody looks",
         Kind::Bottlerocket(_) | Kind::Linear(_) => {
@@ -43,43 +41,6 @@ pub fn text(scenario: &Scenario, policy: &PolicySpec) -> String {
         }
     };
     word.to_owned()
-}
-
-fn andon_text(report: &PlanReport, strata: usize) -> String {
-    let mut out = match report.crashes_to_halt {
-        Some(0 | 1) => {
-            format!("what fails none of the first {} hosts, in that wave", report.first_wave)
-        }
-        Some(crashes) => format!(
-            "fewer than {crashes} of the first {} hosts failing at once halt nothing by themselves",
-            report.first_wave
-        ),
-        None => format!("even all of the first {} hosts failing halt nothing", report.first_wave),
-    };
-    let blind = |finding: &&Finding| matches!(finding, Finding::StratumBlind { .. });
-    let blind = report.findings.iter().filter(blind).count();
-    if blind > 0 {
-        let _never_fails =
-            write!(out, "; a fault of one stratum alone in {blind} of {strata} strata (too small)");
-    }
-    for finding in &report.findings {
-        let _never_fails = match finding {
-            Finding::BudgetCoversAll { after_ms, hosts } => write!(
-                out,
-                "; its budget of {hosts} hosts for {} s covers everybody and so bounds nothing",
-                after_ms / 1000
-            ),
-            Finding::HorizonEnds { after_ms } => {
-                write!(
-                    out,
-                    "; faults that show later than {} s after load and soak",
-                    after_ms / 1000
-                )
-            }
-            _ => Ok(()),
-        };
-    }
-    out
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ pub(crate) fn rollout(it: &Explanation, paint: Paint) -> String {
             line.ucb * 100.0
         ));
     }
+    if !matches!(it.state, StateName::Halted | StateName::Completed) {
+        for line in &it.cannot_see {
+            put(format!("cannot see  {}", clean(line)));
+        }
+    }
     for line in tree(it, paint) {
         put(line);
     }

@@ -194,13 +194,19 @@ async fn start(context: &Context, args: Start) -> Outcome {
         seed: args.seed,
     };
     let id = rollout::start(&client, &signer, request, now).await?;
-    let value = json!({"rollout": id, "release": release});
     if args.watch {
         output::note(format_args!("started {id}"));
         return watch(context, &client, &id, None).await;
     }
+    // It is started, whether or not the server can say more about it.
+    let told = rollout::get(&client, &id).await;
+    let cannot_see = told.map(|it| it.cannot_see).unwrap_or_default();
+    let value = json!({"rollout": id, "release": release, "cannot_see": cannot_see});
     output::either(context.form(), &value, || {
         output::line(format_args!("Started {id}."));
+        for line in &cannot_see {
+            output::line(format_args!("cannot see  {}", output::clean(line)));
+        }
         output::note(format_args!("next: andon rollout get {id} -w"));
     })?;
     Ok(Exit::Ok)

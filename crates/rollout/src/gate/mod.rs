@@ -2,6 +2,7 @@
 //! allows. Not the machine: it holds no state of the rollout but its own sums.
 mod eprocess;
 mod excess;
+mod forecast;
 mod horizon;
 mod prefix;
 mod stakes;
@@ -10,6 +11,7 @@ mod tail;
 mod tally;
 mod verdict;
 
+pub(crate) use forecast::hand_outs_min;
 pub(crate) use sums::Gate;
 pub(crate) use tally::{CHANNELS, count};
 pub use verdict::Verdict;

@@ -50,6 +50,7 @@ impl Rollout {
             completed_after_s: completed,
             at: now,
             evidence,
+            cannot_see: Vec::new(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The lanes that a line begins with.
-use crate::world::policy;
+use crate::world::{plan_with, policy};
+use andon_model::policy::Lane;
 use andon_model::release::ComponentKind;
-use andon_rollout::defaults;
+use andon_rollout::{Finding, defaults};
 
 #[test]
 fn defaults_are_the_promised_blast_radius() {
@@ -22,4 +23,31 @@ fn defaults_are_the_promised_blast_radius() {
     let emergency = defaults::emergency();
     assert_eq!(emergency.budget.len(), 1);
     assert_eq!((emergency.budget[0].budget(8_500_000), emergency.approvals_min), (100, 2));
+}
+
+/// A budget of one host can be kept only by going on nearly one by one, and people are told so.
+#[test]
+fn small_fleets_are_told_how_long_the_routine_lane_takes() {
+    let slow = |size: u32, lane: Lane| {
+        let mut line = policy(&[(0, 100)]);
+        line.routine = defaults::routine(ComponentKind::Content);
+        line.emergency = defaults::emergency();
+        let (_, report) = plan_with(&line, lane, &[size]);
+        let words = report.cannot_see(1);
+        let said = words.iter().any(|word| word.contains("even a good update takes"));
+        let slow = report.findings.iter().find_map(|finding| match finding {
+            Finding::Slow { after_ms, hosts, takes_at_least_ms } => {
+                Some((*after_ms, *hosts, takes_at_least_ms / 3_600_000))
+            }
+            _ => None,
+        });
+        assert_eq!(said, slow.is_some(), "{words:?}");
+        slow
+    };
+    let (after_ms, hosts, hours) = slow(200, Lane::Routine).unwrap();
+    assert_eq!((after_ms, hosts), (600_000, 1));
+    assert!((24..40).contains(&hours), "{hours} h"); // one by one
+    assert_eq!(slow(200_000, Lane::Routine), None);
+    assert_eq!(slow(8_500_000, Lane::Routine), None);
+    assert_eq!(slow(200, Lane::Emergency), None);
 }

@@ -4,9 +4,9 @@ use andon_model::policy::Lane;
 use andon_model::text::Text;
 use andon_model::ticket::Newcomers;
 use andon_model::{Digest, Millis, Time};
+use andon_rollout::Finding;
 use andon_rollout::action::CountRule;
 use andon_rollout::gate::Channel;
-use andon_rollout::plan::Finding;
 use andon_rollout::windows;
 use andon_rollout::{
     Action, Count, Event, HaltReason, HoldReason, Observation, Reason, Rollout, StateName,

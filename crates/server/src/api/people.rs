@@ -24,7 +24,7 @@ pub(super) async fn rollouts(Extract(app): Extract<Arc<App>>) -> Json<Vec<Explan
     let now = app.now();
     let newest_first = core.state.started.iter().rev().take(PAGE_MAX);
     let known = newest_first.filter_map(|name| core.state.rollouts.get(name));
-    Json(known.map(|rollout| rollout.machine.explain(now)).collect())
+    Json(known.map(|rollout| rollout.explain(now)).collect())
 }
 
 fn rollout_id(text: &str) -> Result<RolloutId, Refusal> {
@@ -39,7 +39,7 @@ pub(super) async fn rollout(
     let core = app.core();
     let rollout = core.state.rollouts.get(&id);
     let rollout = rollout.ok_or_else(|| Refusal::not_found(&format!("no rollout {id}")))?;
-    Ok(Json(rollout.machine.explain(app.now())))
+    Ok(Json(rollout.explain(app.now())))
 }
 
 #[derive(Debug, Deserialize)]

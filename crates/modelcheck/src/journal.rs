@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Time between two records: any soak is over.
 const STEP_MS: u64 = 60_000;
 /// E above which the gate asks again and below which it lets widen, as the gate documents it.
-const SUSPICIOUS: f64 = 30.0;
+const SUSPICIOUS: f64 = 100.0;
 
 /// What the gate is made to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,26 +6,30 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// A stream of draws.
 #[derive(Clone, Debug)]
-pub struct Random(Xoshiro256PlusPlus);
+pub struct Random {
+    bits: Xoshiro256PlusPlus,
+    /// p and ln(1-p), as last asked for: a tick asks for the same p many times
+    last_ln_q: (f64, f64),
+}
 
 impl Random {
     /// The stream of one purpose in one run.
     #[must_use]
     pub fn new(seed: u64, run: u64, purpose: u64) -> Random {
         let mixed = mix(seed ^ mix(run ^ mix(purpose)));
-        Random(Xoshiro256PlusPlus::seed_from_u64(mixed))
+        Random { bits: Xoshiro256PlusPlus::seed_from_u64(mixed), last_ln_q: (0.0, 0.0) }
     }
     /// Any 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        self.bits.next_u64()
     }
     /// Uniform in [0, 1).
     pub fn unit(&mut self) -> f64 {
-        self.0.random::<f64>()
+        self.bits.random::<f64>()
     }
     /// Uniform in [0, `n`); 0 for `n` = 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        if n == 0 { 0 } else { self.0.random_range(0..n) }
+        if n == 0 { 0 } else { self.bits.random_range(0..n) }
     }
     /// Exponential with this rate per unit of time; infinite for rate 0.
     pub fn exponential(&mut self, rate: f64) -> f64 {
@@ -43,20 +47,33 @@ impl Random {
         if f64::from(n) * p < 0.1 {
             return self.few(n, p);
         }
-        let drawn = Binomial::new(u64::from(n), p).map_or(0, |law| law.sample(&mut self.0));
+        let drawn = Binomial::new(u64::from(n), p).map_or(0, |law| law.sample(&mut self.bits));
         u32::try_from(drawn).unwrap_or(n)
     }
     /// Binomial for small n p: jumps from success to success.
     fn few(&mut self, n: u32, p: f64) -> u32 {
-        let ln_q = (-p).ln_1p();
+        let ln_q = self.ln_q(p);
         let (mut at, mut hits) = (0.0, 0);
         loop {
-            at += ((1.0 - self.unit()).ln() / ln_q).floor() + 1.0;
+            let past = 1.0 - self.unit();
+            // The jump leaves the rest when `past` is under (1-p)^rest, which is over 1 + rest ln(1-p):
+            // most draws end here, without a logarithm.
+            if past <= 1.0 + (f64::from(n) - at) * ln_q {
+                return hits;
+            }
+            at += (past.ln() / ln_q).floor() + 1.0;
             if at > f64::from(n) {
                 return hits;
             }
             hits += 1;
         }
+    }
+    #[expect(clippy::float_cmp, reason = "the very same number, or it is computed anew")]
+    fn ln_q(&mut self, p: f64) -> f64 {
+        if self.last_ln_q.0 != p {
+            self.last_ln_q = (p, (-p).ln_1p());
+        }
+        self.last_ln_q.1
     }
     /// Marked ones among `drawn` taken without replacement from `total`, of which `marked` are. One
     /// draw per member of the smallest of the four parts: exact, and quick because one is small.
@@ -93,7 +110,7 @@ impl Random {
             clippy::cast_sign_loss,
             reason = "never negative"
         )]
-        let events = Poisson::new(mean).map_or(0, |law| law.sample(&mut self.0) as u64);
+        let events = Poisson::new(mean).map_or(0, |law| law.sample(&mut self.bits) as u64);
         events
     }
 }

@@ -9,8 +9,8 @@ use andon_model::{Millis, Time};
 use serde::{Deserialize, Serialize};
 
 /// E above which growth stops and the question is asked again. Under a good update it is passed in
-/// at most 1 of 30 rollouts, which costs them some time; a bad one is then a few hosts from 1/α.
-const SUSPICIOUS: f64 = 30.0;
+/// at most 1 of 100 rollouts, which costs them some time; a bad one is then a few hosts from 1/α.
+const SUSPICIOUS: f64 = 100.0;
 /// Largest E shown: JSON has no infinity.
 const LN_SHOWN_MAX: f64 = 690.0;
 

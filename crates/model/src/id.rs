@@ -3,6 +3,7 @@ use crate::limits::{HOSTS_MAX, NAME_LENGTH_MAX};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Why a name or id was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +35,13 @@ fn checked(name: &str) -> Result<(), IdError> {
     Ok(())
 }
 
+/// A name is shared, not copied: a ticket's evidence names thousands of strata, at every widening.
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Checks and takes a name.
@@ -47,7 +49,7 @@ macro_rules! name {
             /// [`IdError`] when it is empty, too long, or has other characters than `a-z0-9-_.`.
             pub fn new(name: &str) -> Result<Self, IdError> {
                 checked(name)?;
-                Ok(Self(name.to_owned()))
+                Ok(Self(name.into()))
             }
             /// The name.
             #[must_use]
@@ -63,7 +65,7 @@ macro_rules! name {
         }
         impl From<$type> for String {
             fn from(id: $type) -> String {
-                id.0
+                id.0.to_string()
             }
         }
         impl FromStr for $type {

@@ -186,12 +186,30 @@ impl Finding {
                 after_ms / 1000
             )),
             Finding::Slow { after_ms, hosts, takes_at_least_ms } => Some(format!(
-                "with {hosts} hosts at stake for {} s even a good update takes {} h or more, and \
+                "with {hosts} hosts at stake for {} s even a good update takes {} or more, and \
                  stands when that many fail by chance",
                 after_ms / 1000,
-                takes_at_least_ms.div_ceil(3_600_000)
+                at_least(*takes_at_least_ms)
             )),
             Finding::Baseline | Finding::FirstWaveCannotHalt | Finding::StratumBlind { .. } => None,
         }
+    }
+}
+
+/// A lower bound in words, rounded down so that it stays one.
+fn at_least(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        0..120 => format!("{minutes} min"),
+        _ => format!("{} h", minutes / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_forecast_is_never_longer_than_the_bound_it_says() {
+        let said = [45, 46, 119, 120, 179, 180].map(|minutes| super::at_least(minutes * 60_000));
+        assert_eq!(said, ["45 min", "46 min", "119 min", "2 h", "2 h", "3 h"]);
     }
 }

@@ -91,9 +91,9 @@ impl Gate {
         ln_mean_exp(self.channels.iter().map(|channel| channel.ln_stratum(stratum)))
     }
 
-    /// Treated hosts gone bad so far in a wave.
-    pub(crate) fn bad(&self, stratum: usize, wave: usize) -> u64 {
-        self.cells.get(stratum).and_then(|cells| cells.get(wave)).map_or(0, |cell| cell.bad)
+    /// What is known of a stratum's waves, oldest first.
+    pub(crate) fn cells(&self, stratum: usize) -> &[Cell] {
+        self.cells.get(stratum).map_or(&[], Vec::as_slice)
     }
 
     /// Sums over all waves and strata: confirmed, gone bad, fell back.

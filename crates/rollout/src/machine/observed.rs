@@ -1,7 +1,7 @@
 //! Observations: counts must add up, then the gate reads them, then it is decided what to do.
 use super::{Phase, Rollout, total};
 use crate::action::{Action, CountRule, Decision, Exposure, HaltReason, HoldReason};
-use crate::event::{ArmTally, Observation, StratumTally, Window};
+use crate::event::{ArmTally, Count, Observation, StratumTally, Window};
 use crate::gate::{CHANNELS, Verdict, count, threshold};
 use crate::machine::widen::Next;
 use crate::plan::StratumPlan;
@@ -101,19 +101,18 @@ impl Rollout {
         plan: &StratumPlan,
     ) -> Result<(), HoldReason> {
         let broken = |rule| HoldReason::CountsDoNotAddUp { stratum: plan.stratum.clone(), rule };
-        let mut before = 0;
-        for (wave, (arm, (_, handed))) in tally.waves.iter().zip(&self.waves).enumerate() {
-            let handed = handed.get(at).copied().unwrap_or(0);
-            arm_adds_up(arm, handed - before).map_err(broken)?;
-            if self.gate.bad(at, wave) + u64::from(arm.bad_new) > u64::from(arm.hosts) {
+        let mut handed = 0;
+        for (arm, cell) in tally.waves.iter().zip(self.gate.cells(at)) {
+            arm_adds_up(arm, cell.hosts).map_err(broken)?;
+            if cell.bad + u64::from(arm.bad_new) > u64::from(arm.hosts) {
                 return Err(broken(CountRule::BadWithinHosts));
             }
-            before = handed;
+            handed += cell.hosts;
         }
-        let (controls, gauge) = plan.sample(before);
+        let (controls, gauge) = plan.sample(handed);
         arm_adds_up(&tally.controls, controls).map_err(broken)?;
         arm_adds_up(&tally.gauge, gauge).map_err(broken)?;
-        windows_add_up(tally, self.plan.budget.len(), before).map_err(broken)
+        windows_add_up(tally, self.plan.budget.len(), handed).map_err(broken)
     }
 }
 
@@ -150,24 +149,30 @@ fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<
 
 /// The rules that honest counts of one arm of `hosts` hosts keep.
 fn arm_adds_up(arm: &ArmTally, hosts: u32) -> Result<(), CountRule> {
+    let counts = CHANNELS.map(|channel| count(arm, channel));
+    let new: u64 = counts.iter().map(|count| u64::from(count.new)).sum();
+    // Thousands of strata times dozens of waves are checked at every tick, and nearly all are well:
+    // all rules at once, and which of them is broken only when one is.
+    let well = counts.iter().fold(arm.hosts == hosts, |well, count| {
+        well & (count.new <= count.at_risk) & (count.at_risk <= hosts)
+    }) & (arm.confirmed <= hosts)
+        & (arm.fell_back <= hosts)
+        & (u64::from(arm.bad_new) <= new)
+        & (arm.bad_new <= hosts);
+    if well { Ok(()) } else { Err(broken_rule(arm, hosts, counts)) }
+}
+
+/// The first rule that is broken.
+fn broken_rule(arm: &ArmTally, hosts: u32, counts: [Count; 3]) -> CountRule {
     if arm.hosts != hosts {
-        return Err(CountRule::HostsWithinHanded);
+        CountRule::HostsWithinHanded
+    } else if counts.iter().any(|count| count.new > count.at_risk) {
+        CountRule::NewWithinAtRisk
+    } else if counts.iter().any(|count| count.at_risk > hosts) {
+        CountRule::AtRiskWithinHosts
+    } else if arm.confirmed > hosts || arm.fell_back > hosts {
+        CountRule::OutcomesWithinHosts
+    } else {
+        CountRule::BadWithinChannels
     }
-    let mut new = 0_u64;
-    for count in CHANNELS.map(|channel| count(arm, channel)) {
-        if count.new > count.at_risk {
-            return Err(CountRule::NewWithinAtRisk);
-        }
-        if count.at_risk > hosts {
-            return Err(CountRule::AtRiskWithinHosts);
-        }
-        new += u64::from(count.new);
-    }
-    if arm.confirmed > hosts || arm.fell_back > hosts {
-        return Err(CountRule::OutcomesWithinHosts);
-    }
-    if u64::from(arm.bad_new) > new || arm.bad_new > hosts {
-        return Err(CountRule::BadWithinChannels);
-    }
-    Ok(())
 }

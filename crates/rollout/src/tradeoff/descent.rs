@@ -64,10 +64,16 @@ impl<'a> Descent<'a> {
                 self.resize(wave);
                 self.retime(wave);
             }
-            if self.work_left == 0 || self.best.cost >= before * (1.0 - GAIN_MIN) {
+            if self.spent() || self.best.cost >= before * (1.0 - GAIN_MIN) {
                 return;
             }
         }
+    }
+
+    /// Whether no work is left: whatever is offered from now on is refused unread, so nothing that only
+    /// prepares offers need go on.
+    fn spent(&self) -> bool {
+        self.work_left == 0
     }
 
     /// Keeps a schedule that costs less.
@@ -99,6 +105,9 @@ impl<'a> Descent<'a> {
     }
 
     fn resize(&mut self, wave: usize) {
+        if self.spent() {
+            return;
+        }
         let Some((least, most)) = self.room(wave) else { return };
         for threshold in self.thresholds {
             for total in [*threshold, threshold - 1.0] {
@@ -127,10 +136,13 @@ impl<'a> Descent<'a> {
     /// just before it: the wave alone, or it with all later ones, so that it or one of the next
     /// comes to stand there.
     fn retime(&mut self, wave: usize) {
-        if wave == 0 || wave >= self.best.at.waves().len() {
+        if self.spent() || wave == 0 || wave >= self.best.at.waves().len() {
             return;
         }
         for at_min in self.times(&self.best.at, wave) {
+            if self.spent() {
+                return;
+            }
             for follower in wave..wave + FOLLOWERS {
                 let waves = self.best.at.waves();
                 let Some(moved) = waves.get(follower) else { break };
@@ -181,6 +193,9 @@ impl<'a> Descent<'a> {
     fn add(&mut self) {
         let from = self.best.at;
         for next in 0..from.waves().len() {
+            if self.spent() {
+                return;
+            }
             let after = from.waves()[next];
             let before = if next == 0 { Wave::default() } else { from.waves()[next - 1] };
             let times = if next == 0 { vec![0.0] } else { self.times(&from, next) };

@@ -34,7 +34,12 @@ pub fn key(number: u64) -> SigningKey {
 #[must_use]
 pub fn class() -> HostClass {
     let name = |text| StratumId::new(text).expect("a valid name");
-    HostClass { arch: name("x86_64"), os: name("debian12"), model: name("test") }
+    HostClass {
+        arch: name("x86_64"),
+        os: name("debian12"),
+        model: name("test"),
+        groups: Vec::new(),
+    }
 }
 
 /// An enrolment request, signed with the key it brings.

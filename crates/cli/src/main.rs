@@ -16,6 +16,7 @@ mod layout;
 mod ops;
 mod output;
 mod policy_form;
+mod policy_rules;
 mod sources;
 mod span;
 

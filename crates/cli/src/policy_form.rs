@@ -1,5 +1,6 @@
 //! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
+use crate::policy_rules::{self, RulesForm};
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
 use andon_model::policy::{Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch};
@@ -40,6 +41,9 @@ pub(crate) struct PolicyForm {
     pub(crate) routine: LaneForm,
     /// the fast lane
     pub(crate) emergency: LaneForm,
+    /// who may take what when
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) rules: RulesForm,
     /// operator's probes
     #[serde(default, rename = "probe")]
     pub(crate) probes: Vec<ProbeForm>,
@@ -154,6 +158,7 @@ impl PolicyForm {
             },
             routine: LaneForm::of(&defaults::routine(ComponentKind::Content)),
             emergency: LaneForm::of(&defaults::emergency()),
+            rules: RulesForm::default(),
             probes: Vec::new(),
         }
     }
@@ -190,6 +195,7 @@ impl PolicyForm {
             controls_max: andon_model::policy::controls_max(),
             ticket_valid: self.ticket_valid.0,
             probes: self.probes.iter().map(ProbeForm::probe).collect::<Result<_, _>>()?,
+            eligibility: self.rules.rules(),
         };
         policy.check()?;
         Ok(policy)
@@ -242,6 +248,8 @@ impl PolicyForm {
         ));
         put(format_args!("{ROUTINE}{}", self.routine.write()));
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
+        put(format_args!("{}", policy_rules::COMMENT));
+        put(format_args!("{}", self.rules.write()));
         put(format_args!("{PROBES}"));
         for probe in &self.probes {
             put(format_args!(
@@ -272,6 +280,10 @@ const PROBES: &str = "
 #   name = \"sshd\"
 #   command = [\"systemctl\", \"is-active\", \"--quiet\", \"ssh\"]
 #   timeout = \"5s\"";
+
+fn is_default(rules: &RulesForm) -> bool {
+    *rules == RulesForm::default()
+}
 
 impl LaneForm {
     fn of(lane: &LanePolicy) -> LaneForm {

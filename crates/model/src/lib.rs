@@ -11,6 +11,7 @@ pub mod beat;
 pub mod class;
 pub mod command;
 pub mod digest;
+pub mod eligible;
 pub mod enrol;
 pub mod envelope;
 pub mod handover;

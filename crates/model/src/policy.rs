@@ -1,4 +1,5 @@
 //! The operator's policy: signed offline by a threshold of people, enforced by server and host.
+use crate::eligible::{Rules, RulesError};
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
 use crate::limits::{APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, PROBES_MAX};
@@ -120,6 +121,9 @@ pub struct Policy {
     /// operator's probes, asked on every host
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+    /// who may take what when: rings, windows, holds, pins, one behind
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub eligibility: Rules,
 }
 
 /// The expected background when the policy says nothing: 0.72 % of the hosts per hour.
@@ -150,6 +154,9 @@ pub enum PolicyError {
     /// a value outside its range
     #[error("policy field {0} {1}")]
     Field(&'static str, &'static str),
+    /// a rule on who may take what when that makes no sense
+    #[error("check policy")]
+    Rules(#[from] RulesError),
 }
 
 impl Policy {
@@ -197,6 +204,7 @@ impl Policy {
         )?;
         rule(self.timing.delivery.0 > 0, "timing.delivery", "is 0")?;
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
+        self.eligibility.check()?;
         for lane in [&self.routine, &self.emergency] {
             lane.check()?;
         }

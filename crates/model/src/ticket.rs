@@ -1,8 +1,11 @@
 //! The wave ticket: one small signed object that moves millions of hosts, and no more than it says.
+use crate::class::HostClass;
 use crate::digest::Digest;
 use crate::envelope::Envelope;
-use crate::id::{ComponentId, HostId, LineId, RolloutId, StratumId};
-use crate::limits::{APPROVALS_MAX, GENERATIONS_MAX, STRATA_MAX};
+use crate::id::{ComponentId, GroupId, HostId, LineId, RolloutId, StratumId};
+use crate::limits::{
+    APPROVALS_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX, STRATA_MAX, WINDOWS_MAX,
+};
 use crate::policy::{Lane, Watch};
 use crate::position::Position;
 use crate::release::Version;
@@ -69,6 +72,15 @@ pub struct Ticket {
     pub enrolled_max: Option<HostId>,
     /// whether later ones are covered too
     pub newcomers: Newcomers,
+    /// when the plan was made: rings count from then on; no rings, no such time
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Time>,
+    /// groups whose hosts were strata of their own in the plan, sorted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<GroupId>,
+    /// groups that the plan left out, sorted: their hosts are newcomers, whatever the rules say later
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<GroupId>,
     /// sorted by stratum
     pub ceilings: Vec<Ceiling>,
     /// every widening, oldest first, this one last
@@ -117,6 +129,10 @@ impl Ticket {
         rule(self.ceilings.len() <= STRATA_MAX, "ceilings", "is too long")?;
         let sorted = self.ceilings.windows(2).all(|pair| pair[0].stratum < pair[1].stratum);
         rule(sorted, "ceilings", "is not sorted by stratum")?;
+        let scheduled = self.scheduled.len() <= RINGS_MAX + WINDOWS_MAX;
+        rule(scheduled, "scheduled", "is too long")?;
+        let excluded = self.excluded.len() <= 3 * ELIGIBILITY_RULES_MAX;
+        rule(excluded, "excluded", "is too long")?;
         rule(self.steps.len() <= GENERATIONS_MAX, "steps", "is too long")?;
         rule(self.approvals.len() <= APPROVALS_MAX, "approvals", "is too long")?;
         let last = self.steps.last().ok_or(TicketError::Field("steps", "is empty"))?;
@@ -133,9 +149,18 @@ impl Ticket {
         rule(self.not_before < self.not_after, "not_after", "is not after not_before")
     }
 
-    /// Whether a host's place is covered, time and signatures aside.
+    /// Whether a host is covered, time and signatures aside.
     #[must_use]
-    pub fn covers(&self, host: HostId, stratum: &StratumId) -> bool {
+    pub fn covers(&self, host: HostId, class: &HostClass) -> bool {
+        if class.groups.iter().any(|group| self.excluded.contains(group)) {
+            return self.newcomers == Newcomers::Included;
+        }
+        self.reaches(host, &class.stratum_on(&self.scheduled))
+    }
+
+    /// Whether a place in a stratum is covered, for hosts that no rule left out.
+    #[must_use]
+    pub fn reaches(&self, host: HostId, stratum: &StratumId) -> bool {
         if self.enrolled_max.is_none_or(|last| host > last) {
             return self.newcomers == Newcomers::Included;
         }

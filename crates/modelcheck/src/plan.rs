@@ -29,6 +29,7 @@ pub(crate) fn plan(hosts: u32, safeguards: Safeguards) -> Plan {
         lane: Lane::Emergency,
         seed: Digest::of(b"seed"),
         enrolled_max: HostId::new(u64::from(hosts)).ok(),
+        terms: andon_rollout::Terms::default(),
         strata: vec![StratumPlan {
             stratum,
             size: hosts,

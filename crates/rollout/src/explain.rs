@@ -106,6 +106,11 @@ pub enum Reason {
         /// until then
         until: Time,
     },
+    /// whoever is left may not change now: a ring or a maintenance window
+    OutsideWindow {
+        /// the next of them may from then on
+        until: Time,
+    },
     /// E is suspicious: the question is asked again in small doubling probes
     AskingAgain {
         /// probes handed out so far

@@ -13,7 +13,6 @@
 pub mod action;
 pub mod audit;
 pub mod defaults;
-pub mod eligible;
 pub mod event;
 pub mod explain;
 pub mod gate;
@@ -31,5 +30,5 @@ pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};
 pub use event::{ArmTally, Count, Event, Observation, StratumTally, Window};
 pub use explain::{Explanation, Reason, StateName};
 pub use machine::Rollout;
-pub use plan::{Plan, PlanRequest, StratumPlan};
+pub use plan::{Plan, PlanRequest, StratumPlan, Terms};
 pub use report::{Finding, PlanReport};

@@ -1,9 +1,12 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
 use crate::report::PlanReport;
+use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
-use andon_model::{ComponentId, Digest, HostId, LineId, Millis, RolloutId, StratumId, Time};
+use andon_model::{
+    ComponentId, Digest, GroupId, HostId, LineId, Millis, RolloutId, StratumId, Time,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,14 +30,39 @@ pub struct PlanRequest {
     pub seed: Digest,
     /// the last host enrolled; `None` on an empty line
     pub enrolled_max: Option<HostId>,
-    /// hosts per stratum, of those up to `enrolled_max`
+    /// hosts per stratum, of those up to `enrolled_max` that the rules do not leave out
     pub strata: BTreeMap<StratumId, u32>,
+    /// what the policy's rules make of this release
+    pub terms: Terms,
     /// tickets of this rollout begin above this generation; 0 unless a plan replaces another
     pub generation_base: u32,
     /// the rollout that this one follows (a fix after a halt)
     pub parent: Option<RolloutId>,
     /// when
     pub created: Time,
+}
+
+/// What the operator's rules on who may take what when make of one release, as the plan was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {
+    /// groups whose hosts are strata of their own, sorted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scheduled: Vec<GroupId>,
+    /// groups that are left out, sorted: a hold, a pin, one behind
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<GroupId>,
+    /// strata that may not change at any time, and when they may
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<StratumId, Schedule>,
+}
+
+impl Terms {
+    /// Whether the rules say nothing here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Terms::default()
+    }
 }
 
 /// An immutable plan, stored with the journal that it starts.
@@ -57,6 +85,9 @@ pub struct Plan {
     pub seed: Digest,
     /// the last host that the plan knows
     pub enrolled_max: Option<HostId>,
+    /// what the policy's rules made of the release
+    #[serde(default, skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
     /// sorted by stratum
     pub strata: Vec<StratumPlan>,
     /// B(D): (D, hosts), sorted by D
@@ -180,6 +211,7 @@ impl Plan {
             lane: request.lane,
             seed: request.seed,
             enrolled_max: request.enrolled_max,
+            terms: request.terms,
             strata,
             budget: lane.budget.iter().map(|h| (h.after, h.budget(hosts))).collect(),
             first_wave_max: lane.first_wave_max,
@@ -235,17 +267,30 @@ impl Plan {
         rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")
     }
 
-    /// Hosts of the first wave per stratum: as even as possible, the largest strata first, within
-    /// the tightest budget and beside the holdback.
+    /// When hosts of a stratum may next be handed the release, at or after `from`.
     #[must_use]
-    pub fn first_wave(&self) -> Vec<u32> {
-        let budget = self.budget.iter().map(|point| point.1).min().unwrap_or(0);
-        self.spread(u64::from(self.first_wave_max).min(budget))
+    pub fn opening(&self, stratum: usize, from: Time) -> Time {
+        // Nearly all plans: no rules, no look-ups.
+        if self.terms.schedules.is_empty() {
+            return from;
+        }
+        let schedule = self.strata.get(stratum).and_then(|s| self.terms.schedules.get(&s.stratum));
+        schedule.map_or(from, |schedule| schedule.opening(self.created, from))
     }
 
-    /// `hosts` spread evenly over strata, what does not divide to the largest.
-    pub(crate) fn spread(&self, hosts: u64) -> Vec<u32> {
-        let mut order: Vec<usize> = (0..self.strata.len()).collect();
+    /// Hosts of the first wave per stratum at `now`: as even as possible over the strata that may
+    /// change then, the largest first, within the tightest budget and beside the holdback.
+    #[must_use]
+    pub fn first_wave(&self, now: Time) -> Vec<u32> {
+        let budget = self.budget.iter().map(|point| point.1).min().unwrap_or(0);
+        self.spread(u64::from(self.first_wave_max).min(budget), now)
+    }
+
+    /// `hosts` spread evenly over the strata that are open at `now`, what does not divide to the
+    /// largest.
+    pub(crate) fn spread(&self, hosts: u64, now: Time) -> Vec<u32> {
+        let mut order: Vec<usize> =
+            (0..self.strata.len()).filter(|at| self.opening(*at, now) <= now).collect();
         order.sort_by_key(|at| (std::cmp::Reverse(self.strata[*at].size), *at));
         let mut out = vec![0_u32; self.strata.len()];
         let mut left = hosts;

@@ -3,7 +3,7 @@
 use crate::event::{ArmTally, Count, Observation, StratumTally};
 use crate::gate::{Gate, Verdict, hand_outs_min};
 use crate::plan::{Plan, StratumPlan};
-use andon_model::{Millis, StratumId};
+use andon_model::{Millis, StratumId, Time};
 use serde::{Deserialize, Serialize};
 
 /// Below so many hosts a stratum cannot halt a rollout by itself at the default α and holdback.
@@ -67,7 +67,7 @@ pub enum Finding {
 
 impl Plan {
     pub(crate) fn report(&self) -> PlanReport {
-        let first: u32 = self.first_wave().iter().sum();
+        let first: u32 = self.first_wave(self.earliest()).iter().sum();
         let crashes_to_halt = self.crashes_to_halt(first);
         let mut findings = Vec::new();
         if self.hosts() == 0 {
@@ -112,11 +112,17 @@ impl Plan {
         (point, Millis(each.0.saturating_mul(rounds.saturating_sub(1))))
     }
 
+    /// When the first wave can go.
+    fn earliest(&self) -> Time {
+        let openings = (0..self.strata.len()).map(|at| self.opening(at, self.created));
+        openings.min().unwrap_or(self.created)
+    }
+
     /// The fewest of the first wave whose silence, all in one tick, halts it: by the gate itself.
     fn crashes_to_halt(&self, first: u32) -> Option<u32> {
-        let wave = self.first_wave();
+        let wave = self.first_wave(self.earliest());
         let halts = |crashed: u32| {
-            let bad = self.spread(u64::from(crashed));
+            let bad = self.spread(u64::from(crashed), self.earliest());
             let tally = |at: usize| {
                 let arm = |hosts: u32, new: u32| ArmTally {
                     silence: Count::of(new, hosts),

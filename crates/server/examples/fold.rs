@@ -30,7 +30,12 @@ fn name(stratum: u64) -> StratumId {
 fn host(at: u64) -> HostState {
     HostState {
         key: PublicKey([7; 32]),
-        class: HostClass { arch: name(0), os: name(0), model: name(at % STRATA) },
+        class: HostClass {
+            arch: name(0),
+            os: name(0),
+            model: name(at % STRATA),
+            groups: Vec::new(),
+        },
         stratum: name(at % STRATA),
         enrolled: START,
         sequence: 1,
@@ -76,6 +81,7 @@ fn policy() -> Policy {
         timing: Timing { delivery: Millis::from_secs(15), window: Millis::from_secs(5) },
         ticket_valid: Millis::from_secs(86_400),
         probes: Vec::new(),
+        eligibility: andon_model::eligible::Rules::default(),
     }
 }
 
@@ -91,6 +97,7 @@ fn rollout(hosts: &[HostState]) -> RolloutState {
         seed: Digest::of(b"seed"),
         enrolled_max: HostId::new(hosts.len() as u64).ok(),
         strata,
+        terms: andon_rollout::Terms::default(),
         generation_base: 0,
         parent: None,
         created: START,

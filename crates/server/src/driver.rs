@@ -153,7 +153,13 @@ impl Driver {
     /// One observation per live rollout; of halted ones only what is new.
     fn observations(&mut self, core: &Core, now: Time) -> Vec<Record> {
         let mut records = Vec::new();
-        for rollout in core.state.rollouts.values().filter(|r| !r.waves.is_empty()) {
+        for rollout in core.state.rollouts.values() {
+            // Before the first ticket nothing is observed; a first wave that waits for a window of
+            // its hosts is asked for again when one opens.
+            let due = || rollout.machine.deadline().is_some_and(|at| at <= now);
+            if rollout.waves.is_empty() && (rollout.exposure.is_some() || !due()) {
+                continue;
+            }
             let afterwards = rollout.halted()
                 && rollout.ended.is_some_and(|ended| now.since(ended) <= AFTERWARDS)
                 && !core.state.followed(rollout);

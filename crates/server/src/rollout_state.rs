@@ -119,7 +119,8 @@ impl RolloutState {
         let known = plan.enrolled_max.map_or(0, |last| column(last) + 1).min(hosts.len());
         let mut order: Vec<Vec<(Position, HostId)>> = vec![Vec::new(); plan.strata.len()];
         for (at, host) in hosts[..known].iter().enumerate() {
-            let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&host.stratum));
+            let Some(stratum) = host.stratum_in(&plan.terms) else { continue };
+            let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&stratum));
             if let (Ok(stratum), Some(id)) = (stratum, host_at(at)) {
                 order[stratum].push((Position::of(&plan.seed, &plan.release, id), id));
             }

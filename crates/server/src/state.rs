@@ -12,6 +12,7 @@ use andon_model::stop::Freeze;
 use andon_model::{
     ComponentId, Digest, HostId, KeyId, PersonId, PublicKey, RolloutId, StratumId, Time, VendorId,
 };
+use andon_rollout::Terms;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Detections kept in memory for `GET /v1/alerts`; all of them stand in the journal.
@@ -93,6 +94,19 @@ pub struct HostState {
     pub unwell: Vec<ComponentId>,
     /// freezes in force on it
     pub freezes: Vec<Digest>,
+}
+
+impl HostState {
+    /// The stratum that it is compared in under these terms; `None`: they leave it out.
+    #[must_use]
+    pub fn stratum_in(&self, terms: &Terms) -> Option<StratumId> {
+        let groups = &self.class.groups;
+        if groups.iter().any(|group| terms.excluded.contains(group)) {
+            return None;
+        }
+        let plain = groups.is_empty() || terms.scheduled.is_empty();
+        Some(if plain { self.stratum.clone() } else { self.class.stratum_on(&terms.scheduled) })
+    }
 }
 
 /// Index of a host in columns.

@@ -131,6 +131,7 @@ impl AndonPolicy {
             timing: Timing { delivery: millis(self.delivery_s), window: millis(self.window_s) },
             ticket_valid: Millis::from_secs(86_400),
             probes: Vec::new(),
+            eligibility: andon_model::eligible::Rules::default(),
         }
     }
 }
@@ -235,6 +236,7 @@ fn planned(policy: &AndonPolicy, sizes: &[u32], seed: u64) -> (Plan, PlanReport)
         seed: Digest::of(&seed.to_be_bytes()),
         enrolled_max: HostId::new(hosts).ok(),
         strata,
+        terms: andon_rollout::Terms::default(),
         generation_base: 0,
         parent: None,
         created: START,

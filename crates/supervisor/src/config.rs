@@ -1,8 +1,9 @@
 //! `host.toml`: what this host is told by hand. Unknown fields are refused.
 use andon_model::class::HostClass;
-use andon_model::id::{ComponentId, StratumId};
+use andon_model::id::{ComponentId, GroupId, StratumId};
 use andon_model::limits::{ARGV_MAX, COMPONENTS_MAX};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,9 @@ pub struct Config {
     /// hardware or image model: hosts of one model fail alike
     #[serde(default = "generic")]
     pub model: String,
+    /// groups that it is in: a ring, a site, a service; the operator's rules name them
+    #[serde(default)]
+    pub groups: Vec<GroupId>,
     /// the child, if not beside this program; relative to this file
     #[serde(default)]
     pub check: Option<PathBuf>,
@@ -100,6 +104,9 @@ impl Config {
         if self.service.iter().any(|one| !Path::new(&one.exec[0]).is_absolute()) {
             return Err(ConfigError::Field("service.exec", "does not begin with an absolute path"));
         }
+        if self.class().check().is_err() {
+            return Err(ConfigError::Field("groups", "has too many names"));
+        }
         if StratumId::new(&self.model).is_err() {
             return Err(ConfigError::Field("model", "has other characters than a-z0-9-_."));
         }
@@ -132,6 +139,7 @@ impl Config {
             arch: named(&arch).unwrap_or_else(|_| unknown()),
             os: named(&os).unwrap_or_else(|_| unknown()),
             model: named(&self.model).unwrap_or_else(|_| unknown()),
+            groups: self.groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
         }
     }
 }

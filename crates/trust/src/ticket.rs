@@ -4,11 +4,12 @@
 //! than the policy's offline signers allowed, nor use the emergency lane without people's approvals.
 use crate::command::verify_approval;
 use crate::envelope::{VerifyError, verify_one};
+use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::MESSAGE_SKEW_MAX;
 use andon_model::policy::{Lane, LanePolicy, Policy};
 use andon_model::ticket::{Step, Ticket, TicketError};
-use andon_model::{Digest, HostId, StratumId, Time};
+use andon_model::{Digest, HostId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -112,8 +113,8 @@ pub fn verify(
 
 /// Whether this host's place is covered. Without this check a ticket for 16 hosts moves everybody.
 #[must_use]
-pub fn covers(ticket: &Ticket, host: HostId, stratum: &StratumId) -> bool {
-    ticket.covers(host, stratum)
+pub fn covers(ticket: &Ticket, host: HostId, class: &HostClass) -> bool {
+    ticket.covers(host, class)
 }
 
 fn continues(ticket: &Ticket, seen: &SeenTicket) -> bool {

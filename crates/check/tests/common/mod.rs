@@ -32,7 +32,12 @@ pub(crate) fn key(n: u8) -> SigningKey {
 }
 pub(crate) fn class() -> HostClass {
     let name = |text| StratumId::new(text).unwrap();
-    HostClass { arch: name("x86_64"), os: name("debian12"), model: name("edge") }
+    HostClass {
+        arch: name("x86_64"),
+        os: name("debian12"),
+        model: name("edge"),
+        groups: Vec::new(),
+    }
 }
 pub(crate) fn host() -> HostId {
     HostId::new(7).unwrap()
@@ -151,6 +156,9 @@ impl World {
             seed: Digest::of(b"seed"),
             enrolled_max: Some(HostId::new(100).unwrap()),
             newcomers: Newcomers::Excluded,
+            planned: None,
+            scheduled: vec![],
+            excluded: vec![],
             ceilings: vec![Ceiling {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),
@@ -212,6 +220,7 @@ fn policy(version: u64) -> Policy {
         controls_max: 1_000_000,
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
+        eligibility: andon_model::eligible::Rules::default(),
     }
 }
 

@@ -181,6 +181,9 @@ pub(crate) fn reason(it: &Explanation) -> String {
         Reason::Soaking { until } => {
             format!("soaking for {:.1} s more", until.since(it.at).as_secs_f64())
         }
+        Reason::OutsideWindow { until } => {
+            format!("whoever is left may not change now; next from {until}")
+        }
         Reason::AskingAgain { probes } => {
             format!("evidence is suspicious: asking again with {probes} hosts")
         }

@@ -8,6 +8,7 @@ use crate::layout::Layout;
 use crate::ops::policy;
 use crate::output;
 use crate::policy_form::PolicyForm;
+use crate::policy_rules;
 use andon_model::Time;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
@@ -104,6 +105,9 @@ fn people(policy: &Policy) {
         "alpha      {} ppm; delta {} ppm",
         policy.alpha_ppm, policy.delta_ppm
     ));
+    for rule in policy_rules::words(&policy.eligibility) {
+        output::line(format_args!("rule       {rule}"));
+    }
     output::line(format_args!(
         "holdback   {} permille, at least {}",
         policy.holdback_permille, policy.holdback_min

@@ -26,7 +26,7 @@ use crate::exit::{Exit, Outcome};
 use andon_model::enrol::EnrolRequest;
 use andon_model::envelope::PayloadType;
 use andon_model::host_journal::Fact;
-use andon_model::{HostId, LineId};
+use andon_model::{GroupId, HostId, LineId};
 use andon_trust::sign::SigningKey;
 use control::{Settings, Switch};
 use disk::Disk;
@@ -64,6 +64,9 @@ pub(crate) struct Args {
     /// Hardware models among the hosts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) models: u32,
+    /// Puts every Nth host into a group, by number; repeat it for more groups
+    #[arg(long = "group", value_name = "GROUP=N")]
+    pub(crate) groups: Vec<GroupOf>,
     /// Share of crashing hosts that die as a whole, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     pub(crate) die_whole: f64,
@@ -76,6 +79,26 @@ pub(crate) struct Args {
     /// Where control lines come from
     #[arg(long, value_name = "stdin|none", default_value = "none")]
     pub(crate) control: Control,
+}
+
+/// One group of hosts.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupOf {
+    /// its name
+    group: GroupId,
+    /// every so-manyth host is in it
+    every: u32,
+}
+
+impl std::str::FromStr for GroupOf {
+    type Err = String;
+    fn from_str(text: &str) -> Result<GroupOf, String> {
+        let wrong = || format!("{text:?} is not GROUP=N, for example till=10");
+        let (group, every) = text.split_once('=').ok_or_else(wrong)?;
+        let group = GroupId::new(group).map_err(|why| why.to_string())?;
+        let every = every.parse().ok().filter(|every| *every > 0).ok_or_else(wrong)?;
+        Ok(GroupOf { group, every })
+    }
 }
 
 /// Where control lines come from.

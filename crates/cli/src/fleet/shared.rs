@@ -13,9 +13,9 @@ use andon_host::Builtin;
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::host_journal::Fact;
-use andon_model::{Digest, HostId, LineId, Millis, StratumId};
+use andon_model::{Digest, GroupId, HostId, LineId, Millis, StratumId};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore, watch};
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     arch: StratumId,
     os: StratumId,
     models: u32,
+    /// groups, and every how many hosts are in them
+    groups: Vec<super::GroupOf>,
     fates: Mutex<clock::Fates>,
     journals: PathBuf,
     complaints: Mutex<BTreeMap<String, u32>>,
@@ -123,6 +125,7 @@ impl Shared {
             arch: name(std::env::consts::ARCH),
             os: os(),
             models: args.models,
+            groups: args.groups.clone(),
             fates: Mutex::new(clock::Fates::new(args.seed, args.die_whole)),
             journals: args.journal.clone(),
             complaints: Mutex::default(),
@@ -132,7 +135,10 @@ impl Shared {
     /// What kind of host number `number` is.
     pub(super) fn class(&self, number: u32) -> HostClass {
         let model = name(&format!("model-{}", number % self.models + 1));
-        HostClass { arch: self.arch.clone(), os: self.os.clone(), model }
+        let of = self.groups.iter().filter(|of| number.is_multiple_of(of.every));
+        let groups: BTreeSet<GroupId> = of.map(|of| of.group.clone()).collect();
+        let (arch, os) = (self.arch.clone(), self.os.clone());
+        HostClass { arch, os, model, groups: groups.into_iter().collect() }
     }
 
     /// The same, of a host that has a disk.

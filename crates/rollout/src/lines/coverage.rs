@@ -64,14 +64,14 @@ pub fn covered(vendor: Permit<'_>, operator: Permit<'_>) -> Covered {
     let Permit::Ticket(own, seat) = operator else {
         return Covered::Not(Waits::OperatorTicket);
     };
-    if !own.covers(seat.host, seat.stratum) {
+    if !own.reaches(seat.host, seat.stratum) {
         return Covered::Not(Waits::OperatorWave);
     }
     match vendor {
         Permit::NoLine => Covered::ByOperatorAlone,
         Permit::NoTicket => Covered::Not(Waits::VendorTicket),
         Permit::Ticket(pooled, _) if !same_release(pooled, own) => Covered::Not(Waits::SameRelease),
-        Permit::Ticket(pooled, seat) if pooled.covers(seat.host, seat.stratum) => Covered::ByBoth,
+        Permit::Ticket(pooled, seat) if pooled.reaches(seat.host, seat.stratum) => Covered::ByBoth,
         Permit::Ticket(..) => Covered::Not(Waits::VendorWave),
     }
 }

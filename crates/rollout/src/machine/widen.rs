@@ -61,7 +61,29 @@ impl Rollout {
     fn first_wave(&self) -> Next {
         let newcomers =
             if self.plan.hosts() == 0 { Newcomers::Included } else { Newcomers::Excluded };
-        Next::Expose { handed: self.plan.first_wave(), newcomers, asked_again: false }
+        let handed = self.plan.first_wave(self.clock);
+        let closed = self.closed(&self.left());
+        if let Some(until) = closed.filter(|_| handed.iter().all(|hosts| *hosts == 0)) {
+            return Next::Wait(Reason::OutsideWindow { until });
+        }
+        Next::Expose { handed, newcomers, asked_again: false }
+    }
+
+    /// When the next of the strata with hosts `left` to hand opens, if all of these are closed.
+    fn closed(&self, left: &[u64]) -> Option<Time> {
+        let waiting = left.iter().enumerate().filter(|(_, hosts)| **hosts > 0);
+        let openings = waiting.map(|(at, _)| self.plan.opening(at, self.clock));
+        openings.min().filter(|until| *until > self.clock)
+    }
+
+    /// Nothing for the strata that may not change now.
+    fn open_only(&self, mut caps: Vec<u64>) -> Vec<u64> {
+        for (at, cap) in caps.iter_mut().enumerate() {
+            if self.plan.opening(at, self.clock) > self.clock {
+                *cap = 0;
+            }
+        }
+        caps
     }
 
     fn completion(&self, last: Time) -> Next {
@@ -109,7 +131,7 @@ impl Rollout {
     }
 
     fn grow(&self, last: Time, left: &[u64], room: &Room) -> Next {
-        let caps = self.caps(left, room);
+        let caps = self.open_only(self.caps(left, room));
         let handed = total(&self.handed());
         let mut most = room.pooled.min(self.growth_left());
         if room.vouched == 0 {
@@ -125,7 +147,9 @@ impl Rollout {
         let all = sum == left.iter().sum::<u64>();
         if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed, room)) {
             let until = last.plus(self.plan.generation());
-            return Next::Wait(if self.clock < until {
+            return Next::Wait(if let Some(until) = self.closed(left) {
+                Reason::OutsideWindow { until }
+            } else if self.clock < until {
                 Reason::Soaking { until }
             } else if room.vouched == 0 {
                 Reason::NobodyVouched
@@ -168,9 +192,13 @@ impl Rollout {
         let handed = self.handed();
         let held = self.plan.strata.iter().zip(&handed);
         let held: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
-        let caps: Vec<u64> = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
+        let caps = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
+        let caps = self.open_only(caps);
         let more = apportion(room.pooled.min(self.growth_left()), &held, &caps);
         let (sum, all) = (more.iter().sum::<u64>(), held.iter().sum::<u64>());
+        if let Some(until) = self.closed(&held).filter(|_| sum == 0) {
+            return Next::Wait(Reason::OutsideWindow { until });
+        }
         if sum == 0 && all > 0 {
             return Next::Wait(Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 });
         }
@@ -181,8 +209,9 @@ impl Rollout {
     /// Suspicious but not proven: probes in the suspicious stratum, 8, 16, 32 … within the budget.
     fn ask_again(&self, room: &Room) -> Next {
         let doubled = PROBES_FIRST.saturating_mul(1_u64.checked_shl(self.probes).unwrap_or(0));
-        let mut caps: Vec<u64> =
+        let caps =
             self.left().iter().zip(&room.strata).map(|(left, room)| *left.min(room)).collect();
+        let mut caps = self.open_only(caps);
         let mut most = doubled.saturating_mul(2);
         if let (_, Some(suspect)) = self.gate.suspects() {
             for (at, cap) in caps.iter_mut().enumerate() {
@@ -245,7 +274,10 @@ impl Rollout {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         match (&self.phase, self.next()) {
-            (Phase::Exposing, Next::Wait(Reason::Soaking { until })) => Some(until),
+            (
+                Phase::Exposing,
+                Next::Wait(Reason::Soaking { until } | Reason::OutsideWindow { until }),
+            ) => Some(until),
             (Phase::Exposing, _) => Some(self.clock),
             _ => None,
         }

@@ -359,6 +359,9 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
         seed,
         enrolled_max: HostId::new(100).ok(),
         newcomers: Newcomers::Excluded,
+        planned: None,
+        scheduled: vec![],
+        excluded: vec![],
         ceilings: vec![Ceiling {
             stratum: stratum(0),
             position_max: handed.checked_sub(1).map(|last| order[last]),

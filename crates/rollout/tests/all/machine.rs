@@ -40,10 +40,14 @@ fn first_wave_is_exact_and_goes_to_the_largest_strata() {
         (&[40; 20][..], [vec![1; 16], vec![0; 4]].concat()),
         (&[3, 2, 1][..], vec![2, 1, 1]),
     ] {
-        assert_eq!(plan(sizes).first_wave(), want, "{sizes:?}");
+        assert_eq!(plan(sizes).first_wave(at(0)), want, "{sizes:?}");
     }
     let tight = plan_with(&policy(&[(0, 5)]), Lane::Routine, &DEMO).0;
-    assert_eq!(tight.first_wave().iter().sum::<u32>(), 5, "the budget is smaller than the wave");
+    assert_eq!(
+        tight.first_wave(at(0)).iter().sum::<u32>(),
+        5,
+        "the budget is smaller than the wave"
+    );
 }
 
 #[test]

@@ -3,7 +3,6 @@
 mod audit;
 mod budget;
 mod defaults;
-mod eligible;
 mod fleet;
 mod gate;
 mod golden;
@@ -13,6 +12,7 @@ mod late;
 mod lines;
 mod machine;
 mod properties;
+mod schedule;
 mod script;
 mod stateful;
 mod tradeoff;

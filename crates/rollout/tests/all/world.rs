@@ -95,6 +95,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         controls_max: 1_000_000,
         ticket_valid: Millis(600_000),
         probes: vec![],
+        eligibility: andon_model::eligible::Rules::default(),
     };
     policy.check().unwrap();
     policy
@@ -116,6 +117,7 @@ pub(crate) fn plan_with(policy: &Policy, lane: Lane, sizes: &[u32]) -> (Plan, Pl
         seed: Digest::of(b"seed"),
         enrolled_max: HostId::new(hosts).ok(),
         strata,
+        terms: andon_rollout::Terms::default(),
         generation_base: 0,
         parent: None,
         created: at(0),
@@ -325,6 +327,13 @@ impl World {
     pub(crate) fn run(&mut self, ticks: u64) {
         while self.tick < ticks && !self.rollout.ended() {
             self.step();
+        }
+    }
+
+    /// From now on every host of a stratum fails that activates.
+    pub(crate) fn fail_stratum(&mut self, stratum: usize) {
+        for host in self.hosts.iter_mut().filter(|host| host.stratum == stratum) {
+            host.fails = true;
         }
     }
 

@@ -2,15 +2,16 @@
 //! stored together with what follows from it.
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
-use crate::record::{Counted, Record};
+use crate::record::{Counted, Record, ReleaseFacts};
 use crate::rollout_state::RolloutState;
 use crate::tally;
 use andon_model::command::{Approval, Command, Verb};
+use andon_model::eligible;
 use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::policy::{Lane, Policy};
 use andon_model::{ComponentId, Digest, HostId, RolloutId, StratumId, Time};
-use andon_rollout::{Event, Plan, PlanRequest};
+use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use axum::Json;
 use axum::body::Body;
@@ -169,6 +170,7 @@ fn start(
         Some(seed) => *seed,
         None => draw_seed()?,
     };
+    let (strata, terms) = terms(core, policy, facts, *lane, now)?;
     let (plan, report) = Plan::new(
         policy,
         PlanRequest {
@@ -179,7 +181,8 @@ fn start(
             lane: *lane,
             seed,
             enrolled_max: HostId::new(core.state.hosts.len() as u64).ok(),
-            strata: strata(core),
+            strata,
+            terms,
             generation_base: 0,
             parent: parent(core, component),
             created: now,
@@ -206,7 +209,7 @@ fn startable<'c>(
     release: Digest,
     component: &ComponentId,
     now: Time,
-) -> Result<&'c crate::record::ReleaseFacts, Refusal> {
+) -> Result<&'c ReleaseFacts, Refusal> {
     let state = &core.state;
     if state.rollouts.contains_key(rollout) {
         let message = format!("there is a rollout {rollout} already");
@@ -233,13 +236,38 @@ fn startable<'c>(
     Ok(facts)
 }
 
-/// Hosts per stratum.
-fn strata(core: &Core) -> BTreeMap<StratumId, u32> {
-    let mut sizes: BTreeMap<&StratumId, u32> = BTreeMap::new();
+/// What the policy's rules make of this release here: hosts per stratum, and the terms of the plan.
+fn terms(
+    core: &Core,
+    policy: &Policy,
+    facts: &ReleaseFacts,
+    lane: Lane,
+    now: Time,
+) -> Result<(BTreeMap<StratumId, u32>, Terms), Refusal> {
+    let rules = &policy.eligibility;
+    let versions = core.state.releases.values().filter(|r| r.component == facts.component);
+    let newest = versions.map(|other| other.version).max().unwrap_or(facts.version);
+    let (component, version) = (&facts.component, facts.version);
+    let release = eligible::ReleaseFacts { component, version, newest, lane, started: now };
+    let excluded = rules.excluded(&release, now).ok_or_else(|| {
+        let message = format!("the policy keeps version {version} of {component} from every host");
+        Refusal::conflict(&message, "change the hold, pin or \"one behind\" rule in policy.toml")
+    })?;
+    let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
+    let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
     for host in &core.state.hosts {
-        *sizes.entry(&host.stratum).or_default() += 1;
+        let Some(stratum) = host.stratum_in(&terms) else { continue };
+        if let Some(size) = sizes.get_mut(&stratum) {
+            *size += 1;
+            continue;
+        }
+        let schedule = rules.schedule(&host.class, lane);
+        if !schedule.is_always() {
+            terms.schedules.insert(stratum.clone(), schedule);
+        }
+        sizes.insert(stratum, 1);
     }
-    sizes.into_iter().map(|(stratum, size)| (stratum.clone(), size)).collect()
+    Ok((sizes, terms))
 }
 
 /// The rollout of this component that was started last.

@@ -28,6 +28,7 @@ pub(super) async fn enrol(
     if request.schema != 1 || request.token.len() > TEXT_LENGTH_MAX {
         return Err(Refusal::malformed("enrolment has another schema than 1, or a long token"));
     }
+    request.class.check().map_err(|why| Refusal::malformed(&why.to_string()))?;
     verify_one(&envelope, PayloadType::Enrol, &request.key)?;
     let token = Digest::of(request.token.as_bytes());
     // Digests are compared, so the time that it takes says nothing about the token.

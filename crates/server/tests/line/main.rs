@@ -4,3 +4,4 @@ mod faults;
 mod refusals;
 mod rig;
 mod rollouts;
+mod rules;

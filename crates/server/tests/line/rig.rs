@@ -3,13 +3,14 @@
 use andon_model::beat::{Beat, BeatAnswer, Charge, ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::command::{Command, Verb};
+use andon_model::eligible::Rules;
 use andon_model::enrol::{Anchor, EnrolAnswer, EnrolRequest};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::policy::{Horizon, Lane, LanePolicy, Person, Policy, Timing, Watch};
 use andon_model::release::{Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version};
 use andon_model::text::Text;
 use andon_model::{
-    ComponentId, Digest, HostId, Millis, OperatorId, PersonId, RolloutId, Time, VendorId,
+    ComponentId, Digest, GroupId, HostId, Millis, OperatorId, PersonId, RolloutId, Time, VendorId,
 };
 use andon_server::clock::Clock;
 use andon_server::config::Inputs;
@@ -72,6 +73,7 @@ fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Po
         controls_max: 1_000_000,
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
+        eligibility: andon_model::eligible::Rules::default(),
     }
 }
 
@@ -170,6 +172,16 @@ impl Line {
         digest
     }
 
+    /// Signs the policy with these rules, one version up, and gives it to the server.
+    pub(crate) async fn set_rules(&mut self, server: &mut Server, rules: Rules) {
+        self.policy.version += 1;
+        self.policy.eligibility = rules;
+        let bytes = serde_json::to_vec(&self.policy).unwrap();
+        let signed = self.person.seal(PayloadType::Policy, &bytes);
+        let (status, answer) = post(server, "/v1/lines/operator:clinic/policy", &signed).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
     pub(crate) fn role(&self, version: u32) -> Option<Vec<u8>> {
         std::fs::read(self.folder.path().join(format!("tuf/{version}.acme.json"))).ok()
     }
@@ -233,12 +245,28 @@ pub(crate) async fn post(
 }
 
 pub(crate) fn enrolment(number: u64, now: Time) -> Envelope {
+    enrolment_in(number, &[], now)
+}
+
+/// Every host of these tests, in these groups.
+pub(crate) fn class(groups: &[&str]) -> HostClass {
     let name = |text: &str| andon_model::StratumId::new(text).unwrap();
-    let class = HostClass { arch: name("x86_64"), os: name("debian12"), model: name("m1") };
+    let groups = groups.iter().map(|group| GroupId::new(group).unwrap()).collect();
+    HostClass { arch: name("x86_64"), os: name("debian12"), model: name("m1"), groups }
+}
+
+pub(crate) fn enrolment_in(number: u64, groups: &[&str], now: Time) -> Envelope {
+    let class = class(groups);
     let key = host_key(number);
     let token = "let me in".to_owned();
     let request = EnrolRequest { schema: 1, token, key: key.public(), class, at: now };
     key.seal(PayloadType::Enrol, &serde_json::to_vec(&request).unwrap())
+}
+
+pub(crate) async fn enrol_in(server: &mut Server, number: u64, groups: &[&str]) {
+    let envelope = enrolment_in(number, groups, server.app.now());
+    let (status, answer) = post(server, "/v1/enrol", &envelope).await;
+    assert_eq!(status, 200, "{answer}");
 }
 
 pub(crate) async fn enrol(server: &mut Server, hosts: u64) {

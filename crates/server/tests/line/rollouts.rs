@@ -6,13 +6,13 @@ use andon_model::beat::ComponentState;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
 use andon_model::ticket::{Newcomers, Ticket};
-use andon_model::{HostId, StratumId, Time};
+use andon_model::{HostId, Time};
 use andon_rollout::{Event, StratumTally};
 use andon_server::record::Record;
 use andon_server::serve::Server;
 use axum::http::Method;
 
-async fn get(server: &mut Server, path: &str) -> Vec<u8> {
+pub(crate) async fn get(server: &mut Server, path: &str) -> Vec<u8> {
     let (status, body) = send(server, Method::GET, path, Vec::new()).await;
     assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
     body
@@ -22,16 +22,15 @@ async fn index(server: &mut Server) -> Index {
     Index::parse(&get(server, "/v1/lines/operator:clinic/index.json").await).unwrap()
 }
 
-async fn ticket(server: &mut Server, name: &str) -> Ticket {
+pub(crate) async fn ticket(server: &mut Server, name: &str) -> Ticket {
     let path = format!("/v1/lines/operator:clinic/tickets/{name}.json");
     let envelope = Envelope::parse(&get(server, &path).await).unwrap();
     Ticket::parse(&envelope.payload).unwrap()
 }
 
 fn covered(ticket: &Ticket, hosts: u64) -> u64 {
-    let stratum = StratumId::new("x86_64.debian12.m1").unwrap();
     let ids = (1..=hosts).map(|number| HostId::new(number).unwrap());
-    ids.filter(|host| ticket.covers(*host, &stratum)).count() as u64
+    ids.filter(|host| ticket.covers(*host, &class(&[]))).count() as u64
 }
 
 /// One second: every host beats, covered ones run the release, then the driver ticks.
@@ -51,10 +50,9 @@ async fn second_without(
     server.app.clock.set(now);
     let listed = index(server).await.tickets.iter().any(|t| t.rollout.as_str() == name);
     let current = if listed { Some(ticket(server, name).await) } else { None };
-    let stratum = StratumId::new("x86_64.debian12.m1").unwrap();
     for number in (1..=hosts).filter(|number| !silent.contains(number)) {
         let mut beat = quiet_beat(number, at + 1, now);
-        if current.as_ref().is_some_and(|t| t.covers(beat.host, &stratum)) {
+        if current.as_ref().is_some_and(|t| t.covers(beat.host, &class(&[]))) {
             beat.components = vec![running(1, release, ComponentState::Confirmed)];
         }
         assert_eq!(tell(server, &beat).await.0, 200);

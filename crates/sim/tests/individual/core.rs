@@ -47,6 +47,7 @@ fn policy() -> Policy {
         timing: Timing { delivery: Millis::from_secs(15), window: Millis::from_secs(10) },
         ticket_valid: Millis::from_secs(86_400),
         probes: Vec::new(),
+        eligibility: andon_model::eligible::Rules::default(),
     }
 }
 
@@ -64,6 +65,7 @@ impl Core {
             seed: Digest::of(b"seed"),
             enrolled_max: HostId::new(hosts).ok(),
             strata: sizes.iter().enumerate().map(named).collect(),
+            terms: andon_rollout::Terms::default(),
             generation_base: 0,
             parent: None,
             created: START,

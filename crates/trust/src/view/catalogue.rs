@@ -66,6 +66,17 @@ pub(super) struct Listed {
     pub(super) path: String,
     pub(super) length: u64,
     pub(super) expires: Time,
+    /// newest version of the component that the role lists
+    pub(super) newest: Version,
+}
+
+/// The newest version of a component that a vendor's role lists.
+fn newest(role: &VendorRole, vendor: &VendorId, component: &ComponentId) -> Option<Version> {
+    let first = target_path(vendor, component, Version(0));
+    let folder = first.strip_suffix("0.json")?;
+    let of = role.targets.range(folder.to_owned()..);
+    let of = of.map_while(|(path, _)| path.strip_prefix(folder));
+    of.filter_map(|name| name.strip_suffix(".json")?.parse().ok().map(Version)).max()
 }
 
 impl Catalogue {
@@ -279,7 +290,8 @@ impl Catalogue {
             let path = target_path(name, component, version);
             let file = role.targets.get(&path).filter(|file| file.digest == *release)?;
             let (length, expires) = (file.length, role.expires);
-            Some(Listed { vendor: name.clone(), path, length, expires })
+            let newest = newest(role, name, component).unwrap_or(version);
+            Some(Listed { vendor: name.clone(), path, length, expires, newest })
         })
     }
 

@@ -1,6 +1,8 @@
 //! What may be acted on now, out of what was verified: time passes even when nothing changes.
 use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View};
+use andon_model::eligible::{Eligibility, ReleaseFacts};
 use andon_model::limits::{INDEX_ITEMS_MAX, MESSAGE_SKEW_MAX};
+use andon_model::release::Version;
 use andon_model::{Digest, RolloutId, Time};
 use std::collections::BTreeSet;
 
@@ -57,6 +59,9 @@ impl View {
             let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
             return outcome.refuse(&what, RefusalCode::Frozen, &why);
         }
+        if let Some(why) = self.ineligible(now, held, listed.newest) {
+            return outcome.refuse(&what, RefusalCode::Ineligible, &why);
+        }
         let Some(manifest) = self.manifests.get(&held.release) else { return };
         outcome.offers.push(Offer {
             rollout: rollout.clone(),
@@ -65,6 +70,24 @@ impl View {
             lane: held.lane,
             manifest: manifest.clone(),
         });
+    }
+
+    /// What the operator's rules have against it now: a hold, a pin, one behind, a ring, a window. The
+    /// server planned by them; a host that believed it blindly would obey whoever holds its key.
+    fn ineligible(&self, now: Time, held: &HeldTicket, newest: Version) -> Option<String> {
+        let rules = &self.policy()?.eligibility;
+        let release = ReleaseFacts {
+            component: &held.component,
+            version: held.version,
+            newest,
+            lane: held.lane,
+            started: held.started,
+        };
+        match rules.decide(&self.class, &release, now) {
+            Eligibility::Now => None,
+            Eligibility::Later { at, why } => Some(format!("not before {at}: {why}")),
+            Eligibility::Never(why) => Some(why.to_string()),
+        }
     }
 
     /// Forgets what can no longer matter.

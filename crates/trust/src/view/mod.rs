@@ -44,6 +44,8 @@ struct HeldTicket {
     component: ComponentId,
     version: Version,
     lane: Lane,
+    /// when the rollout began, as its rings count
+    started: Time,
     not_before: Time,
     not_after: Time,
     /// whether this host's position is below the ticket's ceiling

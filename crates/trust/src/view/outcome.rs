@@ -90,6 +90,8 @@ pub enum RefusalCode {
     Frozen,
     /// not made for this kind of host
     Class,
+    /// the operator's rules keep it from this host, now or for good
+    Ineligible,
 }
 
 /// One thing that was not believed; the host stays as it was.

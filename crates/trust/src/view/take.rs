@@ -152,7 +152,7 @@ impl View {
             }
             Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
         };
-        let covered = ticket::covers(&ticket, self.host, &self.class.stratum());
+        let covered = ticket::covers(&ticket, self.host, &self.class);
         self.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
         let held = HeldTicket {
             digest,
@@ -161,6 +161,7 @@ impl View {
             component: ticket.component,
             version: ticket.version,
             lane: ticket.lane,
+            started: ticket.planned.unwrap_or(ticket.steps[0].at),
             not_before: ticket.not_before,
             not_after: ticket.not_after,
             covered,

@@ -4,6 +4,7 @@
 mod python;
 mod refusals;
 mod repository;
+mod rules;
 mod tuf;
 mod view;
 mod words;

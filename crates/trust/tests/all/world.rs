@@ -34,7 +34,12 @@ pub(crate) fn seal<T: serde::Serialize>(keys: &[u8], kind: PayloadType, value: &
 }
 pub(crate) fn class() -> HostClass {
     let name = |text| StratumId::new(text).unwrap();
-    HostClass { arch: name("x86_64"), os: name("debian12"), model: name("edge") }
+    HostClass {
+        arch: name("x86_64"),
+        os: name("debian12"),
+        model: name("edge"),
+        groups: Vec::new(),
+    }
 }
 pub(crate) fn host(n: u64) -> HostId {
     HostId::new(n).unwrap()
@@ -89,6 +94,7 @@ pub(crate) fn policy() -> Policy {
         controls_max: 1_000_000,
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
+        eligibility: andon_model::eligible::Rules::default(),
     }
 }
 
@@ -117,6 +123,14 @@ pub(crate) fn anchor() -> Anchor {
         tuf_root: serde_json::from_slice(&root(&root_roles(), &[10, 11])).unwrap(),
         platform: vec![key(10).public()],
     }
+}
+/// The class of hosts in these groups.
+pub(crate) fn view_class(groups: &[&str]) -> HostClass {
+    let groups = groups.iter().map(|group| GroupId::new(group).unwrap()).collect();
+    HostClass { groups, ..class() }
+}
+pub(crate) fn view_in(n: u64, groups: &[&str]) -> View {
+    View::new(anchor(), host(n), view_class(groups)).unwrap()
 }
 pub(crate) fn view(n: u64) -> View {
     View::new(anchor(), host(n), class()).unwrap()
@@ -309,6 +323,9 @@ impl World {
             seed: Digest::of(b"seed"),
             enrolled_max: Some(host(100)),
             newcomers: Newcomers::Excluded,
+            planned: None,
+            scheduled: vec![],
+            excluded: vec![],
             ceilings: vec![Ceiling {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),

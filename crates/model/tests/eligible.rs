@@ -1,11 +1,12 @@
 //! Who may take a release when: rings, windows, holds, pins, one behind.
+use andon_model::class::HostClass;
+use andon_model::eligible::{
+    Behind, Eligibility, Hold, No, NotYet, Pin, ReleaseFacts, Ring, Rules, RulesError, Schedule,
+    Weekly, WindowRule,
+};
 use andon_model::policy::Lane;
 use andon_model::release::Version;
-use andon_model::{ComponentId, GroupId, Millis, Time};
-use andon_rollout::eligible::{
-    Behind, Eligibility, Hold, HostFacts, No, NotYet, Pin, ReleaseFacts, Rules, RulesError,
-    WindowRule, decide,
-};
+use andon_model::{ComponentId, GroupId, Millis, StratumId, Time};
 
 /// Monday 2024-07-15T00:00:00Z.
 const MONDAY: u64 = 1_721_001_600_000;
@@ -24,7 +25,8 @@ fn sensor() -> ComponentId {
 
 fn window(name: &str, opens: u64, open: u64) -> WindowRule {
     let minutes = |span: u64| u32::try_from(span / MINUTE).unwrap();
-    WindowRule { group: group(name), opens_minute: minutes(opens), open_minutes: minutes(open) }
+    let weekly = Weekly { opens_minute: minutes(opens), open_minutes: minutes(open) };
+    WindowRule { group: group(name), weekly }
 }
 
 fn hold(component: Option<ComponentId>, until: Option<Time>) -> Hold {
@@ -32,13 +34,22 @@ fn hold(component: Option<ComponentId>, until: Option<Time>) -> Hold {
 }
 
 fn rings() -> Rules {
-    Rules { rings: vec![Millis::ZERO, Millis(HOUR), Millis(DAY)], ..Rules::default() }
+    let ring = |name, after| Ring { group: group(name).unwrap(), after: Millis(after) };
+    Rules { rings: vec![ring("ring-1", HOUR), ring("ring-2", DAY)], ..Rules::default() }
+}
+
+/// A host of group `till` and of a ring; 0: of none.
+fn host(ring: usize) -> HostClass {
+    let name = |text| StratumId::new(text).unwrap();
+    let mut groups = vec![group("till").unwrap(), group("rack-4").unwrap()];
+    groups.extend((ring > 0).then(|| group(&format!("ring-{ring}")).unwrap()));
+    groups.sort();
+    HostClass { arch: name("x86_64"), os: name("debian12"), model: name("edge"), groups }
 }
 
 /// Version 7, the newest, in the routine lane, from Monday 00:00; a host of ring 0 in group `till`.
 fn ask(rules: &Rules, ring: usize, lane: Lane, version: u32, now: u64) -> Eligibility {
     rules.check().unwrap();
-    let groups = [group("till").unwrap(), group("rack-4").unwrap()];
     let component = sensor();
     let release = ReleaseFacts {
         component: &component,
@@ -47,7 +58,7 @@ fn ask(rules: &Rules, ring: usize, lane: Lane, version: u32, now: u64) -> Eligib
         lane,
         started: Time(MONDAY),
     };
-    decide(rules, &HostFacts { ring, groups: &groups }, &release, Time(now))
+    rules.decide(&host(ring), &release, Time(now))
 }
 
 fn later(at: u64, why: NotYet) -> Eligibility {
@@ -69,15 +80,14 @@ fn held(until: Option<Time>) -> Rules {
 
 #[test]
 fn rings_begin_one_after_the_other() {
-    use Eligibility::{Never, Now};
-    let start = later(MONDAY, NotYet::Ring);
+    use Eligibility::Now;
     check(&[
         ("no rules", rings(), 0, 7, MONDAY, Now),
-        ("before the start", rings(), 0, 7, MONDAY - 1, start),
+        ("a clock that is a little late", rings(), 0, 7, MONDAY - 1, Now),
         ("ring 1", rings(), 1, 7, MONDAY, later(MONDAY + HOUR, NotYet::Ring)),
         ("ring 1 in time", rings(), 1, 7, MONDAY + HOUR, Now),
         ("ring 2", rings(), 2, 7, MONDAY + HOUR, later(MONDAY + DAY, NotYet::Ring)),
-        ("no such ring", rings(), 3, 7, MONDAY + WEEK, Never(No::RingUnknown)),
+        ("a group without a rule", rings(), 3, 7, MONDAY, Now),
     ]);
 }
 
@@ -202,8 +212,8 @@ fn later_is_the_first_moment_that_is_now() {
 fn rules_that_make_no_sense_are_refused_by_name() {
     type Change = fn(&mut Rules);
     let table: [(&str, Change); 7] = [
-        ("rings", |r| r.rings.clear()),
-        ("rings", |r| r.rings.swap(0, 1)),
+        ("rings", |r| r.rings = (0..17).map(|_| r.rings[0].clone()).collect()),
+        ("rings", |r| r.rings.push(r.rings[0].clone())),
         ("windows", |r| r.windows = vec![window("x", 0, HOUR); 65]),
         ("windows", |r| r.windows = vec![window("x", WEEK, HOUR)]),
         ("windows", |r| r.windows = vec![window("x", 0, 0)]),
@@ -215,4 +225,59 @@ fn rules_that_make_no_sense_are_refused_by_name() {
         change(&mut rules);
         assert!(matches!(rules.check(), Err(RulesError(name, _)) if name == field), "{field}");
     }
+}
+
+/// Whoever waits for a time of its own is no control for the others: a stratum of its own.
+#[test]
+fn groups_on_a_schedule_are_strata_of_their_own_except_in_the_emergency_lane() {
+    let rules = Rules { windows: vec![window("till", 0, HOUR)], ..rings() };
+    let scheduled = rules.scheduled(Lane::Routine);
+    let names: Vec<&str> = scheduled.iter().map(GroupId::as_str).collect();
+    assert_eq!(names, ["ring-1", "ring-2", "till"]);
+    assert_eq!(host(2).stratum_on(&scheduled).as_str(), "x86_64.debian12.edge..ring-2.till");
+    assert_eq!(host(2).stratum_on(&[]), host(2).stratum());
+    let weekly = Weekly { opens_minute: 0, open_minutes: 60 };
+    let schedule = Schedule { after: Millis(DAY), windows: vec![weekly] };
+    assert_eq!(rules.schedule(&host(2), Lane::Routine), schedule);
+    assert_eq!(rules.schedule(&host(2), Lane::Emergency), Schedule::default());
+    assert_eq!(rules.scheduled(Lane::Emergency), []);
+    // Names that do not fit are cut, and still differ.
+    let long = |last| {
+        let name = format!("{}{last}", "g".repeat(62));
+        let groups = vec![GroupId::new(&name).unwrap()];
+        HostClass { groups: groups.clone(), ..host(0) }.stratum_on(&groups)
+    };
+    assert_ne!(long("a"), long("b"));
+    assert!(long("a").as_str().starts_with("x86_64.debian12.edge.."), "{}", long("a"));
+}
+
+#[test]
+fn groups_that_a_rule_says_no_for_are_left_out_of_the_plan() {
+    let component = sensor();
+    let facts = |version| ReleaseFacts {
+        component: &component,
+        version: Version(version),
+        newest: Version(7),
+        lane: Lane::Emergency,
+        started: Time(MONDAY),
+    };
+    let rules = Rules {
+        pins: vec![Pin {
+            group: group("lab"),
+            component: sensor(),
+            version: Version(6),
+            until: None,
+        }],
+        behind: vec![Behind { group: group("bank"), component: sensor(), until: None }],
+        ..held(Some(Time(MONDAY + DAY)))
+    };
+    let out = |version, now| {
+        let groups = rules.excluded(&facts(version), Time(now)).unwrap();
+        groups.iter().map(|group| group.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(out(7, MONDAY), ["bank", "lab", "till"]);
+    assert_eq!(out(6, MONDAY), ["till"]);
+    assert_eq!(out(6, MONDAY + DAY), [""; 0]);
+    let all = Rules { holds: vec![Hold { group: None, component: None, until: None }], ..rings() };
+    assert_eq!(all.excluded(&facts(7), Time(MONDAY)), None);
 }

@@ -1,0 +1,53 @@
+//! The folder of trusted metadata: one file per role, the very bytes that were signed.
+use crate::files::{self, Access};
+use andon_trust::client::{Fault, Shelf};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldError {
+    /// not there, or not ours
+    #[error("open folder {0}")]
+    Open(PathBuf, #[source] io::Error),
+    /// somebody else is at it
+    #[error("another process uses {0}; wait for it to end")]
+    Busy(PathBuf),
+}
+
+/// Keeps a folder for this process until the answer is dropped, so that two runs never mix.
+/// # Errors
+/// [`HoldError`].
+pub(crate) fn hold(folder: &Path) -> Result<File, HoldError> {
+    let failed = |source| HoldError::Open(folder.to_owned(), source);
+    let opened = File::open(folder).map_err(failed)?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(HoldError::Busy(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// A shelf on disk. Names come percent-encoded from the client: none has a slash.
+#[derive(Debug)]
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Shelf for Folder {
+    fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        let path = self.0.join(name);
+        match files::read(&path, limit as u64) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(files::FileError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        Ok(files::replace(&self.0.join(name), bytes, Access::Public)?)
+    }
+}

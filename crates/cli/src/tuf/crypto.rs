@@ -94,3 +94,57 @@ where
     let key = rsa::pss::VerifyingKey::<D>::new(key);
     key.verify(said, &rsa::pss::Signature::try_from(sig).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sigstore_crypto::VerificationKey;
+    use sigstore_types::DerPublicKey;
+
+    /// Signatures over "a release" by python's `cryptography`, one of each scheme.
+    const SIGNATURES: &str = include_str!("signatures.json");
+
+    #[test]
+    fn every_scheme_takes_a_strangers_signature_and_no_other() {
+        let rows: serde_json::Value = serde_json::from_str(SIGNATURES).unwrap();
+        let schemes = [
+            SigningScheme::EcdsaP256Sha256,
+            SigningScheme::EcdsaP384Sha384,
+            SigningScheme::RsaPssSha256,
+            SigningScheme::RsaPssSha384,
+            SigningScheme::RsaPssSha512,
+            SigningScheme::Ed25519,
+        ];
+        for (row, scheme) in rows.as_array().unwrap().iter().zip(schemes) {
+            let der = DerPublicKey::from_pem(row["public"].as_str().unwrap()).unwrap();
+            let key = VerificationKey::from_spki_with_scheme(&der, scheme).unwrap();
+            let sig = row["sig"].as_str().unwrap().as_bytes().chunks(2);
+            let sig = sig.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16));
+            let sig: Vec<u8> = sig.map(Result::unwrap).collect();
+            let check = |scheme, key: &[u8], said: &[u8], sig: &[u8]| {
+                ALL_SCHEMES.verify_raw(scheme, key, said, sig).is_ok()
+            };
+            let raw = key.as_bytes();
+            assert!(check(scheme, raw, b"a release", &sig), "{scheme:?}");
+            assert!(!check(scheme, raw, b"a Release", &sig), "{scheme:?}: another message");
+            for at in [0, sig.len() / 2, sig.len() - 1] {
+                let mut bad = sig.clone();
+                bad[at] ^= 1;
+                assert!(!check(scheme, raw, b"a release", &bad), "{scheme:?}: byte {at}");
+            }
+            assert!(!check(scheme, raw, b"a release", &sig[..sig.len() - 1]), "{scheme:?}: short");
+            assert!(!check(scheme, &raw[1..], b"a release", &sig), "{scheme:?}: broken key");
+            let other = schemes.iter().filter(|other| **other != scheme);
+            for other in other {
+                assert!(!check(*other, raw, b"a release", &sig), "{scheme:?} as {other:?}");
+            }
+        }
+        assert!(!provide_and_check_once_more(), "no scheme of another kind is read");
+    }
+
+    fn provide_and_check_once_more() -> bool {
+        provide_all();
+        provide_all();
+        ALL_SCHEMES.verify_raw(SigningScheme::MlDsa44, &[], b"", &[]).is_ok()
+    }
+}

@@ -15,10 +15,6 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// Whether one JSON document is wanted.
-    pub(crate) fn is_json(self) -> bool {
-        self == Form::Json
-    }
     /// From the `--json` switch.
     pub(crate) fn of(json: bool) -> Form {
         if json { Form::Json } else { Form::People }

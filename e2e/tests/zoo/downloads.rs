@@ -1,6 +1,6 @@
 //! Files: streamed, resumed, checked while they come, never half in place, never fetched in vain.
 use crate::vendors;
-use andon_e2e::zoo::{Client, Page, Zoo};
+use andon_e2e::zoo::{Client, Page, Signer, Zoo};
 use andon_model::Digest;
 use std::path::Path;
 
@@ -123,6 +123,7 @@ fn what_is_here_and_right_is_not_fetched_again() {
     assert!(client.download(&zoo, &names).unwrap().well());
     let (asked, bytes) = zoo.served.asked();
     assert_eq!(asked, ["metadata/2.root.json", "metadata/timestamp.json"]);
+    eprintln!("nothing new: {} requests, {bytes} bytes", asked.len());
     assert!(bytes <= 624, "{bytes} bytes");
     // Another vendor's release: the other role and both other files stay as they are.
     zoo.add_file("v01", "v01/tool", b"second tool of v01");
@@ -149,6 +150,24 @@ fn files_are_done_in_order_up_to_the_first_that_fails() {
 }
 
 #[test]
+fn a_file_asked_for_twice_and_two_files_of_the_same_bytes_come_once_each() {
+    let mut zoo = Zoo::new().unwrap();
+    zoo.add_file("targets", "one", b"same");
+    zoo.add_file("targets", "two", b"same");
+    zoo.bump("targets");
+    zoo.publish();
+    let client = Client::new(&zoo).unwrap();
+    let ran = client.download(&zoo, &["one", "two", "one"]).unwrap();
+    assert!(ran.well(), "{}", ran.said);
+    assert_eq!(
+        (client.file("one").unwrap(), client.file("two").unwrap()),
+        (b"same".to_vec(), b"same".to_vec())
+    );
+    assert_eq!(zoo.served.asked().0.iter().filter(|path| path.starts_with("files/")).count(), 2);
+    assert_eq!(files(&client.outside().join("files")).len(), 2);
+}
+
+#[test]
 fn a_metadata_folder_is_no_place_for_files() {
     let mut zoo = Zoo::new().unwrap();
     zoo.add_file("targets", "root.json", b"{}");
@@ -159,4 +178,37 @@ fn a_metadata_folder_is_no_place_for_files() {
     let ran = client.download(&zoo, &["root.json"]).unwrap();
     assert!(ran.said.contains("holds the trusted metadata"), "{ran:?}");
     assert!(client.refresh(&zoo).unwrap().well());
+}
+
+/// Ten vendors with ten products of ten files of 10 KB each: every role is fetched once.
+#[test]
+fn a_thousand_files_cost_a_request_each_and_one_per_role() {
+    let mut zoo = Zoo::new().unwrap();
+    let mut names = Vec::new();
+    for vendor in 0..10_u8 {
+        let above = format!("v{vendor}");
+        zoo.delegate("targets", &above, &[&format!("{above}/*/*")], &[Signer::new(20)], 1);
+        for product in 0..10_u8 {
+            let role = format!("v{vendor}-p{product}");
+            let paths = format!("{above}/p{product}/*");
+            zoo.delegate(&above, &role, &[&paths], &[Signer::new(21)], 1);
+            for file in 0..10_u8 {
+                let name = format!("{above}/p{product}/f{file}");
+                zoo.add_file(&role, &name, &[vendor, product, file].repeat(3413));
+                names.push(name);
+            }
+        }
+    }
+    zoo.bump("targets");
+    zoo.publish();
+    let client = Client::new(&zoo).unwrap();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let began = std::time::Instant::now();
+    let ran = client.download(&zoo, &names).unwrap();
+    let took = began.elapsed();
+    assert!(ran.well(), "{}", ran.said);
+    let (asked, bytes) = zoo.served.asked();
+    eprintln!("1,000 files: {} requests, {bytes} bytes, {} ms", asked.len(), took.as_millis());
+    assert_eq!(asked.len(), 4 + 110 + 1000);
+    assert_eq!(client.file("v9/p9/f9").unwrap(), [9, 9, 9].repeat(3413));
 }

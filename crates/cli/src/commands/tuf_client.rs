@@ -101,21 +101,23 @@ fn download(context: &Context, args: &Args, trusted: &Path) -> Result<(), Failur
     let mut shelf = Folder(trusted.to_owned());
     let mut refreshed = brought_up(&mut metadata, &mut shelf)?;
     let mut rows = Vec::new();
-    for name in &args.names {
+    let outcome = args.names.iter().try_for_each(|name| -> Result<(), Failure> {
         let file = refreshed.find(&mut metadata, &mut shelf, name).map_err(advised)?;
-        let how = downloads.obtain(&file)?;
+        let fetched = downloads.obtain(&file)? == Obtained::Fetched;
         let place = downloads.place(&file);
-        let fetched = how == Obtained::Fetched;
         rows.push(json!({"name": name, "file": place, "bytes": file.length(), "fetched": fetched}));
-        if !context.form().is_json() {
-            output::line(place.display());
-        }
-    }
-    downloads.finish()?;
-    if context.form().is_json() {
-        output::json(&json!({"metadata": versions(&refreshed), "files": rows}))?;
-    }
-    Ok(())
+        Ok(())
+    });
+    // What came before a failure is in its place all the same.
+    let settled = downloads.settle();
+    outcome?;
+    settled?;
+    downloads.clear()?;
+    let all = json!({"metadata": versions(&refreshed), "files": &rows});
+    output::either(context.form(), &all, || {
+        let places = rows.iter().filter_map(|row| row["file"].as_str());
+        places.for_each(output::line);
+    })
 }
 
 /// A file named `root.json` must never land among trusted metadata.

@@ -118,9 +118,9 @@ mod tests {
         for (row, scheme) in rows.as_array().unwrap().iter().zip(schemes) {
             let der = DerPublicKey::from_pem(row["public"].as_str().unwrap()).unwrap();
             let key = VerificationKey::from_spki_with_scheme(&der, scheme).unwrap();
-            let sig = row["sig"].as_str().unwrap().as_bytes().chunks(2);
-            let sig = sig.map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16));
-            let sig: Vec<u8> = sig.map(Result::unwrap).collect();
+            let digits = row["sig"].as_str().unwrap();
+            let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+            let sig: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
             let check = |scheme, key: &[u8], said: &[u8], sig: &[u8]| {
                 ALL_SCHEMES.verify_raw(scheme, key, said, sig).is_ok()
             };
@@ -139,12 +139,7 @@ mod tests {
                 assert!(!check(*other, raw, b"a release", &sig), "{scheme:?} as {other:?}");
             }
         }
-        assert!(!provide_and_check_once_more(), "no scheme of another kind is read");
-    }
-
-    fn provide_and_check_once_more() -> bool {
-        provide_all();
-        provide_all();
-        ALL_SCHEMES.verify_raw(SigningScheme::MlDsa44, &[], b"", &[]).is_ok()
+        let unread = ALL_SCHEMES.verify_raw(SigningScheme::MlDsa44, &[], b"", &[]);
+        assert!(matches!(unread, Err(Error::UnsupportedAlgorithm(_))));
     }
 }

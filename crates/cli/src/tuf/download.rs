@@ -1,5 +1,6 @@
 //! A file that metadata vouches for, streamed to disk: checked while it comes, resumed where it broke
-//! off, in its place only when all of it is right and durable.
+//! off, in its place only when all of it is right and durable. Many files become durable together: a
+//! thousand waits for the disk, one after the other, would cost ten times what the network does.
 use super::http::{Http, HttpError, Stream};
 use super::shelf::{HoldError, hold};
 use andon_trust::client::{Check, File, FileError};
@@ -13,6 +14,11 @@ use std::path::{Path, PathBuf};
 const PARTS: &str = ".andon-parts";
 /// Most requests for one file in one run: a connection that breaks every time is not waited for.
 const REQUESTS_MAX: u32 = 8;
+/// Most files, and bytes of them, that wait to become durable together.
+const WAITING_MAX: usize = 256;
+const WAITING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Up to so many files are synced one by one, more by one sync of their whole file system.
+const SYNCED_ALONE_MAX: usize = 4;
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -57,8 +63,8 @@ pub(crate) enum Obtained {
 pub(crate) struct Downloads {
     http: Http,
     folder: PathBuf,
-    /// folders whose entries changed and that are not yet on disk
-    changed: BTreeSet<PathBuf>,
+    /// whole and right, not yet durable: part, place, bytes
+    waiting: Vec<(PathBuf, PathBuf, u64)>,
     _held: fs::File,
 }
 
@@ -69,7 +75,7 @@ impl Downloads {
         let failed = |source| DownloadError::Write(folder.to_owned(), source);
         fs::create_dir_all(folder).map_err(failed)?;
         let held = hold(folder)?;
-        Ok(Downloads { http, folder: folder.to_owned(), changed: BTreeSet::new(), _held: held })
+        Ok(Downloads { http, folder: folder.to_owned(), waiting: Vec::new(), _held: held })
     }
 
     /// Where a file is, or will be.
@@ -77,48 +83,78 @@ impl Downloads {
         self.folder.join(file.path())
     }
 
-    /// Makes sure that the file is in its place.
+    /// Makes sure that the file is in its place, after [`Downloads::settle`] at the latest.
     /// # Errors
     /// [`DownloadError`]; what was in its place before is untouched.
     pub(crate) fn obtain(&mut self, file: &File) -> Result<Obtained, DownloadError> {
         let place = self.place(file);
+        let parts = self.folder.join(PARTS);
+        let path = parts.join(file.digest());
+        if self.waiting.iter().any(|(part, at, _)| *part == path || *at == place) {
+            self.settle()?;
+        }
         if is_right(&place, file) {
             return Ok(Obtained::Present);
         }
-        let parts = self.folder.join(PARTS);
-        let path = parts.join(file.digest());
         let failed = |source| DownloadError::Write(path.clone(), source);
         fs::create_dir_all(&parts).map_err(failed)?;
         let mut options = fs::OpenOptions::new();
         let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let part = Part { file, bytes: opened.map_err(failed)?, path: path.clone() };
-        self.fill(part)?;
-        let above = place.parent().unwrap_or(&self.folder).to_owned();
-        let placed = fs::create_dir_all(&above).and_then(|()| fs::rename(&path, &place));
-        placed.map_err(|source| DownloadError::Write(place, source))?;
-        self.changed.insert(above);
+        self.fill(Part { file, bytes: opened.map_err(failed)?, path: path.clone() })?;
+        self.waiting.push((path, place, file.length()));
+        let bytes: u64 = self.waiting.iter().map(|(_, _, bytes)| bytes).sum();
+        if self.waiting.len() >= WAITING_MAX || bytes >= WAITING_BYTES_MAX {
+            self.settle()?;
+        }
         Ok(Obtained::Fetched)
     }
 
-    /// Ends a run that went well: names are durable, old parts are gone.
+    /// Puts what waits into its place: first the bytes reach the disk, then the names change, then
+    /// the names reach the disk.
     /// # Errors
     /// [`DownloadError::Write`].
-    pub(crate) fn finish(self) -> Result<(), DownloadError> {
+    pub(crate) fn settle(&mut self) -> Result<(), DownloadError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.durable(waiting.iter().map(|(part, _, _)| part.as_path()).collect())?;
+        let mut changed = BTreeSet::new();
+        for (part, place, _) in &waiting {
+            let above = place.parent().unwrap_or(&self.folder);
+            let placed = fs::create_dir_all(above).and_then(|()| fs::rename(part, place));
+            placed.map_err(|source| DownloadError::Write(place.clone(), source))?;
+            changed.insert(above);
+        }
+        self.durable(changed.into_iter().collect())
+    }
+
+    /// Ends a run that went well: parts of former runs are gone.
+    /// # Errors
+    /// [`DownloadError::Write`].
+    pub(crate) fn clear(self) -> Result<(), DownloadError> {
         let parts = self.folder.join(PARTS);
         match fs::remove_dir_all(&parts) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(DownloadError::Write(parts, error));
+                Err(DownloadError::Write(parts, error))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        for folder in self.changed {
-            let synced = fs::File::open(&folder).and_then(|opened| opened.sync_all());
-            synced.map_err(|source| DownloadError::Write(folder, source))?;
+    }
+
+    /// Files or folders of one file system, on disk when this returns.
+    fn durable(&self, paths: Vec<&Path>) -> Result<(), DownloadError> {
+        let together = paths.len() > SYNCED_ALONE_MAX;
+        for path in if together { vec![self.folder.as_path()] } else { paths } {
+            let failed = |source| DownloadError::Write(path.to_owned(), source);
+            let opened = fs::File::open(path).map_err(failed)?;
+            if together {
+                rustix::fs::syncfs(&opened).map_err(|source| failed(source.into()))?;
+            } else {
+                opened.sync_all().map_err(failed)?;
+            }
         }
         Ok(())
     }
 
-    /// Fetches what is missing, checks all of it, and makes its bytes durable.
+    /// Fetches what is missing and checks all of it.
     fn fill(&self, mut part: Part<'_>) -> Result<(), DownloadError> {
         let file = part.file;
         let mut check = part.replay()?;
@@ -127,7 +163,7 @@ impl Downloads {
         loop {
             if check.length() == file.length() {
                 match check.finish() {
-                    Ok(()) => return part.durable(),
+                    Ok(()) => return Ok(()),
                     // What an earlier run left may be anybody's: once more from the beginning.
                     Err(_) if old => (old, check) = (false, part.restart()?),
                     Err(why) => return Err(part.give_up(why)),
@@ -204,10 +240,6 @@ impl<'f> Part<'f> {
                 Err(_broke_off) => return Ok(()),
             }
         }
-    }
-
-    fn durable(&self) -> Result<(), DownloadError> {
-        self.bytes.sync_all().map_err(|e| self.failed(e))
     }
 
     /// Wrong bytes are not kept.

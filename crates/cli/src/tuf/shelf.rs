@@ -50,4 +50,10 @@ impl Shelf for Folder {
     fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
         Ok(files::replace(&self.0.join(name), bytes, Access::Public)?)
     }
+
+    fn cache(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let fresh = self.0.join(".andon-new");
+        std::fs::write(&fresh, bytes)?;
+        Ok(std::fs::rename(&fresh, self.0.join(name))?)
+    }
 }

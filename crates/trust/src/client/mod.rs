@@ -37,8 +37,15 @@ pub trait Shelf {
     /// # Errors
     /// When there may be something that cannot be read.
     fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Fault>;
-    /// Keeps all of it or nothing.
+    /// Keeps all of it or nothing, over a power cut too.
     /// # Errors
     /// When it was not kept.
     fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault>;
+    /// Keeps it to save a request. It may be lost, or be half of it after a power cut: nothing below
+    /// the snapshot is a floor.
+    /// # Errors
+    /// When it was not kept.
+    fn cache(&mut self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.keep(name, bytes)
+    }
 }

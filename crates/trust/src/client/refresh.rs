@@ -189,7 +189,7 @@ pub(super) fn kept(
     shelf.read(name, limit).map_err(|fault| ClientError::Read(name.to_owned(), fault))
 }
 
-pub(super) fn keep(shelf: &mut impl Shelf, name: &str, bytes: &[u8]) -> Result<(), ClientError> {
+fn keep(shelf: &mut impl Shelf, name: &str, bytes: &[u8]) -> Result<(), ClientError> {
     shelf.keep(name, bytes).map_err(|fault| ClientError::Keep(name.to_owned(), fault))
 }
 

@@ -2,7 +2,7 @@
 //! delegation covers the path are looked at, so that a vendor's broken role is its own outage.
 use super::edge::{covers, sound_role};
 use super::error::refused;
-use super::refresh::{fetch, keep, kept, limit};
+use super::refresh::{fetch, kept, limit};
 use super::{ClientError, File, Shelf, Source, metadata_name};
 use andon_model::limits::{TUF_DELEGATIONS_MAX, TUF_TARGETS_BYTES_MAX};
 use sigstore_tuf::{Targets, TrustedMetadataSet};
@@ -119,7 +119,7 @@ impl Refreshed {
         let bytes = bytes.ok_or_else(|| ClientError::Missing(remote.to_owned()))?;
         let loaded = self.core.update_delegated_targets(&bytes, role, delegator, self.now);
         loaded.map_err(|e| refused(remote, e))?;
-        keep(shelf, &local, &bytes)
+        shelf.cache(&local, &bytes).map_err(|fault| ClientError::Keep(local, fault))
     }
 
     fn sound_edge(&self, delegator: &str, role: &str) -> Result<(), ClientError> {

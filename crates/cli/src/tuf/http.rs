@@ -1,9 +1,11 @@
 //! GET, with a limit on everything: bytes, time, redirects (none). No TLS in this version: TUF
 //! believes signatures, never the connection; who reads along learns what is fetched.
+use super::names::Names;
 use andon_trust::client::{Fault, Source, quoted_path};
 use std::io::{self, Read};
 use std::time::Duration;
 use ureq::http::{Response, Uri};
+use ureq::unversioned::transport::DefaultConnector;
 
 /// Longest wait for a connection.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -94,7 +96,8 @@ impl Http {
             .timeout_recv_response(Some(ANSWER_TIME_MAX))
             .timeout_global(Some(METADATA_TIME_MAX))
             .user_agent(concat!("andon/", env!("CARGO_PKG_VERSION")));
-        Http { agent: config.build().new_agent(), base }
+        let (connector, names) = (DefaultConnector::new(), Names::default());
+        Http { agent: ureq::Agent::with_parts(config.build(), connector, names), base }
     }
 
     /// The same connections, another address.

@@ -4,6 +4,7 @@
 mod crypto;
 mod download;
 mod http;
+mod names;
 mod shelf;
 
 pub(crate) use crypto::provide_all;

@@ -57,3 +57,31 @@ impl Shelf for Folder {
         Ok(std::fs::rename(&fresh, self.0.join(name))?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_by_one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = hold(folder.path()).unwrap();
+        assert!(matches!(hold(folder.path()), Err(HoldError::Busy(_))));
+        drop(held);
+        hold(folder.path()).unwrap();
+        assert!(matches!(hold(&folder.path().join("none")), Err(HoldError::Open(..))));
+    }
+
+    #[test]
+    fn what_is_kept_or_cached_is_read_back_and_has_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Folder(folder.path().to_owned());
+        assert_eq!(shelf.read("a.json", 4).unwrap(), None);
+        shelf.keep("a.json", b"old").unwrap();
+        shelf.keep("a.json", b"new").unwrap();
+        shelf.cache("b.json", b"more").unwrap();
+        assert_eq!(shelf.read("a.json", 4).unwrap().unwrap(), b"new");
+        assert_eq!(shelf.read("b.json", 4).unwrap().unwrap(), b"more");
+        assert!(shelf.read("b.json", 3).is_err());
+    }
+}

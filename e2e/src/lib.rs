@@ -17,6 +17,7 @@ pub mod release;
 pub mod server;
 pub mod strace;
 pub mod wait;
+pub mod zoo;
 
 use andon_model::Time;
 

@@ -1,6 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, why,
+    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, tuf_client,
+    why,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Simulate(simulate::Args),
     /// Step through a recorded rollout, real or simulated
     Replay(replay::Args),
+    /// Fetch files from any TUF repository, as its roles vouch for them
+    TufClient(Box<tuf_client::Args>),
     /// The whole story on this machine: good update, faulty update, fix
     Demo(demo::Args),
 }

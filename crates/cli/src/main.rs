@@ -19,6 +19,7 @@ mod policy_form;
 mod policy_rules;
 mod sources;
 mod span;
+mod tuf;
 
 use clap::Parser as _;
 use std::process::ExitCode;

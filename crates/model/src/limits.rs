@@ -14,6 +14,14 @@ pub const STOP_BYTES_MAX: usize = 1024;
 pub const SIGNATURES_MAX: usize = 32;
 /// Largest TUF metadata file, bytes (python-tuf's default for targets is 5 MB).
 pub const TUF_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest TUF timestamp of anybody's repository, bytes: one pin and a few signatures (python-tuf's
+/// default is 16 KB).
+pub const TUF_TIMESTAMP_BYTES_MAX: usize = 16 * 1024;
+/// Largest TUF targets role of anybody's repository, bytes: 100,000 files of about 150 bytes each.
+/// Our own roles stay below [`TUF_BYTES_MAX`].
+pub const TUF_TARGETS_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most roles visited in the search for one file (python-tuf's default).
+pub const TUF_DELEGATIONS_MAX: usize = 32;
 /// Most root rotations walked in one refresh.
 pub const TUF_ROOT_ROTATIONS_MAX: u32 = 64;
 /// Most vendors (delegated roles) looked at in one refresh.

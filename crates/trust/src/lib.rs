@@ -4,9 +4,12 @@
 //! whole client workflow of a host: it says what to fetch, is given bytes, and ends with offers that
 //! are safe to act on. What it is not: it opens no socket or file, reads no clock, and without the
 //! feature `sign` it cannot sign.
-//! Read first: [`envelope::verify_threshold`], [`ticket::verify`], [`view::View`].
+//! Read first: [`envelope::verify_threshold`], [`ticket::verify`], [`view::View`]. Beside them
+//! [`client`], a TUF client for anybody's repository.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tuf")]
+pub mod client;
 pub mod command;
 pub mod envelope;
 pub mod policy;

@@ -2,12 +2,15 @@
 //! what that core does not do: distinct key *material* in every role, thresholds above 0, size limits.
 //!
 //! What it is not: the client workflow's order of fetches, which is [`crate::view`]'s.
-use crate::envelope::signature_is_valid;
-use andon_model::digest::to_hex;
+mod crypto;
+mod keys;
+
+pub(crate) use crypto::provide_crypto;
+pub(crate) use keys::{distinct_material, material};
+
 use andon_model::limits::{TUF_BYTES_MAX, VENDORS_MAX};
-use andon_model::{Digest, PublicKey, Signature, Time, VendorId};
+use andon_model::{Digest, PublicKey, Time, VendorId};
 use serde::{Deserialize, Serialize};
-use sigstore_crypto::{CryptoProvider, HashContext, SigningScheme};
 use sigstore_tuf::{
     DelegatedRole, Delegations, Key, Metadata, RoleKeys, Root, Targets, TrustedMetadataSet,
 };
@@ -353,7 +356,7 @@ fn size(what: &str, bytes: &[u8]) -> Result<(), TufError> {
     Ok(())
 }
 
-fn date(now: Time) -> Result<jiff::Timestamp, TufError> {
+pub(crate) fn date(now: Time) -> Result<jiff::Timestamp, TufError> {
     let millis = i64::try_from(now.0).map_err(|_| TufError::Clock)?;
     jiff::Timestamp::from_millisecond(millis).map_err(|_| TufError::Clock)
 }
@@ -390,93 +393,10 @@ fn check_keys(what: &str, keys: &BTreeMap<String, Key>) -> Result<(), TufError> 
     Ok(())
 }
 
-/// A key's material, alike for every way of writing it: a raw Ed25519 key in hexadecimal of either
-/// case, or the same key as PEM.
-fn material(key: &Key) -> String {
-    const ED25519_SPKI: usize = 44;
-    let text = key.keyval.public.trim();
-    match sigstore_types::DerPublicKey::from_pem(text) {
-        Ok(der) if der.as_bytes().len() == ED25519_SPKI => to_hex(&der.as_bytes()[12..]),
-        Ok(der) => to_hex(der.as_bytes()),
-        Err(_) => text.to_ascii_lowercase(),
-    }
-}
-
 fn check_role(name: &str, role: &RoleKeys, keys: &BTreeMap<String, Key>) -> Result<(), TufError> {
     let known = role.keyids.iter().filter(|id| keys.contains_key(*id)).collect::<BTreeSet<_>>();
     if role.threshold == 0 || role.threshold > known.len() {
         return Err(TufError::Threshold(name.to_owned(), role.threshold, known.len()));
     }
     Ok(())
-}
-
-/// Ed25519 by `ed25519-dalek`, SHA-2 by `sha2`: pure Rust, and the same code as our own envelopes use.
-#[derive(Debug)]
-struct OurCrypto;
-
-static OUR_CRYPTO: OurCrypto = OurCrypto;
-
-/// The core wants one provider per process; installing it twice is harmless.
-fn provide_crypto() {
-    let _already_there = sigstore_crypto::provider::install_default_provider(&OUR_CRYPTO);
-}
-
-struct Hash<D>(D);
-
-impl<D: sha2::Digest + Send> HashContext for Hash<D> {
-    fn update(&mut self, bytes: &[u8]) {
-        sha2::Digest::update(&mut self.0, bytes);
-    }
-    fn finalize(self: Box<Self>) -> Vec<u8> {
-        self.0.finalize().to_vec()
-    }
-}
-
-impl CryptoProvider for OurCrypto {
-    fn hash(
-        &self,
-        algorithm: sigstore_types::HashAlgorithm,
-    ) -> sigstore_crypto::Result<Box<dyn HashContext>> {
-        use sha2::Digest as _;
-        Ok(match algorithm {
-            sigstore_types::HashAlgorithm::Sha2256 => Box::new(Hash(sha2::Sha256::new())),
-            sigstore_types::HashAlgorithm::Sha2384 => Box::new(Hash(sha2::Sha384::new())),
-            sigstore_types::HashAlgorithm::Sha2512 => Box::new(Hash(sha2::Sha512::new())),
-            other => {
-                let text = format!("hash {other:?} is not read by this version");
-                return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
-            }
-        })
-    }
-
-    fn verify_raw(
-        &self,
-        scheme: SigningScheme,
-        key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> sigstore_crypto::Result<()> {
-        let wrong = |what: &str| sigstore_crypto::Error::Verification(what.to_owned());
-        if scheme != SigningScheme::Ed25519 {
-            let text = format!("{scheme:?} is not read by this version; sign with Ed25519");
-            return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
-        }
-        let key = PublicKey(key.try_into().map_err(|_| wrong("key is not 32 bytes"))?);
-        let signature = signature.try_into().map_err(|_| wrong("signature is not 64 bytes"))?;
-        if signature_is_valid(&key, message, &Signature(signature)) {
-            return Ok(());
-        }
-        Err(wrong("signature does not fit"))
-    }
-
-    fn verify_prehashed(
-        &self,
-        scheme: SigningScheme,
-        _key: &[u8],
-        _digest: &[u8],
-        _signature: &[u8],
-    ) -> sigstore_crypto::Result<()> {
-        let text = format!("{scheme:?} over digests is not read by this version");
-        Err(sigstore_crypto::Error::UnsupportedAlgorithm(text))
-    }
 }

@@ -16,6 +16,7 @@ pub(crate) mod release;
 pub(crate) mod replay;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
+pub(crate) mod tuf_client;
 pub(crate) mod why;
 pub(crate) mod words;
 
@@ -39,6 +40,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Fleet(args) => fleet::run(&context, args).await,
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Replay(args) => replay::run(&context, args).await,
+        // Blocking by nature: one request after the other, one file after the other.
+        Command::TufClient(args) => {
+            tokio::task::block_in_place(|| tuf_client::run(&context, &args))
+        }
         Command::Demo(args) => demo::run(args, context.form()).await,
     }
 }

@@ -117,6 +117,8 @@ pub const NOTE_SIGNATURES_MAX: usize = LOG_POLICY_ENTRIES_MAX + 8;
 pub const NOTE_NAME_LENGTH_MAX: usize = 255;
 /// Largest tree size, index or POSIX time in a log's texts (C2SP tlog-cosignature).
 pub const LOG_NUMBER_MAX: u64 = (1 << 63) - 1;
+/// Largest entry of a log, bytes: what its length can say in a bundle (C2SP tlog-tiles).
+pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
 /// Most bytes of unauthenticated extra data in a log proof: a VRF proof or a file name fits.
 pub const LOG_EXTRA_BYTES_MAX: usize = 16 * 1024;
 /// Largest log proof, bytes: a note, 63 hashes of 45 bytes and the extra data in base64.

@@ -14,6 +14,9 @@ pub mod proof;
 #[cfg(feature = "sign")]
 pub mod sign;
 mod text;
+pub mod tile_tree;
+pub mod tiled;
+pub mod tiles;
 pub mod verified;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
@@ -23,4 +26,7 @@ pub use policy::Policy;
 pub use proof::LogProof;
 #[cfg(feature = "sign")]
 pub use sign::NoteKey;
+pub use tile_tree::TileTree;
+pub use tiled::TiledLog;
+pub use tiles::{Tile, TileKind};
 pub use verified::{LogRefusal, Verified, VerifiedCheckpoint};

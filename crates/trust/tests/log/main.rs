@@ -7,4 +7,5 @@ mod limits;
 mod notes;
 mod policies;
 mod proofs;
+mod tiles;
 mod world;

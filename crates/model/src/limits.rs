@@ -123,6 +123,8 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
 pub const LOG_EXTRA_BYTES_MAX: usize = 16 * 1024;
 /// Largest log proof, bytes: a note, 63 hashes of 45 bytes and the extra data in base64.
 pub const LOG_PROOF_BYTES_MAX: usize = NOTE_BYTES_MAX + 32 * 1024;
+/// Largest request to a witness, bytes: a note and 63 hashes of 45 bytes.
+pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * 1024;
 /// Most logs, most witnesses and most groups in a log policy (C2SP tlog-policy asks for 32).
 pub const LOG_POLICY_ENTRIES_MAX: usize = 64;
 /// Largest log policy, bytes: that many lines of a name, a key and an address each.

@@ -18,6 +18,7 @@ pub mod tile_tree;
 pub mod tiled;
 pub mod tiles;
 pub mod verified;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use key::{KeyKind, VerifierKey};

@@ -8,4 +8,5 @@ mod notes;
 mod policies;
 mod proofs;
 mod tiles;
+mod witness;
 mod world;

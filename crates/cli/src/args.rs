@@ -1,6 +1,6 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, why,
+    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Policy(policy::Command),
     /// Weigh speed against care: the wave plan of least expected loss, and what others would cost
     Plan(Box<plan::Args>),
-    /// Keys of the folder
+    /// Keys of the folder; new keys of logs and witnesses
     #[command(subcommand)]
     Keys(keys::Command),
     /// Run many light hosts in one process
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Simulate(simulate::Args),
     /// Step through a recorded rollout, real or simulated
     Replay(replay::Args),
+    /// Watch public logs: cosign checkpoints that continue what was cosigned before
+    Witness(witness::Args),
     /// The whole story on this machine: good update, faulty update, fix
     Demo(demo::Args),
 }

@@ -18,6 +18,7 @@ mod output;
 mod policy_form;
 mod sources;
 mod span;
+mod witness;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -125,6 +125,8 @@ pub const LOG_EXTRA_BYTES_MAX: usize = 16 * 1024;
 pub const LOG_PROOF_BYTES_MAX: usize = NOTE_BYTES_MAX + 32 * 1024;
 /// Largest request to a witness, bytes: a note and 63 hashes of 45 bytes.
 pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * 1024;
+/// Most log keys that one witness watches; each is an option on its command line.
+pub const WITNESS_LOGS_MAX: usize = 4096;
 /// Most logs, most witnesses and most groups in a log policy (C2SP tlog-policy asks for 32).
 pub const LOG_POLICY_ENTRIES_MAX: usize = 64;
 /// Largest log policy, bytes: that many lines of a name, a key and an address each.

@@ -17,6 +17,7 @@ pub(crate) mod replay;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
 pub(crate) mod why;
+pub(crate) mod witness;
 pub(crate) mod words;
 
 /// Runs one command.
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Fleet(args) => fleet::run(&context, args).await,
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Replay(args) => replay::run(&context, args).await,
+        Command::Witness(args) => witness::run(&context, args).await,
         Command::Demo(args) => demo::run(args, context.form()).await,
     }
 }

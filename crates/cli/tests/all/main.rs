@@ -9,3 +9,4 @@ mod plan;
 mod release;
 mod simulate;
 mod usage;
+mod witness;

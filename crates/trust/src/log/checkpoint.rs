@@ -99,6 +99,10 @@ impl SignedCheckpoint {
     pub fn add(&mut self, signature: super::NoteSignature) {
         self.note.add(signature);
     }
+    /// Keeps the signature lines of these keys only.
+    pub fn retain(&mut self, keys: &[&super::VerifierKey]) {
+        self.note.retain(keys);
+    }
     /// As written.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -110,6 +110,11 @@ impl Note {
             self.signatures.push(signature);
         }
     }
+    /// Keeps the lines of these keys only.
+    pub fn retain(&mut self, keys: &[&VerifierKey]) {
+        self.signatures
+            .retain(|line| keys.iter().any(|key| line.name == key.name() && line.id == key.id()));
+    }
     /// As written; without signatures it is no note, only a text and an empty line.
     #[must_use]
     pub fn to_text(&self) -> String {

@@ -105,6 +105,18 @@ fn lines_of_strangers_are_ignored_and_wrong_ones_of_friends_refuse_the_note() {
 }
 
 #[test]
+fn lines_of_strangers_can_be_left_out() {
+    let mut checkpoint = signed(3);
+    let lines = [1, 2].map(|number| cosignature(&checkpoint, number));
+    lines.into_iter().for_each(|line| checkpoint.add(line));
+    checkpoint.retain(&[log_key().verifier(), witness(2).verifier()]);
+    let names: Vec<&str> = checkpoint.note().signatures().iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, [ORIGIN, "witness.example/w2"]);
+    checkpoint.retain(&[]);
+    assert_eq!(checkpoint.note().signatures(), []);
+}
+
+#[test]
 fn of_two_cosignatures_by_one_witness_the_newer_time_counts() {
     let signed = signed(3);
     let (text, key) = (signed.note().text(), witness(1));

@@ -1,6 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, why, witness,
+    adopt, host, init, keys, log, plan, policy, pull, release, replay, rollout, simulate, why,
+    witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     Simulate(simulate::Args),
     /// Step through a recorded rollout, real or simulated
     Replay(replay::Args),
+    /// Check public logs: a proof offline, or a whole log
+    #[command(subcommand)]
+    Log(log::Command),
     /// Watch public logs: cosign checkpoints that continue what was cosigned before
     Witness(witness::Args),
     /// The whole story on this machine: good update, faulty update, fix

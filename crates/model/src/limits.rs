@@ -123,6 +123,8 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
 pub const LOG_EXTRA_BYTES_MAX: usize = 16 * 1024;
 /// Largest log proof, bytes: a note, 63 hashes of 45 bytes and the extra data in base64.
 pub const LOG_PROOF_BYTES_MAX: usize = NOTE_BYTES_MAX + 32 * 1024;
+/// Most entries that an audit downloads: at 1 KiB each 16 GiB, hours of one connection.
+pub const LOG_AUDIT_ENTRIES_MAX: u64 = 1 << 24;
 /// Largest request to a witness, bytes: a note and 63 hashes of 45 bytes.
 pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * 1024;
 /// Most log keys that one witness watches; each is an option on its command line.

@@ -8,6 +8,7 @@ pub(crate) mod adopt;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
 pub(crate) mod policy;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Fleet(args) => fleet::run(&context, args).await,
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Replay(args) => replay::run(&context, args).await,
+        Command::Log(command) => log::run(&context, command).await,
         Command::Witness(args) => witness::run(&context, args).await,
         Command::Demo(args) => demo::run(args, context.form()).await,
     }

@@ -4,6 +4,7 @@
 mod adopt;
 mod common;
 mod init;
+mod log;
 mod online;
 mod plan;
 mod release;

@@ -61,7 +61,10 @@ impl Drop for Server {
 
 impl Server {
     fn start(place: &Place, key: &str) -> Server {
-        let mut process = command(place, key).stdout(Stdio::piped()).spawn().unwrap();
+        Server::spawn(command(place, key))
+    }
+    fn spawn(mut command: Command) -> Server {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut after = |word: &str| {
             let line = lines.next().unwrap().unwrap();
@@ -268,6 +271,46 @@ fn a_witness_that_is_killed_never_signs_two_roots_of_one_size() {
         "the kill came too late in all but {killed_while_asked} cases"
     );
     assert!(newest >= 5, "it got to {newest} only");
+}
+
+/// What a power cut may not undo: the file synced, named, its folder synced, and then the answer.
+#[test]
+fn the_record_is_synced_before_the_cosignature_leaves() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(std::env::var_os("ANDON_E2E_STRICT").is_none(), "strace is not installed");
+        eprintln!("skipped: strace is not installed (apt-get install strace)");
+        return;
+    }
+    let place = keyed();
+    let trace = place.path("trace");
+    let witness = command(&place, "key");
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-y", "-s", "64", "-e", "trace=fsync,rename,renameat2,write,writev,sendto"]);
+    traced.arg("-o").arg(&trace).arg(witness.get_program()).args(witness.get_args());
+    let mut server = Server::spawn(traced);
+    for (old, size) in [(0, 5), (5, 6), (6, 6)] {
+        assert_eq!(server.post(&ask(0, old, size).to_text()).status, 200);
+    }
+    // strace ends with its child, whose number begins the lines
+    let text = || std::fs::read_to_string(&trace).unwrap();
+    let pid = text().split_whitespace().next().unwrap().to_owned();
+    assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    server.process.wait().unwrap();
+    let text = text();
+    // one step after the other, three times; a call that was interrupted in the print-out shows the
+    // file where it begins, and what it returned where it is resumed
+    let steps = [".new>", "rename", "/witness>", "HTTP/1.1 200 OK"];
+    let mut lines = text.lines();
+    for round in 0..3 {
+        for step in steps {
+            let there = lines.any(|line| {
+                let sync = step.ends_with('>');
+                line.contains(step) && (!sync || line.contains("fsync("))
+            });
+            assert!(there, "round {round}: no {step} in its place\n{text}");
+        }
+    }
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 3);
 }
 
 /// Waits without polling: nothing is ever sent on this channel.

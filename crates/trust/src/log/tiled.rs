@@ -63,6 +63,11 @@ impl TiledLog {
     pub fn new() -> TiledLog {
         TiledLog::default()
     }
+    /// How many entries.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
     /// Size and root.
     #[must_use]
     pub fn head(&self) -> Head {

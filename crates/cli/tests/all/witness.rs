@@ -6,7 +6,8 @@ use andon_model::merkle::{Head, Tree, leaf};
 use andon_trust::log::note::Seen;
 use andon_trust::log::witness::AddCheckpoint;
 use andon_trust::log::{
-    Checkpoint, KeyKind, NoteKey, NoteSignature, SignedCheckpoint, VerifierKey,
+    Checkpoint, KeyKind, LogProof, NoteKey, NoteSignature, SignedCheckpoint, TileTree, TiledLog,
+    VerifierKey,
 };
 use andon_trust::sign::SigningKey;
 use std::collections::BTreeMap;
@@ -106,8 +107,12 @@ fn post(body: &str) -> String {
 }
 
 fn command(place: &Place, key: &str) -> Command {
+    command_in(place, key, "witness")
+}
+
+fn command_in(place: &Place, key: &str, folder: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
-    command.args(["witness", "--listen", "127.0.0.1:0", "--data"]).arg(place.path("witness"));
+    command.args(["witness", "--listen", "127.0.0.1:0", "--data"]).arg(place.path(folder));
     command.arg("--key").arg(place.path(key)).arg("--log").arg(log(ORIGIN).verifier().to_string());
     command
 }
@@ -177,6 +182,54 @@ fn a_witness_answers_as_the_specification_says() {
     assert_eq!(server.post(&ask(0, 8, 8).to_text()).status, 200);
 }
 
+/// A growing log, two witnesses as programs, a proof: believed with both, not with one.
+#[test]
+fn a_proof_with_the_cosignatures_of_two_witnesses_is_believed() {
+    let place = Place::new();
+    let mut policy = format!("log {}\n", log(ORIGIN).verifier());
+    let mut witnesses = Vec::new();
+    for (name, folder) in [("one", "data-one"), ("two", "data-two")] {
+        let file = format!("key-{name}");
+        let words = ["keys", "note", "--for", "witness", "--name", name, "--out", &file];
+        let vkey = place.andon(&words).expect(0).out;
+        policy += &format!("witness {name} {vkey}");
+        witnesses.push(Server::spawn(command_in(&place, &file, folder)));
+    }
+    place.write("policy", format!("{policy}group both all one two\nquorum both\n").as_bytes());
+
+    let (mut tiled, mut files) = (TiledLog::new(), BTreeMap::new());
+    let mut old = 0;
+    for size in [1, 4, 260] {
+        for at in old..size {
+            tiled.append(format!("entry {at}").as_bytes()).unwrap();
+        }
+        for file in tiled.unwritten() {
+            files.insert(file.tile, file.bytes);
+        }
+        tiled.mark_written();
+        let mut tree = TileTree::new(size, |tile| files.get(tile).cloned());
+        let text = Checkpoint { origin: ORIGIN.to_owned(), head: tiled.head(), extensions: vec![] };
+        let mut checkpoint = log(ORIGIN).seal(&text, 0).unwrap();
+        let proof = tree.consistency(old).unwrap();
+        let ask = AddCheckpoint { old, proof, checkpoint: checkpoint.clone() }.to_text();
+        let hashes = tree.inclusion(size - 1).unwrap();
+        place.write("entry", format!("entry {}", size - 1).as_bytes());
+        for (at, witness) in witnesses.iter().enumerate() {
+            let answer = witness.post(&ask);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            for line in NoteSignature::parse_lines(&answer.body).unwrap() {
+                checkpoint.add(line);
+            }
+            let (hashes, checkpoint) = (hashes.clone(), checkpoint.clone());
+            let proof = LogProof { extra: None, index: size - 1, hashes, checkpoint };
+            place.write("proof", proof.to_text().as_bytes());
+            let words = ["log", "verify", "proof", "--policy", "policy", "--data", "entry"];
+            place.andon(&words).expect(if at == 0 { 3 } else { 0 });
+        }
+        old = size;
+    }
+}
+
 #[test]
 fn a_witness_does_not_start_where_it_could_contradict_itself() {
     let place = keyed();
@@ -210,13 +263,13 @@ fn a_witness_does_not_start_where_it_could_contradict_itself() {
     assert!(ends("key").1.contains("can be read by others"));
 }
 
-/// Asks for both histories at once, kills the witness at some instant, starts it again; every
+/// Asks for both histories at once until the witness is killed, starts it again; every
 /// cosignature that ever arrived is of one history, and what arrived is remembered.
 #[test]
 fn a_witness_that_is_killed_never_signs_two_roots_of_one_size() {
     let place = keyed();
     let mut cosigned: BTreeMap<u64, Digest> = BTreeMap::new();
-    let (mut killed_while_asked, mut newest) = (0, 0);
+    let mut newest = 0;
     for round in 0..25_u64 {
         let server = Server::start(&place, "key");
         // what it remembers is at least what it has sent
@@ -230,18 +283,18 @@ fn a_witness_that_is_killed_never_signs_two_roots_of_one_size() {
                     let server = &server;
                     scope.spawn(move || {
                         let mut got = Vec::new();
-                        for size in known + 1..known + 6 {
+                        for size in known + 1.. {
                             for old in [known, size - 1] {
                                 let ask = ask(history, old, size);
                                 let Some(answer) = server.try_send(&post(&ask.to_text())) else {
-                                    return (got, true);
+                                    return got;
                                 };
                                 if answer.status == 200 {
                                     got.push((ask.checkpoint, answer.body));
                                 }
                             }
                         }
-                        (got, false)
+                        got
                     })
                 })
                 .collect();
@@ -253,24 +306,17 @@ fn a_witness_that_is_killed_never_signs_two_roots_of_one_size() {
             killer.join().unwrap();
             askers.into_iter().map(|asker| asker.join().unwrap()).collect::<Vec<_>>()
         });
-        for (got, died) in answers {
-            killed_while_asked += u32::from(died);
-            for (checkpoint, line) in got {
-                assert!(time(&checkpoint, &line, &server.verifier).is_some());
-                let head = checkpoint.checkpoint().head;
-                let root = *cosigned.entry(head.size).or_insert(head.root);
-                assert_eq!(root, head.root, "two roots of size {}", head.size);
-                newest = newest.max(head.size);
-            }
+        for (checkpoint, line) in answers.into_iter().flatten() {
+            assert!(time(&checkpoint, &line, &server.verifier).is_some());
+            let head = checkpoint.checkpoint().head;
+            let root = *cosigned.entry(head.size).or_insert(head.root);
+            assert_eq!(root, head.root, "two roots of size {}", head.size);
+            newest = newest.max(head.size);
         }
     }
     let of = |history: u8| cosigned.iter().all(|(size, root)| tree(history, *size).root() == *root);
     assert!(of(0) || of(1), "cosignatures of two histories");
-    assert!(
-        killed_while_asked >= 5,
-        "the kill came too late in all but {killed_while_asked} cases"
-    );
-    assert!(newest >= 5, "it got to {newest} only");
+    assert!(newest > 0, "it was killed too early to cosign anything");
 }
 
 /// What a power cut may not undo: the file synced, named, its folder synced, and then the answer.

@@ -1,5 +1,5 @@
 //! Verifier keys of notes: `<name>+<key id>+<base64(type || key)>` (C2SP signed-note, "Verifier
-//! keys"). It holds no private half ([`super::sign`]).
+//! keys"). Private halves are `NoteKey`, behind the feature `sign`.
 use super::text;
 use andon_model::digest::{from_hex, to_hex};
 use andon_model::{Digest, PublicKey};

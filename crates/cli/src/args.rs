@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, plan, policy, pull, release, replay, rollout, simulate, tuf_client,
-    why,
+    adopt, host, init, keys, log, plan, policy, pull, release, replay, rollout, simulate,
+    tuf_client, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Policy(policy::Command),
     /// Weigh speed against care: the wave plan of least expected loss, and what others would cost
     Plan(Box<plan::Args>),
-    /// Keys of the folder
+    /// Keys of the folder; new keys of logs and witnesses
     #[command(subcommand)]
     Keys(keys::Command),
     /// Run many light hosts in one process
@@ -82,6 +82,11 @@ pub(crate) enum Command {
     Replay(replay::Args),
     /// Fetch files from any TUF repository, as its roles vouch for them
     TufClient(Box<tuf_client::Args>),
+    /// Check public logs: a proof offline, or a whole log
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Watch public logs: cosign checkpoints that continue what was cosigned before
+    Witness(witness::Args),
     /// The whole story on this machine: good update, faulty update, fix
     Demo(demo::Args),
 }

@@ -1,7 +1,9 @@
-//! Private keys as files: made from the kernel's randomness, kept at mode 0600, found by path or,
+//! Private keys as files, of people and roles and of logs and witnesses: made from the kernel's randomness, kept at mode 0600, found by path or,
 //! inside a folder of `andon init`, by short name.
 use crate::files::{self, Access, FileError};
 use crate::layout::Layout;
+use andon_trust::log::key::VerifierKeyError;
+use andon_trust::log::{KeyKind, NoteKey};
 use andon_trust::sign::{KeyFile, SigningKey};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,14 @@ pub(crate) enum KeyError {
         path: PathBuf,
         /// why
         source: andon_trust::sign::KeyFileError,
+    },
+    /// not a note key, or a name that none can have
+    #[error("use {path} as the key of a log or witness")]
+    Note {
+        /// which
+        path: PathBuf,
+        /// why
+        source: VerifierKeyError,
     },
     /// no such file or name
     #[error("find key {0:?}, neither a file nor a name in the keys folder")]
@@ -73,6 +83,29 @@ pub(crate) fn read(path: &Path) -> Result<HeldKey, KeyError> {
     let form = |source| KeyError::Form { path: path.to_owned(), source };
     let (file, key) = KeyFile::parse(&bytes).map_err(form)?;
     Ok(HeldKey { name: file.name, role: file.role, key })
+}
+
+/// Makes the key of a log or a witness and its file, in the form of C2SP's notes.
+/// # Errors
+/// [`KeyError`].
+pub(crate) fn make_note(path: &Path, name: &str, kind: KeyKind) -> Result<NoteKey, KeyError> {
+    let wrong = |source| KeyError::Note { path: path.to_owned(), source };
+    let key = NoteKey::new(name, kind, SigningKey::from_seed(random()?)).map_err(wrong)?;
+    files::create(path, format!("{}\n", key.to_secret_text()).as_bytes(), Access::Secret)?;
+    Ok(key)
+}
+
+/// Reads the key of a log or a witness; refuses a file that others may read.
+/// # Errors
+/// [`KeyError`].
+pub(crate) fn read_note(path: &Path) -> Result<NoteKey, KeyError> {
+    let bytes = files::read(path, KEY_FILE_BYTES_MAX)?;
+    if files::is_exposed(path) {
+        return Err(KeyError::Exposed(path.to_owned()));
+    }
+    let wrong = |source| KeyError::Note { path: path.to_owned(), source };
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong(VerifierKeyError::Form))?;
+    text.trim_end().parse().map_err(wrong)
 }
 
 /// Finds a key by path, or by name below the keys folder: `alice` (a person), `vendors/acme/1`,

@@ -20,6 +20,7 @@ mod policy_rules;
 mod sources;
 mod span;
 mod tuf;
+mod witness;
 
 use clap::Parser as _;
 use std::process::ExitCode;

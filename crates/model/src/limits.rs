@@ -113,8 +113,34 @@ pub const UNVOUCHED_GENERATIONS_MAX: u32 = 64;
 pub const SHARD_HOSTS: usize = 4096;
 /// Largest shard, bytes: 4,096 places of 20 digits, 4,096 names of strata, a proof.
 pub const SHARD_BYTES_MAX: usize = 512 * 1024;
-/// Most hashes in a Merkle proof: 2^32 leaves, far beyond `HOSTS_MAX`.
-pub const MERKLE_PROOF_MAX: usize = 32;
+/// Most hashes in a Merkle proof: 2^63 leaves, more than any log can name (C2SP tlog-witness).
+pub const MERKLE_PROOF_MAX: usize = 63;
+/// Largest signed note (checkpoint), bytes: 32 post-quantum signatures of 5 KB fit (C2SP signed-note
+/// asks for 16).
+pub const NOTE_BYTES_MAX: usize = 256 * 1024;
+/// Most signatures on one note: every witness of the largest policy, and the log's.
+pub const NOTE_SIGNATURES_MAX: usize = LOG_POLICY_ENTRIES_MAX + 8;
+/// Longest name of a note key, longest origin of a log, bytes: what a cosignature can commit to
+/// (C2SP tlog-cosignature, `cosigner_name` and `log_origin`).
+pub const NOTE_NAME_LENGTH_MAX: usize = 255;
+/// Largest tree size, index or POSIX time in a log's texts (C2SP tlog-cosignature).
+pub const LOG_NUMBER_MAX: u64 = (1 << 63) - 1;
+/// Largest entry of a log, bytes: what its length can say in a bundle (C2SP tlog-tiles).
+pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
+/// Most bytes of unauthenticated extra data in a log proof: a VRF proof or a file name fits.
+pub const LOG_EXTRA_BYTES_MAX: usize = 16 * 1024;
+/// Largest log proof, bytes: a note, 63 hashes of 45 bytes and the extra data in base64.
+pub const LOG_PROOF_BYTES_MAX: usize = NOTE_BYTES_MAX + 32 * 1024;
+/// Most entries that an audit downloads: at 1 KiB each 16 GiB, hours of one connection.
+pub const LOG_AUDIT_ENTRIES_MAX: u64 = 1 << 24;
+/// Largest request to a witness, bytes: a note and 63 hashes of 45 bytes.
+pub const WITNESS_REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + 4 * 1024;
+/// Most log keys that one witness watches; each is an option on its command line.
+pub const WITNESS_LOGS_MAX: usize = 4096;
+/// Most logs, most witnesses and most groups in a log policy (C2SP tlog-policy asks for 32).
+pub const LOG_POLICY_ENTRIES_MAX: usize = 64;
+/// Largest log policy, bytes: that many lines of a name, a key and an address each.
+pub const LOG_POLICY_BYTES_MAX: usize = 128 * 1024;
 /// Most rings of one line.
 pub const RINGS_MAX: usize = 16;
 /// Most maintenance windows in one policy: every day of the week for a handful of sites.

@@ -1,5 +1,5 @@
-//! The Merkle tree of RFC 9162 (Certificate Transparency 2.0, section 2.1): root, inclusion proof,
-//! check. Leaves and inner hashes begin with different bytes, so that neither passes for the other.
+//! The Merkle tree of RFC 9162 (Certificate Transparency 2.0, section 2.1): root, proofs of inclusion
+//! and consistency, their checks. Leaves and inner hashes begin with different bytes, so that neither passes for the other.
 //! What it is not: a log (nothing is appended here), or the meaning of a leaf ([`crate::order`]).
 use crate::digest::Digest;
 use crate::limits::MERKLE_PROOF_MAX;
@@ -58,6 +58,29 @@ impl Tree {
         }
         Some(proof)
     }
+
+    /// The hashes that show that the first `old` leaves are those of the tree as it was with `old`
+    /// leaves (RFC 9162, section 2.1.4.1); `None` when `old` is 0 or more than there are.
+    #[must_use]
+    pub fn consistency(&self, old: usize) -> Option<Vec<Digest>> {
+        let leaves = self.levels.first()?.len();
+        let mut at = (old <= leaves).then_some(old)?.checked_sub(1)?;
+        let mut proof = Vec::new();
+        if old == leaves {
+            return Some(proof);
+        }
+        // the largest whole subtree that ends where the old tree ended
+        let height = at.trailing_ones() as usize;
+        at >>= height;
+        if !old.is_power_of_two() {
+            proof.extend(self.levels.get(height)?.get(at));
+        }
+        for level in self.levels.iter().skip(height) {
+            proof.extend(level.get(at ^ 1));
+            at /= 2;
+        }
+        Some(proof)
+    }
 }
 
 /// Whether `proof` shows that `leaf` is the hash at `index` of the tree with `root` and `size` leaves
@@ -86,6 +109,66 @@ pub fn verify(root: &Digest, size: u64, index: u64, leaf: &Digest, proof: &[Dige
         last /= 2;
     }
     last == 0 && hash == *root
+}
+
+/// A tree as it stood at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// how many leaves
+    pub size: u64,
+    /// the root over them
+    pub root: Digest,
+}
+
+impl Head {
+    /// The tree without leaves.
+    #[must_use]
+    pub fn empty() -> Head {
+        Head { size: 0, root: Digest::of(b"") }
+    }
+}
+
+/// Whether `proof` shows that `new` holds the leaves of `old`, in their places, and perhaps more
+/// (RFC 9162, section 2.1.4.2). Of an empty or an equal tree the proof is empty.
+#[must_use]
+pub fn verify_consistency(old: &Head, new: &Head, proof: &[Digest]) -> bool {
+    if old.size > new.size || proof.len() > MERKLE_PROOF_MAX {
+        return false;
+    }
+    if old.size == 0 {
+        return proof.is_empty() && *old == Head::empty();
+    }
+    if old.size == new.size {
+        return proof.is_empty() && old.root == new.root;
+    }
+    let (mut at, mut last) = (old.size - 1, new.size - 1);
+    let height = at.trailing_ones();
+    (at, last) = (at >> height, last >> height);
+    // a whole old tree is its own first hash; it is not repeated in the proof
+    let (mut before, beside) = match (old.size.is_power_of_two(), proof) {
+        (true, _) => (old.root, proof),
+        (false, [first, rest @ ..]) => (*first, rest),
+        (false, []) => return false,
+    };
+    let mut after = before;
+    for hash in beside {
+        if last == 0 {
+            return false;
+        }
+        if at % 2 == 1 || at == last {
+            before = inner(hash, &before);
+            after = inner(hash, &after);
+            while at.is_multiple_of(2) && at != 0 {
+                at /= 2;
+                last /= 2;
+            }
+        } else {
+            after = inner(&after, hash);
+        }
+        at /= 2;
+        last /= 2;
+    }
+    last == 0 && before == old.root && after == new.root
 }
 
 #[cfg(test)]
@@ -183,6 +266,51 @@ mod tests {
                 assert!(!verify(&root, size, index, hash, &vec![other; 1000]));
             }
         }
+    }
+
+    #[test]
+    fn every_small_tree_is_consistent_with_its_own_past_only() {
+        let head = |size: u32| Head { size: size.into(), root: Tree::new(leaves(size)).root() };
+        for size in 0..=40_u32 {
+            let tree = Tree::new(leaves(size));
+            assert_eq!(tree.consistency(0), None);
+            assert_eq!(tree.consistency(size as usize + 1), None);
+            assert!(verify_consistency(&Head::empty(), &head(size), &[]));
+            for old in 1..=size {
+                let proof = tree.consistency(old as usize).unwrap();
+                for other in 0..=size + 1 {
+                    let holds = verify_consistency(&head(other), &head(size), &proof);
+                    let trivial = proof.is_empty() && other == 0;
+                    assert_eq!(holds, other == old || trivial, "{old} as {other} in {size}");
+                }
+                let wrong = |old: &Head, new: &Head, proof: &[Digest]| {
+                    assert!(!verify_consistency(old, new, proof), "{old:?} {new:?}");
+                };
+                let other = leaf(b"other");
+                wrong(&Head { root: other, ..head(old) }, &head(size), &proof);
+                wrong(&head(old), &Head { root: other, ..head(size) }, &proof);
+                wrong(&head(old), &head(size), &[proof.as_slice(), &[other]].concat());
+                for changed in 0..proof.len() {
+                    let mut bad = proof.clone();
+                    bad[changed].0[0] ^= 1;
+                    wrong(&head(old), &head(size), &bad);
+                    bad.remove(changed);
+                    wrong(&head(old), &head(size), &bad);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_proof_has_at_most_as_many_hashes_as_the_largest_tree_is_high() {
+        let hash = leaf(b"x");
+        let size = 1 << 63;
+        let tall = |hashes: usize| {
+            let root = (0..hashes).fold(hash, |below, _| inner(&below, &hash));
+            verify(&root, size, 0, &hash, &vec![hash; hashes])
+        };
+        assert!(tall(MERKLE_PROOF_MAX));
+        assert!(!tall(MERKLE_PROOF_MAX + 1));
     }
 
     #[test]

@@ -1,17 +1,18 @@
-//! May this be believed? Signatures, thresholds, TUF metadata, policy, tickets, stops.
+//! May this be believed? Signatures, thresholds, TUF metadata, policy, tickets, stops, public logs.
 //!
 //! What it is: verification as pure functions and one sans-I/O machine, [`view::View`], which is the
 //! whole client workflow of a host: it says what to fetch, is given bytes, and ends with offers that
 //! are safe to act on. What it is not: it opens no socket or file, reads no clock, and without the
 //! feature `sign` it cannot sign.
-//! Read first: [`envelope::verify_threshold`], [`ticket::verify`], [`view::View`]. Beside them
-//! [`client`], a TUF client for anybody's repository.
+//! Read first: [`envelope::verify_threshold`], [`ticket::verify`], [`view::View`], [`log`]. Beside
+//! them [`client`], a TUF client for anybody's repository.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "tuf")]
 pub mod client;
 pub mod command;
 pub mod envelope;
+pub mod log;
 pub mod policy;
 #[cfg(all(feature = "sign", feature = "tuf"))]
 pub mod repository;

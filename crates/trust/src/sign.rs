@@ -20,6 +20,10 @@ impl SigningKey {
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
+    /// The private half, for a form of key file other than ours.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
     /// A bare signature.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {

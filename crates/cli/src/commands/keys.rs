@@ -1,8 +1,10 @@
-//! `andon keys show`: which keys the folder holds, without their private halves.
+//! `andon keys`: which keys the folder holds, without their private halves; a new key of a log or a
+//! witness. Keys of people and roles are made by `andon init`.
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::keys;
 use crate::output;
+use andon_trust::log::KeyKind;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +13,50 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// List the keys of the folder by the name that --key takes
     Show,
+    /// Make the key of a public log or of a witness; prints its verifier key
+    Note {
+        /// What the key is for
+        #[arg(long = "for", value_name = "USE")]
+        kind: Use,
+        /// Its name, by rule an address without scheme: witness.example/w1
+        #[arg(long)]
+        name: String,
+        /// File to make, for the private key
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// What a note key is for.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Use {
+    /// signs checkpoints
+    Log,
+    /// cosigns them
+    Witness,
 }
 
 pub(crate) fn run(context: &Context, command: Command) -> Outcome {
-    let Command::Show = command;
+    match command {
+        Command::Show => show(context),
+        Command::Note { kind, name, out } => note(context, kind, &name, &out),
+    }
+}
+
+fn note(context: &Context, kind: Use, name: &str, out: &Path) -> Outcome {
+    let kind = match kind {
+        Use::Log => KeyKind::Log,
+        Use::Witness => KeyKind::Witness,
+    };
+    let key = keys::make_note(out, name, kind)?;
+    let verifier = key.verifier().to_string();
+    output::either(context.form(), &json!({"verifier": verifier, "file": out}), || {
+        output::line(&verifier);
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn show(context: &Context) -> Outcome {
     let layout = context.folder()?;
     let mut found = Vec::new();
     list(&layout.keys(), 0, &mut found)?;

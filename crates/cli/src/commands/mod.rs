@@ -8,6 +8,7 @@ pub(crate) mod adopt;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
 pub(crate) mod policy;
@@ -18,6 +19,7 @@ pub(crate) mod rollout;
 pub(crate) mod simulate;
 pub(crate) mod tuf_client;
 pub(crate) mod why;
+pub(crate) mod witness;
 pub(crate) mod words;
 
 /// Runs one command.
@@ -44,6 +46,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::TufClient(args) => {
             tokio::task::block_in_place(|| tuf_client::run(&context, &args))
         }
+        Command::Log(command) => log::run(&context, command).await,
+        Command::Witness(args) => witness::run(&context, args).await,
         Command::Demo(args) => demo::run(args, context.form()).await,
     }
 }

@@ -4,8 +4,10 @@
 mod adopt;
 mod common;
 mod init;
+mod log;
 mod online;
 mod plan;
 mod release;
 mod simulate;
 mod usage;
+mod witness;

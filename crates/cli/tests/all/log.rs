@@ -1,0 +1,168 @@
+//! `andon log`: proofs believed and refused, and audits of a log that is served whole, changed, or
+//! with another history.
+use crate::common::Place;
+use andon_model::merkle::leaf;
+use andon_trust::log::{
+    Checkpoint, KeyKind, LogProof, NoteKey, SignedCheckpoint, TileTree, TiledLog,
+};
+use andon_trust::sign::SigningKey;
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+const ORIGIN: &str = "log.example/one";
+
+fn log_key() -> NoteKey {
+    NoteKey::new(ORIGIN, KeyKind::Log, SigningKey::from_seed([1; 32])).unwrap()
+}
+
+fn witness(seed: u8) -> NoteKey {
+    let key = SigningKey::from_seed([seed; 32]);
+    NoteKey::new(&format!("witness.example/{seed}"), KeyKind::Witness, key).unwrap()
+}
+
+fn entry(history: u8, at: u64) -> Vec<u8> {
+    format!("entry {at} of {}", if at < 100 { 0 } else { history }).into_bytes()
+}
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Everything that a log of this size serves.
+fn files(history: u8, size: u64) -> (Files, SignedCheckpoint) {
+    let mut log = TiledLog::new();
+    for at in 0..size {
+        log.append(&entry(history, at)).unwrap();
+    }
+    let head = log.head();
+    let text = Checkpoint { origin: ORIGIN.to_owned(), head, extensions: vec![] };
+    let mut checkpoint = log_key().seal(&text, 0).unwrap();
+    let line = witness(5).sign(checkpoint.note().text(), 1_790_000_000);
+    checkpoint.add(line);
+    let mut files: Files =
+        log.unwritten().into_iter().map(|f| (f.tile.to_string(), f.bytes)).collect();
+    files.insert("checkpoint".to_owned(), checkpoint.to_text().into_bytes());
+    (files, checkpoint)
+}
+
+/// Serves files below `/log/` until the test ends; they may be exchanged meanwhile.
+fn serve(files: Arc<Mutex<Files>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/log", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut lines = BufReader::new(&stream).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            while lines.next().and_then(Result::ok).is_some_and(|line| !line.is_empty()) {}
+            let path = first.split(' ').nth(1).unwrap_or_default().trim_start_matches("/log/");
+            let (status, body) = match files.lock().unwrap().get(path) {
+                Some(body) => ("200 OK", body.clone()),
+                None => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let _gone = stream.write_all(&[head.into_bytes(), body].concat());
+        }
+    });
+    url
+}
+
+fn policy(place: &Place) {
+    let (log, one, two) = (log_key(), witness(5), witness(6));
+    let text = format!(
+        "log {}\nwitness one {}\nwitness two {}\ngroup any-of-them any one two\nquorum any-of-them\n",
+        log.verifier(),
+        one.verifier(),
+        two.verifier()
+    );
+    place.write("policy", text.as_bytes());
+    place.write("strict", text.replace(" any one", " all one").as_bytes());
+}
+
+#[test]
+fn a_proof_is_verified_offline() {
+    let place = Place::new();
+    policy(&place);
+    let (files, checkpoint) = files(0, 300);
+    let mut tree = TileTree::new(300, |tile| files.get(&tile.to_string()).cloned());
+    let hashes = tree.inclusion(270).unwrap();
+    let proof = LogProof { extra: None, index: 270, hashes, checkpoint };
+    place.write("p.tlog-proof", proof.to_text().as_bytes());
+    place.write("entry", &entry(0, 270));
+    place.write("other", &entry(0, 271));
+    let verify = |policy: &str, entry: &str| {
+        place.andon(&[
+            "log",
+            "verify",
+            "p.tlog-proof",
+            "--policy",
+            policy,
+            "--data",
+            entry,
+            "--json",
+        ])
+    };
+    let said = verify("policy", "entry").expect(0).json();
+    assert_eq!((&said["index"], &said["size"]), (&270.into(), &300.into()));
+    assert_eq!(said["witnesses"], serde_json::json!(["witness.example/5"]));
+    assert_eq!(said["quorum_time"], 1_790_000_000_000_u64);
+    assert!(verify("policy", "other").expect(3).err.contains("does not show the entry"));
+    assert!(verify("strict", "entry").expect(3).err.contains("quorum is not reached"));
+    place.write("broken", b"log x\nquorum none\n");
+    assert!(verify("broken", "entry").expect(1).err.contains("line 1 of the log policy"));
+    verify("policy", "nowhere").expect(1);
+    place.write("p.tlog-proof", &proof.to_text().as_bytes()[1..]);
+    verify("policy", "entry").expect(1);
+}
+
+#[test]
+fn an_audit_finds_what_a_log_changed() {
+    let place = Place::new();
+    policy(&place);
+    let served = Arc::new(Mutex::new(Files::new()));
+    let url = serve(Arc::clone(&served));
+    let key = log_key().verifier().to_string();
+    let audit = |more: &[&str]| {
+        let words = [&["log", "audit", "--json", "--url", &url, "--log", &key], more].concat();
+        place.andon(&words)
+    };
+    let put = |history: u8, size: u64| *served.lock().unwrap() = files(history, size).0;
+    let known = ["--known", "known"];
+    audit(&[]).expect(4); // nothing is served yet
+    for size in [0, 1, 255, 256, 257, 600] {
+        put(0, size);
+        let said = audit(&[&known[..], &["--policy", "policy"]].concat()).expect(0).json();
+        assert_eq!((&said["size"], &said["witnesses"]), (&size.into(), &1.into()));
+    }
+    assert!(audit(&["--policy", "strict"]).expect(3).err.contains("quorum is not reached"));
+    // every file counts, and every byte of one of each kind; the checkpoint is in other tests
+    let good = files(0, 600).0;
+    for path in good.keys().filter(|path| *path != "checkpoint") {
+        let mut bad = good.clone();
+        bad.get_mut(path).unwrap()[40] ^= 1;
+        *served.lock().unwrap() = bad;
+        audit(&[]).expect(1);
+        served.lock().unwrap().remove(path);
+        assert!(audit(&[]).expect(1).err.contains("is not served"), "{path}");
+    }
+    // a history that parts at entry 100, a log that shrank, a log of another name
+    put(1, 700);
+    audit(&[]).expect(0);
+    assert!(audit(&known).expect(1).err.contains("does not continue the known checkpoint"));
+    put(0, 599);
+    assert!(audit(&known).expect(1).err.contains("does not continue the known checkpoint"));
+    put(0, 601);
+    assert_eq!(audit(&known).expect(0).json()["known_size"], 600);
+    let other = NoteKey::new("other", KeyKind::Log, SigningKey::from_seed([1; 32])).unwrap();
+    let words = ["log", "audit", "--url", &url, "--log", &other.verifier().to_string()];
+    assert!(place.andon(&words).expect(3).err.contains("is not in the policy"));
+    // entries that were not signed
+    let mut mixed = files(1, 601).0;
+    mixed.insert("checkpoint".to_owned(), files(0, 601).0["checkpoint"].clone());
+    *served.lock().unwrap() = mixed;
+    assert!(audit(&[]).expect(1).err.contains("do not have the root"));
+    assert_ne!(leaf(&entry(0, 100)), leaf(&entry(1, 100)));
+}

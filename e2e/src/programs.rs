@@ -14,11 +14,15 @@ pub fn root() -> PathBuf {
     here.parent().map_or(here.clone(), Path::to_path_buf)
 }
 
-/// The folder of the built programs: two above this test's own file (`…/debug/deps/test`).
+/// The folder of the built programs: two above this test's or example's own file (`…/debug/deps/test`).
 fn folder() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find own file")?;
     let beside = own.parent().context("find own folder")?;
-    let above = if beside.ends_with("deps") { beside.parent() } else { Some(beside) };
+    let above = if beside.ends_with("deps") || beside.ends_with("examples") {
+        beside.parent()
+    } else {
+        Some(beside)
+    };
     Ok(above.context("find the build folder")?.to_path_buf())
 }
 

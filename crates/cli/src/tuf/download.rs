@@ -15,7 +15,7 @@ const PARTS: &str = ".andon-parts";
 /// Most requests for one file in one run: a connection that breaks every time is not waited for.
 const REQUESTS_MAX: u32 = 8;
 /// Most files, and bytes of them, that wait to become durable together.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 4096;
 const WAITING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Up to so many files are synced one by one, more by one sync of their whole file system.
 const SYNCED_ALONE_MAX: usize = 4;

@@ -1,4 +1,5 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
+use crate::groups::GroupOrder;
 use crate::report::PlanReport;
 use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
@@ -88,6 +89,9 @@ pub struct Plan {
     /// what the policy's rules made of the release
     #[serde(default, skip_serializing_if = "Terms::is_empty")]
     pub terms: Terms,
+    /// the explicit order that keeps the groups' budgets; `None`: a host's position is its hash
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<GroupOrder>,
     /// sorted by stratum
     pub strata: Vec<StratumPlan>,
     /// B(D): (D, hosts), sorted by D
@@ -212,6 +216,7 @@ impl Plan {
             seed: request.seed,
             enrolled_max: request.enrolled_max,
             terms: request.terms,
+            order: None,
             strata,
             budget: lane.budget.iter().map(|h| (h.after, h.budget(hosts))).collect(),
             first_wave_max: lane.first_wave_max,
@@ -262,6 +267,8 @@ impl Plan {
         rule(rising, "budget", "is not sorted by horizon")?;
         rule(self.budget.iter().all(|point| point.1 > 0), "budget", "has a point of no hosts")?;
         rule(self.first_wave_max > 0, "first_wave_max", "is 0")?;
+        let fits = self.order.as_ref().is_none_or(|order| order.fits(self));
+        rule(fits, "order", "does not fit the strata")?;
         rule(self.growth_max_permille > 1000, "growth_max_permille", "is not over 1000")?;
         rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
         rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")

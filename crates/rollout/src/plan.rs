@@ -1,8 +1,9 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
-use crate::groups::GroupOrder;
 use crate::report::PlanReport;
+use andon_model::budget::GroupBudget;
 use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
+use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{
@@ -124,6 +125,20 @@ pub struct Plan {
     pub parent: Option<RolloutId>,
     /// when it was made
     pub created: Time,
+}
+
+/// What a plan binds when budgets of groups have a say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupOrder {
+    /// to every host's place; tickets carry it
+    pub commitment: Commitment,
+    /// the budgets it keeps, by name of the group
+    pub budgets: Vec<GroupBudget>,
+    /// for so many generations a member counts as un-vouched
+    pub unvouched_generations: u32,
+    /// per generation, hosts of each stratum handed by its end
+    pub generations: Vec<Vec<u32>>,
 }
 
 /// One stratum of the plan.

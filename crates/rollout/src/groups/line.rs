@@ -4,31 +4,16 @@
 use super::{Alone, Assignment, CanaryShare, Fleet, Group, GroupsError, Growth, Limit, OrderKey};
 use super::{Rules, assign};
 use crate::audit::{self, Allowed, Facts, Finding, GroupRule, RolloutRules, Row};
-use crate::plan::Plan;
+use crate::plan::{GroupOrder, Plan};
 use andon_model::budget::{BudgetLimit, GroupBudget};
 use andon_model::limits::{GENERATIONS_MAX, UNVOUCHED_GENERATIONS_MAX};
-use andon_model::order::{self, Commitment, ShardError};
+use andon_model::order::{self, ShardError};
 use andon_model::{Digest, GroupId, Millis, StratumId};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most of a first wave in one group whose canaries are capped, in thousandths, at least one host: a
 /// tenth, so that a fault of ten tenants' shared part is not one tenant's alone.
 pub const CANARY_SHARE_PERMILLE: u16 = 100;
-
-/// What a plan binds when budgets of groups have a say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GroupOrder {
-    /// to every host's place; tickets carry it
-    pub commitment: Commitment,
-    /// the budgets it keeps, by name of the group
-    pub budgets: Vec<GroupBudget>,
-    /// for so many generations a member counts as un-vouched
-    pub unvouched_generations: u32,
-    /// per generation, hosts of each stratum handed by its end
-    pub generations: Vec<Vec<u32>>,
-}
 
 /// A host of the line, in order of enrolment.
 #[derive(Clone, Copy, Debug)]

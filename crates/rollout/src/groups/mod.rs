@@ -18,9 +18,7 @@ mod waves;
 
 pub use assignment::{Assignment, Place};
 pub use fleet::{Alone, CanaryShare, Fleet, Group, Limit};
-pub use line::{
-    CANARY_SHARE_PERMILLE, GroupOrder, LineOrder, OrderError, Seat, line_order, strata,
-};
+pub use line::{CANARY_SHARE_PERMILLE, LineOrder, OrderError, Seat, line_order, strata};
 pub use order::OrderKey;
 pub use waves::{Rules, assign};
 

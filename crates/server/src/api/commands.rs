@@ -12,7 +12,7 @@ use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::policy::{Lane, Policy};
 use andon_model::{ComponentId, Digest, HostId, RolloutId, StratumId, Time};
-use andon_rollout::groups::GroupOrder;
+use andon_rollout::plan::GroupOrder;
 use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use axum::Json;

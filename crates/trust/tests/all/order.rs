@@ -7,6 +7,8 @@ use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{Digest, StratumId};
 use andon_trust::view::{RefusalCode, View};
 
+type Change = fn(&mut Shard);
+
 const SHARD: &str = "/v1/lines/operator:hospital/orders/r1/0.json";
 
 /// Hosts 1 to 100, of which every tenth has no place; ranks count down, so host 99 is the first.
@@ -88,19 +90,19 @@ fn a_place_is_looked_up_once_and_serves_every_wider_ticket() {
 #[test]
 fn a_forged_foreign_or_missing_shard_is_a_refusal_and_covers_nobody() {
     let (_, _, good) = world();
-    let better = |shard: &mut Shard| shard.places[4] = Some((0, 0));
-    let swapped = |shard: &mut Shard| shard.places.swap(4, 97);
-    let moved = |shard: &mut Shard| shard.strata[0] = StratumId::new("x86_64.other").unwrap();
-    let none = |shard: &mut Shard| shard.places[4] = None;
-    let cut = |shard: &mut Shard| shard.places.truncate(5);
-    let number = |shard: &mut Shard| shard.number = 1;
-    let changes: [(&str, &dyn Fn(&mut Shard)); 6] = [
-        ("a better rank", &better),
-        ("another host's leaf", &swapped),
-        ("another stratum", &moved),
-        ("no place, to be a newcomer", &none),
-        ("a shard cut short", &cut),
-        ("another shard's number", &number),
+    let better: Change = |shard| shard.places[4] = Some((0, 0));
+    let swapped: Change = |shard| shard.places.swap(4, 97);
+    let moved: Change = |shard| shard.strata[0] = StratumId::new("x86_64.other").unwrap();
+    let none: Change = |shard| shard.places[4] = None;
+    let cut: Change = |shard| shard.places.truncate(5);
+    let number: Change = |shard| shard.number = 1;
+    let changes: [(&str, Change); 6] = [
+        ("a better rank", better),
+        ("another host's leaf", swapped),
+        ("another stratum", moved),
+        ("no place, to be a newcomer", none),
+        ("a shard cut short", cut),
+        ("another shard's number", number),
     ];
     for (what, change) in changes {
         let (mut world, mut ticket, _) = world();

@@ -196,6 +196,7 @@ impl PolicyForm {
             ticket_valid: self.ticket_valid.0,
             probes: self.probes.iter().map(ProbeForm::probe).collect::<Result<_, _>>()?,
             eligibility: self.rules.rules(),
+            budgets: self.rules.budgets(),
         };
         policy.check()?;
         Ok(policy)

@@ -1,6 +1,8 @@
 //! Rules on who may take what when, as people write them in `policy.toml`: rings, windows, holds, pins,
-//! one behind. What they do is [`andon_model::eligible`]'s.
+//! one behind; budgets of groups have their own file. What they do is [`andon_model::eligible`]'s.
+use crate::policy_budgets::BudgetForm;
 use crate::span::Span;
+use andon_model::budget::GroupBudget;
 use andon_model::eligible::{Behind, Hold, Pin, Ring, Rules, Weekly, WindowRule};
 use andon_model::release::Version;
 use andon_model::{ComponentId, GroupId, Millis, Time};
@@ -75,13 +77,16 @@ pub(crate) struct RulesForm {
     pin: Vec<PinForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     behind: Vec<BehindForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    budget: Vec<BudgetForm>,
 }
 
 /// What stands above the rules in `policy.toml`.
 pub(crate) const COMMENT: &str = "
 # Who may take what when. Hosts name their groups in host.toml; without `group` a rule is for all.
 # Rings and windows are a matter of pace: the emergency lane ignores them. Holds, pins and `behind` are
-# a no: nothing overrides them. For example:
+# a no: nothing overrides them; nor a budget, which says how many members of a group may have been
+# handed a release and not be proven yet. For example:
 #   [[rules.ring]]
 #   group = \"hospital\"
 #   after = \"24h\"
@@ -98,7 +103,10 @@ pub(crate) const COMMENT: &str = "
 #   version = 41
 #   [[rules.behind]]
 #   group = \"hospital\"
-#   component = \"rules\"";
+#   component = \"rules\"
+#   [[rules.budget]]
+#   group = \"ward-3\"
+#   limit = \"25 %\"          # or a number of hosts, or \"quorum\"";
 
 impl RulesForm {
     /// The rules that this form asks for.
@@ -135,6 +143,11 @@ impl RulesForm {
             pins: self.pin.iter().map(pin).collect(),
             behind: self.behind.iter().map(behind).collect(),
         }
+    }
+
+    /// The budgets that this form asks for.
+    pub(crate) fn budgets(&self) -> Vec<GroupBudget> {
+        self.budget.iter().map(BudgetForm::budget).collect()
     }
 }
 
@@ -282,6 +295,16 @@ version = 41
 [[behind]]
 group = \"hospital\"
 component = \"rules\"
+
+[[budget]]
+group = \"ward-3\"
+limit = \"25 %\"
+canaries_capped = true
+size = 12
+
+[[budget]]
+group = \"db\"
+limit = \"quorum\"
 ";
 
     #[test]
@@ -292,6 +315,15 @@ component = \"rules\"
         rules.check().unwrap();
         let weekly = Weekly { opens_minute: 6 * 1440 + 120, open_minutes: 240 };
         assert_eq!(rules.windows[0].weekly, weekly);
+        andon_model::budget::check(&form.budgets()).unwrap();
+        assert_eq!(
+            crate::policy_budgets::words(&form.budgets()),
+            [
+                "ward-3: at most 25 % of its members unproven at once; it has 12 in all; its share \
+                 of the canaries is capped",
+                "db: always less than half of its members unproven at once",
+            ]
+        );
         assert_eq!(
             words(&rules),
             [

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod beat;
+pub mod budget;
 pub mod class;
 pub mod command;
 pub mod digest;

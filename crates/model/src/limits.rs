@@ -147,3 +147,5 @@ pub const RINGS_MAX: usize = 16;
 pub const WINDOWS_MAX: usize = 64;
 /// Most holds, pins or "one behind" rules each: people write them, one exception at a time.
 pub const ELIGIBILITY_RULES_MAX: usize = 1024;
+/// Most groups with a disruption budget in one policy: with long names they fit a signed policy twice.
+pub const GROUP_BUDGETS_MAX: usize = 1024;

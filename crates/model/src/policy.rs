@@ -1,4 +1,5 @@
 //! The operator's policy: signed offline by a threshold of people, enforced by server and host.
+use crate::budget::{self, BudgetError, GroupBudget};
 use crate::eligible::{Rules, RulesError};
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
@@ -124,6 +125,9 @@ pub struct Policy {
     /// who may take what when: rings, windows, holds, pins, one behind
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub eligibility: Rules,
+    /// how many members of a group may be un-vouched at once
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<GroupBudget>,
 }
 
 /// The expected background when the policy says nothing: 0.72 % of the hosts per hour.
@@ -157,6 +161,9 @@ pub enum PolicyError {
     /// a rule on who may take what when that makes no sense
     #[error("check policy")]
     Rules(#[from] RulesError),
+    /// a group's budget that makes no sense
+    #[error("check policy")]
+    Budgets(#[from] BudgetError),
 }
 
 impl Policy {
@@ -205,6 +212,7 @@ impl Policy {
         rule(self.timing.delivery.0 > 0, "timing.delivery", "is 0")?;
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
         self.eligibility.check()?;
+        budget::check(&self.budgets)?;
         for lane in [&self.routine, &self.emergency] {
             lane.check()?;
         }

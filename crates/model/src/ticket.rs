@@ -6,6 +6,7 @@ use crate::id::{ComponentId, GroupId, HostId, LineId, RolloutId, StratumId};
 use crate::limits::{
     APPROVALS_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX, STRATA_MAX, WINDOWS_MAX,
 };
+use crate::order::Commitment;
 use crate::policy::{Lane, Watch};
 use crate::position::Position;
 use crate::release::Version;
@@ -81,6 +82,10 @@ pub struct Ticket {
     /// groups that the plan left out, sorted: their hosts are newcomers, whatever the rules say later
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<GroupId>,
+    /// to an explicit order, if budgets of groups made one: a position is then the rank that the host's
+    /// own leaf names, and whoever is shown to have none is a newcomer
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Commitment>,
     /// sorted by stratum
     pub ceilings: Vec<Ceiling>,
     /// every widening, oldest first, this one last
@@ -133,6 +138,9 @@ impl Ticket {
         rule(scheduled, "scheduled", "is too long")?;
         let excluded = self.excluded.len() <= 3 * ELIGIBILITY_RULES_MAX;
         rule(excluded, "excluded", "is too long")?;
+        let known = self.enrolled_max.map_or(0, HostId::number);
+        let whole = self.order.is_none_or(|order| order.hosts == known);
+        rule(whole, "order", "has other hosts than enrolled_max")?;
         rule(self.steps.len() <= GENERATIONS_MAX, "steps", "is too long")?;
         rule(self.approvals.len() <= APPROVALS_MAX, "approvals", "is too long")?;
         let last = self.steps.last().ok_or(TicketError::Field("steps", "is empty"))?;
@@ -149,7 +157,34 @@ impl Ticket {
         rule(self.not_before < self.not_after, "not_after", "is not after not_before")
     }
 
-    /// Whether a host is covered, time and signatures aside.
+    /// The order in which this host must find its place before it can tell whether it is covered;
+    /// `None`: there is none, or the host enrolled after it was made.
+    #[must_use]
+    pub fn order_of(&self, host: HostId) -> Option<Commitment> {
+        self.order.filter(|order| host.number() <= order.hosts)
+    }
+
+    /// Highest position covered in a stratum; `None`: nobody yet.
+    #[must_use]
+    pub fn ceiling(&self, stratum: &StratumId) -> Option<Position> {
+        let ceiling = self.ceilings.iter().find(|ceiling| ceiling.stratum == *stratum)?;
+        ceiling.position_max
+    }
+
+    /// Whether a host is covered that has this place in the ticket's order, or none. A host that is of
+    /// another stratum than its place is in no wave of either: it is late, as newcomers are.
+    #[must_use]
+    pub fn covers_place(&self, class: &HostClass, place: Option<(&StratumId, Position)>) -> bool {
+        let left_out = class.groups.iter().any(|group| self.excluded.contains(group));
+        let own = class.stratum_on(&self.scheduled);
+        match place.filter(|(stratum, _)| !left_out && **stratum == own) {
+            Some((stratum, rank)) => self.ceiling(stratum).is_some_and(|max| rank <= max),
+            None => self.newcomers == Newcomers::Included,
+        }
+    }
+
+    /// Whether a host is covered, time and signatures aside. Where an order names its place, only
+    /// that place can say so: [`Ticket::covers_place`].
     #[must_use]
     pub fn covers(&self, host: HostId, class: &HostClass) -> bool {
         if class.groups.iter().any(|group| self.excluded.contains(group)) {
@@ -164,11 +199,10 @@ impl Ticket {
         if self.enrolled_max.is_none_or(|last| host > last) {
             return self.newcomers == Newcomers::Included;
         }
+        if self.order.is_some() {
+            return false;
+        }
         let position = Position::of(&self.seed, &self.release, host);
-        self.ceilings
-            .iter()
-            .find(|ceiling| ceiling.stratum == *stratum)
-            .and_then(|ceiling| ceiling.position_max)
-            .is_some_and(|max| position <= max)
+        self.ceiling(stratum).is_some_and(|max| position <= max)
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn plan(hosts: u32, safeguards: Safeguards) -> Plan {
         seed: Digest::of(b"seed"),
         enrolled_max: HostId::new(u64::from(hosts)).ok(),
         terms: andon_rollout::Terms::default(),
+        order: None,
         strata: vec![StratumPlan {
             stratum,
             size: hosts,

@@ -1,7 +1,9 @@
 //! The plan: everything a rollout is bound to, fixed before its first event. Not its progress.
 use crate::report::PlanReport;
+use andon_model::budget::GroupBudget;
 use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
+use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{
@@ -88,6 +90,9 @@ pub struct Plan {
     /// what the policy's rules made of the release
     #[serde(default, skip_serializing_if = "Terms::is_empty")]
     pub terms: Terms,
+    /// the explicit order that keeps the groups' budgets; `None`: a host's position is its hash
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<GroupOrder>,
     /// sorted by stratum
     pub strata: Vec<StratumPlan>,
     /// B(D): (D, hosts), sorted by D
@@ -120,6 +125,20 @@ pub struct Plan {
     pub parent: Option<RolloutId>,
     /// when it was made
     pub created: Time,
+}
+
+/// What a plan binds when budgets of groups have a say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupOrder {
+    /// to every host's place; tickets carry it
+    pub commitment: Commitment,
+    /// the budgets it keeps, by name of the group
+    pub budgets: Vec<GroupBudget>,
+    /// for so many generations a member counts as un-vouched
+    pub unvouched_generations: u32,
+    /// per generation, hosts of each stratum handed by its end
+    pub generations: Vec<Vec<u32>>,
 }
 
 /// One stratum of the plan.
@@ -212,6 +231,7 @@ impl Plan {
             seed: request.seed,
             enrolled_max: request.enrolled_max,
             terms: request.terms,
+            order: None,
             strata,
             budget: lane.budget.iter().map(|h| (h.after, h.budget(hosts))).collect(),
             first_wave_max: lane.first_wave_max,
@@ -262,6 +282,8 @@ impl Plan {
         rule(rising, "budget", "is not sorted by horizon")?;
         rule(self.budget.iter().all(|point| point.1 > 0), "budget", "has a point of no hosts")?;
         rule(self.first_wave_max > 0, "first_wave_max", "is 0")?;
+        let fits = self.order.as_ref().is_none_or(|order| order.fits(self));
+        rule(fits, "order", "does not fit the strata")?;
         rule(self.growth_max_permille > 1000, "growth_max_permille", "is not over 1000")?;
         rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
         rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")

@@ -113,7 +113,7 @@ impl Plan {
     }
 
     /// When the first wave can go.
-    fn earliest(&self) -> Time {
+    pub(crate) fn earliest(&self) -> Time {
         let openings = (0..self.strata.len()).map(|at| self.opening(at, self.created));
         openings.min().unwrap_or(self.created)
     }

@@ -82,6 +82,7 @@ fn policy() -> Policy {
         ticket_valid: Millis::from_secs(86_400),
         probes: Vec::new(),
         eligibility: andon_model::eligible::Rules::default(),
+        budgets: vec![],
     }
 }
 

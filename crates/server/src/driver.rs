@@ -6,23 +6,26 @@
 //! - a ticket is recorded durably before anybody can fetch it, and its decision before that;
 //! - a ticket that is not wanted any more (halt, freeze, replaced) leaves the index in the same pass;
 //! - an effect that fails is told to the core, which holds;
+//! - the shards of an explicit order are there before the first ticket that names it;
 //! - everything listed is on disk and on the shelf before the index names it, and the index before
 //!   the bell rings.
 use crate::app::{App, Core, Kicks};
 use crate::deliver::Cache;
+use crate::group_order;
 use crate::record::Record;
-use crate::rollout_state::{RolloutState, Wish};
+use crate::rollout_state::{Place, RolloutState, Wish};
 use crate::stops;
 use crate::store::StoreError;
 use crate::tally;
-use crate::ticketing;
+use crate::ticketing::{self, TicketingError};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::index::{Index, IndexTicket};
+use andon_model::order::Commitment;
 use andon_model::policy::Policy;
 use andon_model::text::Text;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{Digest, Millis, RolloutId, Time};
-use andon_rollout::{Event, HaltReason};
+use andon_rollout::{Event, HaltReason, StateName};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -252,11 +255,14 @@ impl Driver {
                 Some(Job::Issue { rollout: rollout_name, ticket, wanted, fresh })
             }
             // Only a fresh exposure is told to fail; a renewal cannot, it was a ticket before.
-            Err(why) if fresh => Some(Job::Fail {
-                rollout: rollout_name,
-                generation: wanted.generation,
-                what: why.to_string(),
-            }),
+            // But for an order that is not the plan's own after a restart: nobody may go by it.
+            Err(why) if fresh || (why == TicketingError::Order && exposing(rollout)) => {
+                Some(Job::Fail {
+                    rollout: rollout_name,
+                    generation: wanted.generation,
+                    what: why.to_string(),
+                })
+            }
             Err(_) => None,
         }
     }
@@ -282,6 +288,12 @@ impl Driver {
         ticket: &Ticket,
         wanted: Wanted,
     ) -> Result<(), StoreError> {
+        if let Some(signed) = &ticket.order
+            && let Err(why) = self.show_order(&rollout, signed).await
+        {
+            let what = format!("write the order's shards: {why}");
+            return self.fail(&rollout, wanted.generation, &what).await;
+        }
         let payload = serde_json::to_vec(ticket).unwrap_or_default();
         let envelope = self.app.inputs.online.seal(PayloadType::Ticket, &payload);
         let path = line_path(&self.app, &format!("tickets/{rollout}.json"));
@@ -298,6 +310,31 @@ impl Driver {
                 self.fail(&rollout, wanted.generation, &format!("write ticket: {why}")).await
             }
         }
+    }
+
+    /// The shards in which hosts find their places; written once, and again after a restart.
+    async fn show_order(&self, rollout: &RolloutId, signed: &Commitment) -> std::io::Result<()> {
+        let path = |number: u64| order_path(&self.app, rollout, number);
+        if self.app.shelf.get(&path(0)).is_some() {
+            return Ok(());
+        }
+        let shards = {
+            let core = self.app.core();
+            let places = |state: &RolloutState| {
+                let place = |place: &Option<Place>| place.map(|place| (place.stratum, place.rank));
+                let places: Vec<_> = state.places.iter().map(place).collect();
+                group_order::shards(&state.plan, &places, signed)
+            };
+            core.state.rollouts.get(rollout).and_then(places)
+        };
+        let differs = || std::io::Error::other("it is not the one that the plan committed to");
+        let shards = shards.ok_or_else(differs)?;
+        // The first one last: while it is missing they are written again.
+        for shard in shards.iter().rev() {
+            let bytes = serde_json::to_vec(shard).unwrap_or_default();
+            put(&self.app, path(shard.number), bytes).await?;
+        }
+        Ok(())
     }
 
     async fn fail(
@@ -353,6 +390,10 @@ impl Driver {
         for rollout in withdrawn {
             self.served.remove(&rollout);
             self.app.shelf.remove(&line_path(&self.app, &format!("tickets/{rollout}.json")));
+            let paths = (0..).map(|number| order_path(&self.app, &rollout, number));
+            for path in paths.take_while(|path| self.app.shelf.get(path).is_some()) {
+                self.app.shelf.remove(&path);
+            }
         }
         for (digest, envelope) in &stops {
             let path = line_path(&self.app, &format!("stops/{digest}.json"));
@@ -429,6 +470,15 @@ fn wants_ticket(core: &Core, rollout: &RolloutState, now: Time) -> bool {
     let frozen = core.state.frozen(&rollout.vendor, &rollout.plan.release, now).is_some();
     let replaced = rollout.completed() && core.state.replaced(rollout);
     !rollout.halted() && !frozen && !replaced && rollout.exposure.is_some()
+}
+
+fn exposing(rollout: &RolloutState) -> bool {
+    rollout.machine.state() == StateName::Exposing
+}
+
+/// Where a shard of a rollout's order lies.
+fn order_path(app: &App, rollout: &RolloutId, shard: u64) -> String {
+    line_path(app, &format!("orders/{rollout}/{shard}.json"))
 }
 
 /// A path on the shelf below this line.

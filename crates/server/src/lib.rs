@@ -17,6 +17,7 @@ pub mod deliver;
 pub mod driver;
 pub mod durable;
 pub mod fleet;
+pub mod group_order;
 pub mod publish;
 pub mod record;
 pub mod rollout_state;

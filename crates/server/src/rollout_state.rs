@@ -1,9 +1,11 @@
 //! One rollout as the journal tells it: the core's machine, the hosts' random order, who was counted
 //! when, and what the core wants done (so that a restarted driver knows what is still to do).
+use crate::group_order;
 use crate::record::{Counted, HostChange};
 use crate::state::{HostState, column, host_at};
 use andon_model::beat::{ComponentState, ComponentStatus};
 use andon_model::envelope::Envelope;
+use andon_model::order::{self, Commitment};
 use andon_model::position::Position;
 use andon_model::{HostId, Time, VendorId};
 use andon_rollout::{Action, Event, Explanation, Exposure, HaltReason, Plan, PlanReport, Rollout};
@@ -97,6 +99,9 @@ pub struct RolloutState {
     pub ended: Option<Time>,
     /// hosts of each stratum in order of their positions
     pub order: Vec<Vec<HostId>>,
+    /// the commitment to an explicit order as it came out when this state was made: without the plan's
+    /// own there are no places and no tickets
+    pub recomputed: Option<Commitment>,
     /// each host's place, by column; `None`: not in the plan
     pub places: Vec<Option<Place>>,
     /// each host's marks, by column
@@ -117,19 +122,11 @@ impl RolloutState {
         hosts: &[HostState],
     ) -> RolloutState {
         let known = plan.enrolled_max.map_or(0, |last| column(last) + 1).min(hosts.len());
-        let mut order: Vec<Vec<(Position, HostId)>> = vec![Vec::new(); plan.strata.len()];
-        for (at, host) in hosts[..known].iter().enumerate() {
-            let Some(stratum) = host.stratum_in(&plan.terms) else { continue };
-            let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&stratum));
-            if let (Ok(stratum), Some(id)) = (stratum, host_at(at)) {
-                order[stratum].push((Position::of(&plan.seed, &plan.release, id), id));
-            }
-        }
+        let (order, recomputed) = ordered(&plan, &hosts[..known]);
         let mut places = vec![None; known];
         let mut marks = vec![Marks::default(); known];
-        for (stratum, hosts) in order.iter_mut().enumerate() {
-            hosts.sort_unstable();
-            for (rank, (_, host)) in hosts.iter().enumerate() {
+        for (stratum, hosts) in order.iter().enumerate() {
+            for (rank, host) in hosts.iter().enumerate() {
                 places[column(*host)] = Some(Place {
                     stratum: u16::try_from(stratum).unwrap_or(u16::MAX),
                     rank: u32::try_from(rank).unwrap_or(u32::MAX),
@@ -141,10 +138,6 @@ impl RolloutState {
                 mark.set(Marks::UNWELL);
             }
         }
-        let order = order
-            .into_iter()
-            .map(|hosts| hosts.into_iter().map(|(_, host)| host).collect())
-            .collect();
         let machine = Rollout::replay(plan.clone(), &[]);
         RolloutState {
             plan,
@@ -159,6 +152,7 @@ impl RolloutState {
             wish: Wish::Serve,
             ended: None,
             order,
+            recomputed,
             places,
             marks,
             confirmed_at: vec![Time(0); known],
@@ -291,4 +285,44 @@ impl RolloutState {
     pub fn halted(&self) -> bool {
         matches!(self.wish, Wish::Stop(_))
     }
+}
+
+/// Hosts of each stratum in order of their positions, and the commitment to it if groups made it.
+fn ordered(plan: &Plan, hosts: &[HostState]) -> (Vec<Vec<HostId>>, Option<Commitment>) {
+    let Some(bound) = &plan.order else { return (by_hash(plan, hosts), None) };
+    let made = group_order::of(plan, &bound.budgets, hosts).ok().flatten();
+    match made.filter(|made| made.order == *bound) {
+        Some(made) => (by_place(plan, &made.places), Some(made.order.commitment)),
+        // Another order than was promised: nobody has a place, so nothing is handed out.
+        None => (vec![Vec::new(); plan.strata.len()], None),
+    }
+}
+
+fn by_place(plan: &Plan, places: &[Option<order::Place>]) -> Vec<Vec<HostId>> {
+    let mut order: Vec<Vec<(u32, HostId)>> = vec![Vec::new(); plan.strata.len()];
+    for (at, place) in places.iter().enumerate() {
+        if let (Some((stratum, rank)), Some(id)) = (place, host_at(at))
+            && let Some(hosts) = order.get_mut(usize::from(*stratum))
+        {
+            hosts.push((*rank, id));
+        }
+    }
+    order.into_iter().map(sorted).collect()
+}
+
+fn by_hash(plan: &Plan, hosts: &[HostState]) -> Vec<Vec<HostId>> {
+    let mut order: Vec<Vec<(Position, HostId)>> = vec![Vec::new(); plan.strata.len()];
+    for (at, host) in hosts.iter().enumerate() {
+        let Some(stratum) = host.stratum_in(&plan.terms) else { continue };
+        let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&stratum));
+        if let (Ok(stratum), Some(id)) = (stratum, host_at(at)) {
+            order[stratum].push((Position::of(&plan.seed, &plan.release, id), id));
+        }
+    }
+    order.into_iter().map(sorted).collect()
+}
+
+fn sorted<K: Ord>(mut hosts: Vec<(K, HostId)>) -> Vec<HostId> {
+    hosts.sort_unstable();
+    hosts.into_iter().map(|(_, host)| host).collect()
 }

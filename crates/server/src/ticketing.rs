@@ -26,6 +26,9 @@ pub enum TicketingError {
         /// hosts there
         size: usize,
     },
+    /// the hosts here do not give the order that the plan committed to
+    #[error("the hosts' order is not the one that the plan committed to")]
+    Order,
 }
 
 /// The ticket of this exposure, issued or renewed at `now`.
@@ -57,6 +60,7 @@ pub fn ticket(
         planned: (!plan.terms.schedules.is_empty()).then_some(plan.created),
         scheduled: plan.terms.scheduled.clone(),
         excluded: plan.terms.excluded.clone(),
+        order: plan.order.as_ref().map(|order| order.commitment),
         ceilings: ceilings(rollout, &exposure.handed)?,
         steps,
         watch: plan.watch,
@@ -83,6 +87,9 @@ pub fn ceilings(rollout: &RolloutState, handed: &[u32]) -> Result<Vec<Ceiling>, 
     if got != want {
         return Err(TicketingError::Strata { got, want });
     }
+    if plan.order.as_ref().map(|order| order.commitment) != rollout.recomputed {
+        return Err(TicketingError::Order);
+    }
     let strata = plan.strata.iter().zip(&rollout.order).zip(handed);
     strata
         .map(|((stratum, order), handed)| {
@@ -93,7 +100,10 @@ pub fn ceilings(rollout: &RolloutState, handed: &[u32]) -> Result<Vec<Ceiling>, 
                     let host = order
                         .get(last as usize)
                         .ok_or(TicketingError::Rank { handed: *handed, size })?;
-                    Some(Position::of(&plan.seed, &plan.release, *host))
+                    Some(match plan.order {
+                        Some(_) => Position(u64::from(last)),
+                        None => Position::of(&plan.seed, &plan.release, *host),
+                    })
                 }
             };
             Ok(Ceiling { stratum: stratum.stratum.clone(), position_max, handed: *handed })

@@ -191,7 +191,11 @@ fn in_rollout(
     RolloutWhy {
         rollout: plan.rollout.clone(),
         component: plan.component.clone(),
-        position: Position::of(&plan.seed, &plan.release, id),
+        position: match (&plan.order, place) {
+            (None, _) => Position::of(&plan.seed, &plan.release, id),
+            (Some(_), Some(place)) => Position(u64::from(place.rank)),
+            (Some(_), None) => Position::MAX,
+        },
         rank: place.map(|place| place.rank + 1),
         reason: reason(core, rollout, id, state, now),
         evidence: rollout.machine.explain(now).evidence,

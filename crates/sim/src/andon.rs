@@ -132,6 +132,7 @@ impl AndonPolicy {
             ticket_valid: Millis::from_secs(86_400),
             probes: Vec::new(),
             eligibility: andon_model::eligible::Rules::default(),
+            budgets: vec![],
         }
     }
 }

@@ -7,9 +7,11 @@ use crate::envelope::{VerifyError, verify_one};
 use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::MESSAGE_SKEW_MAX;
+use andon_model::order::Commitment;
 use andon_model::policy::{Lane, LanePolicy, Policy};
+use andon_model::position::Position;
 use andon_model::ticket::{Step, Ticket, TicketError};
-use andon_model::{Digest, HostId, Time};
+use andon_model::{Digest, HostId, StratumId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -23,6 +25,9 @@ pub struct SeenTicket {
     pub not_before: Time,
     /// every widening so far
     pub steps: Vec<Step>,
+    /// the order that it names, if any
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Commitment>,
 }
 
 impl SeenTicket {
@@ -33,6 +38,7 @@ impl SeenTicket {
             release: ticket.release,
             not_before: ticket.not_before,
             steps: ticket.steps.clone(),
+            order: ticket.order,
         }
     }
 }
@@ -117,8 +123,19 @@ pub fn covers(ticket: &Ticket, host: HostId, class: &HostClass) -> bool {
     ticket.covers(host, class)
 }
 
+/// The same where the ticket's order, and not a hash, says where this host stands.
+#[must_use]
+pub fn covers_held(
+    ticket: &Ticket,
+    class: &HostClass,
+    place: Option<&(StratumId, Position)>,
+) -> bool {
+    ticket.covers_place(class, place.map(|(stratum, rank)| (stratum, *rank)))
+}
+
 fn continues(ticket: &Ticket, seen: &SeenTicket) -> bool {
     ticket.release == seen.release
+        && ticket.order == seen.order
         && ticket.not_before >= seen.not_before
         && ticket.steps.starts_with(&seen.steps)
 }

@@ -159,6 +159,7 @@ impl World {
             planned: None,
             scheduled: vec![],
             excluded: vec![],
+            order: None,
             ceilings: vec![Ceiling {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),
@@ -221,6 +222,7 @@ fn policy(version: u64) -> Policy {
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
         eligibility: andon_model::eligible::Rules::default(),
+        budgets: vec![],
     }
 }
 

@@ -7,6 +7,7 @@ use crate::files::{self, Access};
 use crate::layout::Layout;
 use crate::ops::policy;
 use crate::output;
+use crate::policy_budgets;
 use crate::policy_form::PolicyForm;
 use crate::policy_rules;
 use andon_model::Time;
@@ -107,6 +108,9 @@ fn people(policy: &Policy) {
     ));
     for rule in policy_rules::words(&policy.eligibility) {
         output::line(format_args!("rule       {rule}"));
+    }
+    for budget in policy_budgets::words(&policy.budgets) {
+        output::line(format_args!("budget     {budget}"));
     }
     output::line(format_args!(
         "holdback   {} permille, at least {}",

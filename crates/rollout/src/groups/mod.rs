@@ -11,12 +11,14 @@
 //! Complexity and limits: `docs/spec/plan.md`.
 mod assignment;
 mod fleet;
+mod line;
 mod order;
 mod stream;
 mod waves;
 
 pub use assignment::{Assignment, Place};
 pub use fleet::{Alone, CanaryShare, Fleet, Group, Limit};
+pub use line::{CANARY_SHARE_PERMILLE, LineOrder, OrderError, Seat, line_order, strata};
 pub use order::OrderKey;
 pub use waves::{Rules, assign};
 

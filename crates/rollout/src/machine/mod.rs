@@ -1,5 +1,6 @@
 //! The rollout's state machine: one event in, actions out. It never fails and never panics: what it
 //! cannot judge it holds on. Each family of events has its own file.
+mod generations;
 mod observed;
 mod people;
 mod report;

@@ -22,7 +22,7 @@ const UNSETTLED_DIVISOR: u64 = 8;
 /// Generations after a ticket for which it is awaited that hosts settle: they are late, not absent.
 const SETTLING_GENERATIONS: u64 = 2;
 /// Generations after the last ticket for which confirmations are awaited before completing.
-const CONFIRMATION_GENERATIONS: u64 = 10;
+pub(super) const CONFIRMATION_GENERATIONS: u64 = 10;
 
 /// What is next.
 #[derive(Clone, Debug)]
@@ -61,8 +61,14 @@ impl Rollout {
     fn first_wave(&self) -> Next {
         let newcomers =
             if self.plan.hosts() == 0 { Newcomers::Included } else { Newcomers::Excluded };
-        let handed = self.plan.first_wave(self.clock);
-        let closed = self.closed(&self.left());
+        let left = self.under_way(self.left()).unwrap_or_else(|_| self.left());
+        let handed = if self.plan.order.is_some() {
+            let open = self.open_only(left.clone()).into_iter();
+            open.map(|hosts| u32::try_from(hosts).unwrap_or(u32::MAX)).collect()
+        } else {
+            self.plan.first_wave(self.clock)
+        };
+        let closed = self.closed(&left);
         if let Some(until) = closed.filter(|_| handed.iter().all(|hosts| *hosts == 0)) {
             return Next::Wait(Reason::OutsideWindow { until });
         }
@@ -117,7 +123,7 @@ impl Rollout {
                 if left.iter().all(|hosts| *hosts == 0) {
                     self.last_wave(last, &room)
                 } else {
-                    self.grow(last, &left, &room)
+                    self.grow(last, left, &room)
                 }
             }
         }
@@ -130,7 +136,12 @@ impl Rollout {
         left.map(|(s, handed)| u64::from((s.size - s.holdback).saturating_sub(*handed))).collect()
     }
 
-    fn grow(&self, last: Time, left: &[u64], room: &Room) -> Next {
+    fn grow(&self, last: Time, left: Vec<u64>, room: &Room) -> Next {
+        let left = match self.under_way(left) {
+            Ok(left) => left,
+            Err(reason) => return Next::Wait(reason),
+        };
+        let left = &left[..];
         let caps = self.open_only(self.caps(left, room));
         let handed = total(&self.handed());
         let mut most = room.pooled.min(self.growth_left());
@@ -191,11 +202,15 @@ impl Rollout {
         }
         let handed = self.handed();
         let held = self.plan.strata.iter().zip(&handed);
-        let held: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
+        let all: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
+        let held = match self.under_way(all.clone()) {
+            Ok(held) => held,
+            Err(reason) => return Next::Wait(reason),
+        };
         let caps = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
         let caps = self.open_only(caps);
         let more = apportion(room.pooled.min(self.growth_left()), &held, &caps);
-        let (sum, all) = (more.iter().sum::<u64>(), held.iter().sum::<u64>());
+        let (sum, all) = (more.iter().sum::<u64>(), all.iter().sum::<u64>());
         if let Some(until) = self.closed(&held).filter(|_| sum == 0) {
             return Next::Wait(Reason::OutsideWindow { until });
         }
@@ -209,8 +224,10 @@ impl Rollout {
     /// Suspicious but not proven: probes in the suspicious stratum, 8, 16, 32 … within the budget.
     fn ask_again(&self, room: &Room) -> Next {
         let doubled = PROBES_FIRST.saturating_mul(1_u64.checked_shl(self.probes).unwrap_or(0));
-        let caps =
-            self.left().iter().zip(&room.strata).map(|(left, room)| *left.min(room)).collect();
+        let Ok(left) = self.under_way(self.left()) else {
+            return Next::Wait(Reason::AskingAgain { probes: self.probes });
+        };
+        let caps = left.iter().zip(&room.strata).map(|(left, room)| *left.min(room)).collect();
         let mut caps = self.open_only(caps);
         let mut most = doubled.saturating_mul(2);
         if let (_, Some(suspect)) = self.gate.suspects() {
@@ -222,7 +239,7 @@ impl Rollout {
             most = doubled;
         }
         let most = most.min(room.pooled).min(self.growth_left());
-        let more = apportion(most, &self.left(), &caps);
+        let more = apportion(most, &left, &caps);
         if more.iter().all(|hosts| *hosts == 0) {
             return Next::Wait(Reason::AskingAgain { probes: self.probes });
         }

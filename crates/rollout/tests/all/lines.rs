@@ -362,6 +362,7 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
         planned: None,
         scheduled: vec![],
         excluded: vec![],
+        order: None,
         ceilings: vec![Ceiling {
             stratum: stratum(0),
             position_max: handed.checked_sub(1).map(|last| order[last]),

@@ -6,6 +6,7 @@ mod defaults;
 mod fleet;
 mod gate;
 mod golden;
+mod group_order;
 mod groups;
 mod invariants;
 mod late;

@@ -96,6 +96,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         ticket_valid: Millis(600_000),
         probes: vec![],
         eligibility: andon_model::eligible::Rules::default(),
+        budgets: vec![],
     };
     policy.check().unwrap();
     policy

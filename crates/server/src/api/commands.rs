@@ -2,6 +2,7 @@
 //! stored together with what follows from it.
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
+use crate::group_order;
 use crate::record::{Counted, Record, ReleaseFacts};
 use crate::rollout_state::RolloutState;
 use crate::tally;
@@ -11,12 +12,14 @@ use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::policy::{Lane, Policy};
 use andon_model::{ComponentId, Digest, HostId, RolloutId, StratumId, Time};
+use andon_rollout::plan::GroupOrder;
 use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State as Extract;
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::sync::Arc;
 
 /// Most rollouts in one journal: their state is kept in memory.
@@ -171,7 +174,7 @@ fn start(
         None => draw_seed()?,
     };
     let (strata, terms) = terms(core, policy, facts, *lane, now)?;
-    let (plan, report) = Plan::new(
+    let (mut plan, report) = Plan::new(
         policy,
         PlanRequest {
             rollout: rollout.clone(),
@@ -188,6 +191,7 @@ fn start(
             created: now,
         },
     );
+    plan.order = ordered(core, policy, &plan)?;
     let counted = Counted {
         silent: tally::silent_before(&plan.watch, core.fleet.rows(), now),
         ..Counted::default()
@@ -268,6 +272,17 @@ fn terms(
         sizes.insert(stratum, 1);
     }
     Ok((sizes, terms))
+}
+
+/// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.
+fn ordered(core: &Core, policy: &Policy, plan: &Plan) -> Result<Option<GroupOrder>, Refusal> {
+    match group_order::of(plan, &policy.budgets, &core.state.hosts) {
+        Ok(made) => Ok(made.map(|made| made.order)),
+        Err(why) => {
+            let cause = why.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            Err(Refusal::conflict(&format!("{why}{cause}"), "change the budgets in policy.toml"))
+        }
+    }
 }
 
 /// The rollout of this component that was started last.

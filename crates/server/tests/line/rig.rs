@@ -74,6 +74,7 @@ fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Po
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
         eligibility: andon_model::eligible::Rules::default(),
+        budgets: vec![],
     }
 }
 
@@ -174,8 +175,13 @@ impl Line {
 
     /// Signs the policy with these rules, one version up, and gives it to the server.
     pub(crate) async fn set_rules(&mut self, server: &mut Server, rules: Rules) {
-        self.policy.version += 1;
         self.policy.eligibility = rules;
+        self.set_policy(server).await;
+    }
+
+    /// Signs the policy, one version up, and gives it to the server.
+    pub(crate) async fn set_policy(&mut self, server: &mut Server) {
+        self.policy.version += 1;
         let bytes = serde_json::to_vec(&self.policy).unwrap();
         let signed = self.person.seal(PayloadType::Policy, &bytes);
         let (status, answer) = post(server, "/v1/lines/operator:clinic/policy", &signed).await;

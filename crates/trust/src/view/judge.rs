@@ -97,6 +97,7 @@ impl View {
         let releases: BTreeSet<Digest> = covered.map(|held| held.release).collect();
         self.manifests.retain(|digest, _| releases.contains(digest));
         let Some((_, index)) = &self.index else { return };
+        self.places.retain(|rollout, _| index.tickets.iter().any(|t| t.rollout == *rollout));
         let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();
         named.extend(index.stops.iter().chain(&index.policy).copied());
         self.refused.retain(|digest, _| named.contains(digest) || releases.contains(digest));

@@ -24,11 +24,14 @@ use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
+use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Person, Policy};
+use andon_model::position::Position;
 use andon_model::release::{Manifest, Version};
 use andon_model::stop::Freeze;
+use andon_model::ticket::Ticket;
 use andon_model::{
-    ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, Time, VendorId,
+    ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, StratumId, Time, VendorId,
 };
 use catalogue::Catalogue;
 use need::Need;
@@ -50,6 +53,23 @@ struct HeldTicket {
     not_after: Time,
     /// whether this host's position is below the ticket's ceiling
     covered: bool,
+    /// what to look up before that can be said
+    unplaced: Option<Unplaced>,
+}
+
+/// A ticket whose order was not read yet: what of it decides once this host's place is known.
+#[derive(Clone, Debug)]
+struct Unplaced {
+    signed: Commitment,
+    /// without its ceilings but for this host's stratum
+    rest: Box<Ticket>,
+}
+
+/// This host's place in the order of a rollout, as its own shard shows it; `None`: it has none.
+#[derive(Clone, Debug)]
+struct HeldPlace {
+    signed: Commitment,
+    place: Option<(StratumId, Position)>,
 }
 
 /// A freeze that was verified.
@@ -85,6 +105,8 @@ pub struct View {
     seen: BTreeMap<RolloutId, SeenTicket>,
     stops: BTreeMap<Digest, HeldStop>,
     manifests: BTreeMap<Digest, Manifest>,
+    /// places that were verified, of rollouts that the index lists
+    places: BTreeMap<RolloutId, HeldPlace>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
     /// were judged by (policy, TUF metadata) changes
     refused: BTreeMap<Digest, Refusal>,
@@ -135,6 +157,7 @@ impl View {
             seen: BTreeMap::new(),
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
+            places: BTreeMap::new(),
             refused: BTreeMap::new(),
             round: None,
             outcome: Outcome::default(),

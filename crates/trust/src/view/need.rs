@@ -1,8 +1,10 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
 use super::{Fetch, HeldTicket, Round, View};
 use andon_model::limits::{
-    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX, STOP_BYTES_MAX, TUF_BYTES_MAX,
+    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, STOP_BYTES_MAX,
+    TUF_BYTES_MAX,
 };
+use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
 
 /// One thing wanted. Asked for at most once in a round, so a round always ends.
@@ -15,6 +17,8 @@ pub(super) enum Need {
     Snapshot(u64),
     Targets(u64),
     Ticket(RolloutId),
+    /// this host's shard of the rollout's order
+    Order(RolloutId),
     Stop(Digest),
     Vendor(VendorId),
     Manifest(RolloutId),
@@ -31,6 +35,7 @@ impl Need {
             Need::Snapshot(_) => "snapshot".to_owned(),
             Need::Targets(_) => "targets".to_owned(),
             Need::Ticket(rollout) => format!("ticket {rollout}"),
+            Need::Order(rollout) => format!("order of {rollout}"),
             Need::Stop(digest) => format!("stop {}", digest.short()),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
@@ -55,6 +60,7 @@ impl View {
             return Some(need);
         }
         self.ticket_need(round)
+            .or_else(|| self.order_need(round))
             .or_else(|| self.stop_need(round))
             .or_else(|| self.vendor_need(round))
             .or_else(|| self.manifest_need(round))
@@ -69,6 +75,12 @@ impl View {
             held != Some(listed.digest) && !self.refused.contains_key(&listed.digest)
         });
         let mut needs = news.map(|listed| Need::Ticket(listed.rollout.clone()));
+        needs.find(|need| !round.tried.contains(need))
+    }
+
+    fn order_need(&self, round: &Round) -> Option<Need> {
+        let unplaced = self.tickets.iter().filter(|(_, held)| held.unplaced.is_some());
+        let mut needs = unplaced.map(|(rollout, _)| Need::Order(rollout.clone()));
         needs.find(|need| !round.tried.contains(need))
     }
 
@@ -123,6 +135,10 @@ impl View {
             Need::Targets(version) => tuf(format!("{version}.targets.json")),
             Need::Vendor(name) => tuf(format!("{}.{name}.json", self.catalogue.role_version(name))),
             Need::Ticket(rollout) => (format!("{line}/tickets/{rollout}.json"), ENVELOPE_BYTES_MAX),
+            Need::Order(rollout) => {
+                let shard = shard_of(self.host);
+                (format!("{line}/orders/{rollout}/{shard}.json"), SHARD_BYTES_MAX)
+            }
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
         };

@@ -1,7 +1,7 @@
 //! Verifies what came. A failure becomes a refusal; only what depends on it is left out.
 use super::need::Need;
 use super::outcome::chain;
-use super::{Answer, HeldStop, HeldTicket, Refusal, RefusalCode, Round, View};
+use super::{Answer, HeldPlace, HeldStop, HeldTicket, Refusal, RefusalCode, Round, Unplaced, View};
 use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
 use crate::ticket::{self, SeenTicket, TicketRefusal};
@@ -9,8 +9,10 @@ use crate::tuf::TufError;
 use andon_model::envelope::{Envelope, EnvelopeError};
 use andon_model::index::{Index, IndexError};
 use andon_model::limits::STOP_BYTES_MAX;
+use andon_model::order::{Shard, ShardError};
 use andon_model::release::{Manifest, ReleaseError};
 use andon_model::stop::{Freeze, Party};
+use andon_model::ticket::Ticket;
 use andon_model::{Digest, RolloutId};
 use std::error::Error;
 
@@ -30,6 +32,7 @@ impl View {
             Need::Index => self.take_index(round, &bytes),
             Need::Policy => self.take_policy(round, &bytes),
             Need::Ticket(rollout) => self.take_ticket(round, rollout, &bytes),
+            Need::Order(rollout) => self.take_order(round, rollout, &bytes),
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
             Need::Vendor(vendor) => {
@@ -152,7 +155,7 @@ impl View {
             }
             Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
         };
-        let covered = ticket::covers(&ticket, self.host, &self.class);
+        let (covered, unplaced) = self.covered(&ticket);
         self.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
         let held = HeldTicket {
             digest,
@@ -165,8 +168,47 @@ impl View {
             not_before: ticket.not_before,
             not_after: ticket.not_after,
             covered,
+            unplaced,
         };
         self.tickets.insert(rollout.clone(), held);
+    }
+
+    /// Whether a ticket covers this host, or what to look up before that can be said.
+    fn covered(&self, ticket: &Ticket) -> (bool, Option<Unplaced>) {
+        let Some(signed) = ticket.order_of(self.host) else {
+            return (ticket::covers(ticket, self.host, &self.class), None);
+        };
+        match self.places.get(&ticket.rollout).filter(|held| held.signed == signed) {
+            Some(held) => (ticket::covers_held(ticket, &self.class, held.place.as_ref()), None),
+            None => {
+                let mut rest = Box::new(ticket.clone());
+                let own = self.class.stratum_on(&ticket.scheduled);
+                rest.ceilings.retain(|ceiling| ceiling.stratum == own);
+                (rest.steps, rest.approvals) = (vec![], vec![]);
+                (false, Some(Unplaced { signed, rest }))
+            }
+        }
+    }
+
+    /// This host's own shard. What it says counts only if the signed root says so too.
+    fn take_order(&mut self, round: &mut Round, rollout: &RolloutId, bytes: &[u8]) {
+        let Some(held) = self.tickets.get_mut(rollout) else { return };
+        let Some(Unplaced { signed, rest }) = held.unplaced.take() else { return };
+        let found = Shard::parse(bytes).and_then(|shard| {
+            let place = shard.place(&signed, self.host)?;
+            Ok(place.map(|(stratum, rank)| (stratum.clone(), rank)))
+        });
+        match found {
+            Ok(place) => {
+                held.covered = ticket::covers_held(&rest, &self.class, place.as_ref());
+                self.places.insert(rollout.clone(), HeldPlace { signed, place });
+            }
+            Err(why) => {
+                held.unplaced = Some(Unplaced { signed, rest });
+                let what = Need::Order(rollout.clone()).name();
+                round.refusals.refuse(&what, shard_code(&why), &chain(&why));
+            }
+        }
     }
 
     fn take_stop(&mut self, round: &mut Round, digest: Digest, bytes: &[u8]) {
@@ -260,6 +302,14 @@ fn envelope_code(why: &EnvelopeError) -> RefusalCode {
     match why {
         EnvelopeError::TooLarge(_, _) => RefusalCode::TooLarge,
         EnvelopeError::Parse(_) | EnvelopeError::Signatures(_) => RefusalCode::Malformed,
+    }
+}
+
+fn shard_code(why: &ShardError) -> RefusalCode {
+    match why {
+        ShardError::Size(_) => RefusalCode::TooLarge,
+        ShardError::Parse(_) | ShardError::Field(..) => RefusalCode::Malformed,
+        ShardError::Root(_) | ShardError::Elsewhere { .. } => RefusalCode::Digest,
     }
 }
 

@@ -95,6 +95,7 @@ pub(crate) fn policy() -> Policy {
         ticket_valid: Millis::from_secs(600),
         probes: vec![],
         eligibility: andon_model::eligible::Rules::default(),
+        budgets: vec![],
     }
 }
 
@@ -326,6 +327,7 @@ impl World {
             planned: None,
             scheduled: vec![],
             excluded: vec![],
+            order: None,
             ceilings: vec![Ceiling {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),

@@ -4,7 +4,6 @@
 //! `cargo build --release -p andon-cli && cargo run --release -p andon-e2e --example tuf_thousand PYTHON [RUNS]`,
 //! where PYTHON is an interpreter that has `tuf==7.0.0` and `securesystemslib[crypto]==1.4.0`.
 #![expect(clippy::print_stdout, reason = "its figures are its result")]
-#![expect(clippy::disallowed_methods, reason = "measures whole processes from outside")]
 use andon_e2e::zoo::{Client, Signer, Zoo};
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;

@@ -177,6 +177,8 @@ impl PolicyForm {
         let person =
             |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
         let policy = Policy {
+            members: Vec::new(),
+            vendor_lines: Vec::new(),
             schema: 1,
             line: self.line.clone(),
             version,

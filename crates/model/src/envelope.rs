@@ -28,6 +28,21 @@ pub enum PayloadType {
     /// [`crate::command::Approval`]
     #[serde(rename = "application/vnd.andon.approval.v1+json")]
     Approval,
+    /// [`crate::line::Roster`]
+    #[serde(rename = "application/vnd.andon.roster.v1+json")]
+    Roster,
+    /// [`crate::line::Rounds`]
+    #[serde(rename = "application/vnd.andon.rounds.v1+json")]
+    Rounds,
+    /// [`crate::line::Places`]
+    #[serde(rename = "application/vnd.andon.places.v1+json")]
+    Places,
+    /// the plan of a vendor line's rollout (`andon_rollout::Plan`)
+    #[serde(rename = "application/vnd.andon.plan.v1+json")]
+    Plan,
+    /// one member's tallies of one round (`andon_rollout::lines::LineTally`)
+    #[serde(rename = "application/vnd.andon.tally.v1+json")]
+    Tally,
 }
 
 impl PayloadType {
@@ -42,6 +57,11 @@ impl PayloadType {
             PayloadType::Enrol => "application/vnd.andon.enrol.v1+json",
             PayloadType::Command => "application/vnd.andon.command.v1+json",
             PayloadType::Approval => "application/vnd.andon.approval.v1+json",
+            PayloadType::Roster => "application/vnd.andon.roster.v1+json",
+            PayloadType::Rounds => "application/vnd.andon.rounds.v1+json",
+            PayloadType::Places => "application/vnd.andon.places.v1+json",
+            PayloadType::Plan => "application/vnd.andon.plan.v1+json",
+            PayloadType::Tally => "application/vnd.andon.tally.v1+json",
         }
     }
 }

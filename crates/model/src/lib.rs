@@ -21,6 +21,7 @@ pub mod id;
 pub mod index;
 pub mod key;
 pub mod limits;
+pub mod line;
 pub mod merkle;
 pub mod order;
 pub mod policy;

@@ -149,3 +149,15 @@ pub const WINDOWS_MAX: usize = 64;
 pub const ELIGIBILITY_RULES_MAX: usize = 1024;
 /// Most groups with a disruption budget in one policy: with long names they fit a signed policy twice.
 pub const GROUP_BUDGETS_MAX: usize = 1024;
+/// Most member operators of one vendor line: 1,700 owned the hosts of July 2024; thrice that.
+pub const MEMBERS_MAX: usize = 5000;
+/// Most vendor lines that one operator takes part in.
+pub const VENDOR_LINES_MAX: usize = 64;
+/// Most hosts in one roster: with indices of four digits the envelope stays under its limit.
+pub const ROSTER_HOSTS_MAX: usize = 65_536;
+/// Most blocks of seats of one operator on one vendor line: one a day for ten years.
+pub const SEAT_BLOCKS_MAX: usize = 4096;
+/// Largest tally of one member, bytes: 4,096 strata with sixteen waves each.
+pub const TALLY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Largest list of a member's places, bytes: two million hosts of 20 digits each.
+pub const PLACES_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -3,7 +3,10 @@ use crate::budget::{self, BudgetError, GroupBudget};
 use crate::eligible::{Rules, RulesError};
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
-use crate::limits::{APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, PROBES_MAX};
+use crate::limits::{
+    APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, PROBES_MAX, VENDOR_LINES_MAX,
+};
+use crate::line::{Member, VendorLine};
 use crate::release::Probe;
 use crate::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
@@ -128,6 +131,13 @@ pub struct Policy {
     /// how many members of a group may be un-vouched at once
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<GroupBudget>,
+    /// on a vendor line: the operators whose hosts it counts, sorted by name; with members it has no
+    /// hosts of its own
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Member>,
+    /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vendor_lines: Vec<VendorLine>,
 }
 
 /// The expected background when the policy says nothing: 0.72 % of the hosts per hour.
@@ -213,10 +223,28 @@ impl Policy {
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
         self.eligibility.check()?;
         budget::check(&self.budgets)?;
+        self.check_lines()?;
         for lane in [&self.routine, &self.emergency] {
             lane.check()?;
         }
         rule(self.emergency.approvals_min >= 2, "emergency.approvals_min", "is under two people")
+    }
+
+    fn check_lines(&self) -> Result<(), PolicyError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(PolicyError::Field(field, problem)) }
+        };
+        let pooled = matches!(self.line, LineId::Vendor(_));
+        rule(pooled || self.members.is_empty(), "members", "is for vendor lines only")?;
+        rule(!pooled || self.vendor_lines.is_empty(), "vendor_lines", "is for operators only")?;
+        rule(self.members.len() <= MEMBERS_MAX, "members", "is too long")?;
+        let sorted = self.members.windows(2).all(|pair| pair[0].operator < pair[1].operator);
+        rule(sorted, "members", "is not sorted by name, or names one twice")?;
+        rule(self.vendor_lines.len() <= VENDOR_LINES_MAX, "vendor_lines", "is too long")?;
+        let sorted = self.vendor_lines.windows(2).all(|pair| pair[0].vendor < pair[1].vendor);
+        rule(sorted, "vendor_lines", "is not sorted by name, or names one twice")?;
+        let sane = self.vendor_lines.iter().all(VendorLine::is_sane);
+        rule(sane, "vendor_lines", "has a threshold that does not fit its people")
     }
 
     /// The rules of one lane.

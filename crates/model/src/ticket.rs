@@ -6,6 +6,7 @@ use crate::id::{ComponentId, GroupId, HostId, LineId, RolloutId, StratumId};
 use crate::limits::{
     APPROVALS_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX, STRATA_MAX, WINDOWS_MAX,
 };
+use crate::line::{SeatBlock, blocks_are_sane, seat};
 use crate::order::Commitment;
 use crate::policy::{Lane, Watch};
 use crate::position::Position;
@@ -82,6 +83,10 @@ pub struct Ticket {
     /// groups that the plan left out, sorted: their hosts are newcomers, whatever the rules say later
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<GroupId>,
+    /// the hosts' seats on the vendor line that this line goes inside: a host's position is then its
+    /// seat's, the same on both lines; who has no seat is a newcomer
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seats: Vec<SeatBlock>,
     /// to an explicit order, if budgets of groups made one: a position is then the rank that the host's
     /// own leaf names, and whoever is shown to have none is a newcomer
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +143,10 @@ impl Ticket {
         rule(scheduled, "scheduled", "is too long")?;
         let excluded = self.excluded.len() <= 3 * ELIGIBILITY_RULES_MAX;
         rule(excluded, "excluded", "is too long")?;
+        let seats = blocks_are_sane(&self.seats);
+        rule(seats, "seats", "is too long, not sorted, or gives a seat twice")?;
+        let one = self.seats.is_empty() || self.order.is_none();
+        rule(one, "seats", "stands beside an order")?;
         let known = self.enrolled_max.map_or(0, HostId::number);
         let whole = self.order.is_none_or(|order| order.hosts == known);
         rule(whole, "order", "has other hosts than enrolled_max")?;
@@ -202,7 +211,11 @@ impl Ticket {
         if self.order.is_some() {
             return false;
         }
-        let position = Position::of(&self.seed, &self.release, host);
+        let seat = if self.seats.is_empty() { Some(host) } else { seat(&self.seats, host) };
+        let Some(seat) = seat else {
+            return self.newcomers == Newcomers::Included;
+        };
+        let position = Position::of(&self.seed, &self.release, seat);
         self.ceiling(stratum).is_some_and(|max| position <= max)
     }
 }

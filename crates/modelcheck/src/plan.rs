@@ -21,6 +21,7 @@ pub(crate) fn plan(hosts: u32, safeguards: Safeguards) -> Plan {
     let names = names().unwrap_or_else(|why| panic!("fixed names are names: {why}"));
     let (line, rollout, component, stratum) = names;
     Plan {
+        inside: None,
         rollout,
         line: LineId::Operator(line),
         release: Digest::of(b"release"),

@@ -1,4 +1,5 @@
 //! What the rollout is told, past tense: the journal's records. Not what it decides.
+use andon_model::ticket::Newcomers;
 use andon_model::{Digest, PersonId, Time, text::Text};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,16 @@ pub enum Event {
         generation: u32,
         /// the ticket's `not_before`, as in its last step
         at: Time,
+    },
+    /// a verified ticket of the vendor line that the plan goes inside ([`crate::plan::Inside`])
+    Permitted {
+        /// which ticket of that line
+        generation: u32,
+        /// hosts of each stratum of *this* plan that it covers, cumulative; what it has covered once
+        /// it covers for good
+        handed: Vec<u32>,
+        /// whether newcomers are covered too: that line is done
+        newcomers: Newcomers,
     },
     /// an action could not be carried out
     ActionFailed {

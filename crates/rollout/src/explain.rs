@@ -111,6 +111,11 @@ pub enum Reason {
         /// the next of them may from then on
         until: Time,
     },
+    /// the vendor line covers none of the hosts that are left here yet
+    AwaitingVendorLine {
+        /// its newest ticket that was seen; 0: none
+        generation: u32,
+    },
     /// E is suspicious: the question is asked again in small doubling probes
     AskingAgain {
         /// probes handed out so far

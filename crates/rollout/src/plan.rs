@@ -3,6 +3,7 @@ use crate::report::PlanReport;
 use andon_model::budget::GroupBudget;
 use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
+use andon_model::line::{Pace, SeatBlock, blocks_are_sane};
 use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Policy, Timing, Watch};
 use andon_model::release::Version;
@@ -93,6 +94,9 @@ pub struct Plan {
     /// the explicit order that keeps the groups' budgets; `None`: a host's position is its hash
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<GroupOrder>,
+    /// the vendor line that this rollout goes inside; `None`: the line is alone
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
     /// sorted by stratum
     pub strata: Vec<StratumPlan>,
     /// B(D): (D, hosts), sorted by D
@@ -139,6 +143,23 @@ pub struct GroupOrder {
     pub unvouched_generations: u32,
     /// per generation, hosts of each stratum handed by its end
     pub generations: Vec<Vec<u32>>,
+}
+
+/// The rollout of a vendor line that an operator's plan goes inside: it hands out only what that
+/// line covers ([`crate::Event::Permitted`]), in the order of the hosts' seats there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inside {
+    /// the vendor line
+    pub line: LineId,
+    /// its rollout
+    pub rollout: RolloutId,
+    /// digest of its plan's payload
+    pub plan: Digest,
+    /// whether this line waits for its own evidence too
+    pub pace: Pace,
+    /// the hosts' seats there, sorted by host
+    pub seats: Vec<SeatBlock>,
 }
 
 /// One stratum of the plan.
@@ -232,6 +253,7 @@ impl Plan {
             enrolled_max: request.enrolled_max,
             terms: request.terms,
             order: None,
+            inside: None,
             strata,
             budget: lane.budget.iter().map(|h| (h.after, h.budget(hosts))).collect(),
             first_wave_max: lane.first_wave_max,
@@ -284,6 +306,10 @@ impl Plan {
         rule(self.first_wave_max > 0, "first_wave_max", "is 0")?;
         let fits = self.order.as_ref().is_none_or(|order| order.fits(self));
         rule(fits, "order", "does not fit the strata")?;
+        let seats = self.inside.as_ref().is_none_or(|inside| blocks_are_sane(&inside.seats));
+        rule(seats, "inside", "has seats that are not sorted, or given twice")?;
+        let one = self.inside.is_none() || self.order.is_none();
+        rule(one, "inside", "stands beside an order of groups")?;
         rule(self.growth_max_permille > 1000, "growth_max_permille", "is not over 1000")?;
         rule((1..=500_000).contains(&self.alpha_ppm), "alpha_ppm", "is not within 1 to 500000")?;
         rule((1..=500_000).contains(&self.delta_ppm), "delta_ppm", "is not within 1 to 500000")

@@ -63,6 +63,8 @@ fn policy() -> Policy {
         approvals_min: 0,
     };
     Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:measured".parse().unwrap(),
         version: 1,

@@ -46,6 +46,7 @@ pub fn ticket(
         step.at = issued_at(rollout, step).unwrap_or(now);
     }
     Ok(Ticket {
+        seats: plan.inside.as_ref().map(|inside| inside.seats.clone()).unwrap_or_default(),
         schema: 1,
         line: plan.line.clone(),
         rollout: plan.rollout.clone(),

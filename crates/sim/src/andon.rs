@@ -113,6 +113,8 @@ impl AndonPolicy {
         let people =
             person.into_iter().map(|person| Person { person, key: PublicKey([8; 32]) }).collect();
         Policy {
+            members: Vec::new(),
+            vendor_lines: Vec::new(),
             schema: 1,
             line,
             version: 1,

@@ -145,6 +145,7 @@ impl World {
         let at = now().minus(Millis::from_secs(10));
         let rollout = RolloutId::new(&format!("r{version}")).unwrap();
         let ticket = Ticket {
+            seats: Vec::new(),
             schema: 1,
             line: "operator:hospital".parse().unwrap(),
             rollout: rollout.clone(),
@@ -203,6 +204,8 @@ fn policy(version: u64) -> Policy {
         approvals_min,
     };
     Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
         version,

@@ -184,6 +184,12 @@ pub(crate) fn reason(it: &Explanation) -> String {
         Reason::OutsideWindow { until } => {
             format!("whoever is left may not change now; next from {until}")
         }
+        Reason::AwaitingVendorLine { generation: 0 } => {
+            "the vendor line has issued no ticket yet".to_owned()
+        }
+        Reason::AwaitingVendorLine { generation } => {
+            format!("the vendor line's ticket {generation} covers no more hosts of this line")
+        }
         Reason::AskingAgain { probes } => {
             format!("evidence is suspicious: asking again with {probes} hosts")
         }

@@ -168,6 +168,10 @@ fn event(event: &Event) -> String {
             format!("{} pulls the cord ({})", output::clean(by), digest.short())
         }
         Event::TicketIssued { generation, .. } => format!("ticket {generation} issued"),
+        Event::Permitted { generation, handed, .. } => {
+            let hosts: u64 = handed.iter().map(|hosts| u64::from(*hosts)).sum();
+            format!("the vendor line's ticket {generation} covers {hosts} hosts of this line")
+        }
         Event::ActionFailed { generation, what } => {
             format!("action of generation {generation} failed: {}", output::clean(what.as_str()))
         }

@@ -13,9 +13,11 @@ mod coverage;
 mod pool;
 mod share;
 mod sight;
+mod wire;
 
 pub use coupling::{LineOrder, Lines, Order, on_halt};
 pub use coverage::{Covered, Permit, Seat, Waits, covered};
 pub use pool::{OperatorTally, Pool, PoolDoubt, PoolError, Standing};
 pub use share::{by_order, canary_cap, share, share_canary};
 pub use sight::{Blind, Place, cannot_see, hosts_to_halt, unseen_rate};
+pub use wire::{LineTally, MemberStanding, MemberStratum, TallyError};

@@ -1,6 +1,7 @@
 //! The rollout's state machine: one event in, actions out. It never fails and never panics: what it
 //! cannot judge it holds on. Each family of events has its own file.
 mod generations;
+mod inside;
 mod observed;
 mod people;
 mod report;
@@ -40,6 +41,8 @@ pub struct Rollout {
     newcomers: Newcomers,
     /// asked for, not yet reported as issued
     pending: Option<Exposure>,
+    /// what the vendor line covers, on a line inside one
+    permitted: Option<inside::Permitted>,
     gate: Gate,
     observed: Option<Time>,
     /// probes handed out since E became suspicious
@@ -76,6 +79,7 @@ impl Rollout {
             waves: Vec::new(),
             newcomers: Newcomers::Excluded,
             pending: None,
+            permitted: None,
             observed: None,
             probes: 0,
             decisions: Vec::new(),
@@ -102,6 +106,9 @@ impl Rollout {
             Event::Frozen { by, digest } => self.halt(HaltReason::Frozen { by, digest }),
             Event::Observed(seen) => self.on_observed(&seen),
             Event::TicketIssued { generation, at } => self.on_ticket_issued(generation, at),
+            Event::Permitted { generation, handed, newcomers } => {
+                self.on_permitted(generation, handed, newcomers)
+            }
             Event::ActionFailed { generation, what } => {
                 self.hold(HoldReason::ActionFailed { generation, what })
             }

@@ -62,17 +62,35 @@ impl Rollout {
         let newcomers =
             if self.plan.hosts() == 0 { Newcomers::Included } else { Newcomers::Excluded };
         let left = self.under_way(self.left()).unwrap_or_else(|_| self.left());
-        let handed = if self.plan.order.is_some() {
+        let handed = if self.plan.inside.is_some() {
+            let Some(handed) = self.first_inside(&left) else { return Next::Overflow };
+            handed
+        } else if self.plan.order.is_some() {
             let open = self.open_only(left.clone()).into_iter();
             open.map(|hosts| u32::try_from(hosts).unwrap_or(u32::MAX)).collect()
         } else {
             self.plan.first_wave(self.clock)
         };
-        let closed = self.closed(&left);
-        if let Some(until) = closed.filter(|_| handed.iter().all(|hosts| *hosts == 0)) {
-            return Next::Wait(Reason::OutsideWindow { until });
+        if self.plan.hosts() > 0 && handed.iter().all(|hosts| *hosts == 0) {
+            if let Some(until) = self.closed(&left) {
+                return Next::Wait(Reason::OutsideWindow { until });
+            }
+            if let Some(reason) = self.awaits_vendor_line(&left) {
+                return Next::Wait(reason);
+            }
         }
         Next::Expose { handed, newcomers, asked_again: false }
+    }
+
+    /// The first wave inside a vendor line: of the hosts that it covers; within the budget too, unless
+    /// that line's pace is ours. `None`: out of range.
+    fn first_inside(&self, left: &[u64]) -> Option<Vec<u32>> {
+        let budget = self.plan.budget.iter().map(|point| point.1).min().unwrap_or(0);
+        let first = u64::from(self.plan.first_wave_max);
+        let most = if self.follows() { first } else { first.min(budget) };
+        let caps = self.open_only(left.to_vec());
+        let hosts = apportion(most, left, &caps).into_iter();
+        hosts.map(|hosts| u32::try_from(hosts).ok()).collect()
     }
 
     /// When the next of the strata with hosts `left` to hand opens, if all of these are closed.
@@ -82,13 +100,14 @@ impl Rollout {
         openings.min().filter(|until| *until > self.clock)
     }
 
-    /// Nothing for the strata that may not change now.
+    /// Nothing for the strata that may not change now, and nothing that a vendor line does not cover.
     fn open_only(&self, mut caps: Vec<u64>) -> Vec<u64> {
         for (at, cap) in caps.iter_mut().enumerate() {
             if self.plan.opening(at, self.clock) > self.clock {
                 *cap = 0;
             }
         }
+        self.permitted_only(&mut caps);
         caps
     }
 
@@ -142,8 +161,12 @@ impl Rollout {
             Err(reason) => return Next::Wait(reason),
         };
         let left = &left[..];
-        let caps = self.open_only(self.caps(left, room));
         let handed = total(&self.handed());
+        if self.follows() {
+            let caps = self.open_only(left.to_vec());
+            return self.follow(last, left, &caps);
+        }
+        let caps = self.open_only(self.caps(left, room));
         let mut most = room.pooled.min(self.growth_left());
         if room.vouched == 0 {
             let ends = [self.plan.generation(), self.settling()].map(|after| last.plus(after));
@@ -155,11 +178,15 @@ impl Rollout {
         }
         let more = apportion(most, left, &caps);
         let sum: u64 = more.iter().sum();
-        let all = sum == left.iter().sum::<u64>();
+        let mut whole = left.to_vec();
+        self.permitted_only(&mut whole); // waiting makes no more of it
+        let all = sum == whole.iter().sum::<u64>();
         if sum == 0 || (!all && sum < self.worth_a_ticket(last, handed, room)) {
             let until = last.plus(self.plan.generation());
             return Next::Wait(if let Some(until) = self.closed(left) {
                 Reason::OutsideWindow { until }
+            } else if let Some(reason) = self.awaits_vendor_line(left) {
+                reason
             } else if self.clock < until {
                 Reason::Soaking { until }
             } else if room.vouched == 0 {
@@ -169,6 +196,20 @@ impl Rollout {
             });
         }
         self.expose(&more, Newcomers::Excluded, false)
+    }
+
+    /// Widens to all that the vendor line covers: its evidence is over more hosts than ours.
+    fn follow(&self, last: Time, left: &[u64], caps: &[u64]) -> Next {
+        let more = apportion(self.growth_left(), left, caps);
+        if more.iter().any(|hosts| *hosts > 0) {
+            return self.expose(&more, Newcomers::Excluded, false);
+        }
+        Next::Wait(if let Some(until) = self.closed(left) {
+            Reason::OutsideWindow { until }
+        } else {
+            let until = last.plus(self.plan.generation());
+            self.awaits_vendor_line(left).unwrap_or(Reason::Soaking { until })
+        })
     }
 
     /// A widening by fewer hosts waits, for waiting makes it larger: a generation may still settle, then
@@ -194,10 +235,10 @@ impl Rollout {
     fn last_wave(&self, last: Time, room: &Room) -> Next {
         let longest = self.plan.budget.last().map_or(Millis::ZERO, |point| point.0);
         let until = last.plus(self.plan.generation().plus(longest));
-        if self.clock < until {
+        if self.clock < until && !self.follows() {
             return Next::Wait(Reason::Soaking { until });
         }
-        if room.vouched == 0 {
+        if room.vouched == 0 && !self.follows() {
             return Next::Wait(Reason::NobodyVouched);
         }
         let handed = self.handed();
@@ -207,17 +248,27 @@ impl Rollout {
             Ok(held) => held,
             Err(reason) => return Next::Wait(reason),
         };
-        let caps = held.iter().zip(&room.strata).map(|(h, room)| *h.min(room)).collect();
-        let caps = self.open_only(caps);
-        let more = apportion(room.pooled.min(self.growth_left()), &held, &caps);
+        let (bounds, pooled) = match self.follows() {
+            true => (held.clone(), u64::MAX),
+            false => (held.iter().zip(&room.strata).map(|(h, r)| *h.min(r)).collect(), room.pooled),
+        };
+        let caps = self.open_only(bounds);
+        let more = apportion(pooled.min(self.growth_left()), &held, &caps);
         let (sum, all) = (more.iter().sum::<u64>(), all.iter().sum::<u64>());
         if let Some(until) = self.closed(&held).filter(|_| sum == 0) {
             return Next::Wait(Reason::OutsideWindow { until });
         }
+        let awaited = self.awaits_vendor_line(&held);
+        if let Some(reason) =
+            awaited.filter(|_| sum == 0 && !(all == 0 && self.newcomers_permitted()))
+        {
+            return Next::Wait(reason);
+        }
         if sum == 0 && all > 0 {
             return Next::Wait(Reason::BudgetLeavesNoRoom { after_ms: room.tightest.0 });
         }
-        let newcomers = if sum == all { Newcomers::Included } else { Newcomers::Excluded };
+        let vouched = sum == all && self.newcomers_permitted();
+        let newcomers = if vouched { Newcomers::Included } else { Newcomers::Excluded };
         self.expose(&more, newcomers, false)
     }
 
@@ -295,6 +346,12 @@ impl Rollout {
                 Phase::Exposing,
                 Next::Wait(Reason::Soaking { until } | Reason::OutsideWindow { until }),
             ) => Some(until),
+            // Before its first hand-out nothing but that line's ticket changes anything.
+            (Phase::Exposing, Next::Wait(Reason::AwaitingVendorLine { .. }))
+                if self.waves.is_empty() =>
+            {
+                None
+            }
             (Phase::Exposing, _) => Some(self.clock),
             _ => None,
         }

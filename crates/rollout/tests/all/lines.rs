@@ -348,6 +348,7 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
     order.sort_unstable();
     let handed = usize::try_from(seats).unwrap();
     Ticket {
+        seats: Vec::new(),
         schema: 1,
         line: line.clone(),
         rollout: RolloutId::new("r1").unwrap(),

@@ -77,6 +77,8 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         approvals_min: 0,
     };
     let policy = Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:demo".parse::<LineId>().unwrap(),
         version: 1,

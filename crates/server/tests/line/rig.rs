@@ -55,6 +55,8 @@ fn lane(approvals_min: u32) -> LanePolicy {
 
 fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: format!("operator:{operator}").parse().unwrap(),
         version: 1,

@@ -29,6 +29,8 @@ fn policy() -> Policy {
     };
     let ada = Person { person: PersonId::new("ada").unwrap(), key: PublicKey([8; 32]) };
     Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: "vendor:simulated".parse().unwrap(),
         version: 1,

@@ -76,6 +76,8 @@ fn lane(approvals_min: u32) -> LanePolicy {
 
 pub(crate) fn policy() -> Policy {
     Policy {
+        members: Vec::new(),
+        vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
         version: 3,
@@ -313,6 +315,7 @@ impl World {
         let steps: Vec<_> = steps.iter().enumerate().map(step).collect();
         let last = *steps.last().unwrap();
         Ticket {
+            seats: Vec::new(),
             schema: 1,
             line: self.policy.line.clone(),
             rollout: RolloutId::new(id).unwrap(),

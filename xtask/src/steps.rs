@@ -5,6 +5,7 @@ use crate::{mutants, tidy};
 use anyhow::{Context as _, Result, bail};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How one step ended.
@@ -89,25 +90,37 @@ fn clippy(root: &Path) -> Result<End> {
     end(run::passes(cargo(root).args(words))?)
 }
 
-/// The very build that `./x demo` uses: the same packages, so the same features and artefacts.
+/// The tests, and with them the programs that the demo and the end-to-end tests start: one build,
+/// because building the programs apart from the tests, with fewer features of some libraries, would
+/// compile every crate of ours twice.
 fn build(root: &Path) -> Result<End> {
-    let mut command = cargo(root);
-    command.args(["build", "--locked", "--bins"]);
-    for package in PROGRAMS {
-        command.args(["-p", package]);
-    }
+    end(run::passes(tests_command(root).arg("--no-run"))?)
+}
+
+fn tests(root: &Path) -> Result<End> {
+    let mut command = tests_command(root);
+    // the programs were built by the step before, from this very tree
+    command.env("ANDON_E2E_PREBUILT", "1");
     end(run::passes(&mut command)?)
 }
 
-/// nextest where it is installed, cargo's own runner elsewhere; documentation examples after it.
-fn tests(root: &Path) -> Result<End> {
+/// nextest where it is installed, cargo's own runner elsewhere.
+fn tests_command(root: &Path) -> Command {
     let nextest = run::there("cargo", &["nextest", "--version"]);
     let words: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--no-fail-fast"] };
     let targets: &[&str] = if nextest { &[] } else { &["--lib", "--bins", "--tests"] };
     let mut command = cargo(root);
     command.args(words).args(["--locked", "--workspace"]).args(targets);
-    // the programs were built by the step before, from this very tree
-    command.env("ANDON_E2E_PREBUILT", "1");
+    command
+}
+
+/// The programs alone, as `./x demo` builds them.
+fn programs_only(root: &Path) -> Result<End> {
+    let mut command = cargo(root);
+    command.args(["build", "--locked", "--bins"]);
+    for package in PROGRAMS {
+        command.args(["-p", package]);
+    }
     end(run::passes(&mut command)?)
 }
 
@@ -127,7 +140,7 @@ fn deny(root: &Path) -> Result<End> {
 
 fn demo(root: &Path) -> Result<End> {
     let program = programs(root).join("andon");
-    let mut command = std::process::Command::new(&program);
+    let mut command = Command::new(&program);
     command.current_dir(root).arg("demo");
     end(run::passes(&mut command)?)
 }
@@ -143,7 +156,7 @@ fn programs(root: &Path) -> PathBuf {
 /// # Errors
 /// When something cannot be started.
 pub fn bench(root: &Path, words: &[&str]) -> Result<bool> {
-    if build(root)? == End::Failed {
+    if programs_only(root)? == End::Failed {
         bail!("the programs do not build");
     }
     let mut command = cargo(root);

@@ -4,7 +4,7 @@
 //! `cargo build --release -p andon-cli && cargo run --release -p andon-e2e --example tuf_thousand PYTHON [RUNS]`,
 //! where PYTHON is an interpreter that has `tuf==7.0.0` and `securesystemslib[crypto]==1.4.0`.
 #![expect(clippy::print_stdout, reason = "its figures are its result")]
-use andon_e2e::zoo::{Client, Signer, Zoo};
+use andon_e2e::zoo::{Client, Zoo};
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let python = words.first().context("name a Python that has python-tuf")?;
     let runs: usize = words.get(1).map_or(Ok(5), |word| word.parse()).context("read RUNS")?;
-    let (zoo, names) = thousand()?;
+    let (zoo, names) = Zoo::thousand()?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..runs {
         ours.push(andon(&zoo, &names)?);
@@ -39,27 +39,6 @@ fn main() -> Result<()> {
     println!("python-tuf 7.0.0, ms: {}", spread(&theirs));
     println!("ratio of the medians: {ratio:.2}");
     Ok(())
-}
-
-fn thousand() -> Result<(Zoo, Vec<String>)> {
-    let mut zoo = Zoo::new()?;
-    let mut names = Vec::new();
-    for vendor in 0..10_u8 {
-        let above = format!("v{vendor}");
-        zoo.delegate("targets", &above, &[&format!("{above}/*/*")], &[Signer::new(20)], 1);
-        for product in 0..10_u8 {
-            let (role, paths) = (format!("v{vendor}-p{product}"), format!("{above}/p{product}/*"));
-            zoo.delegate(&above, &role, &[&paths], &[Signer::new(21)], 1);
-            for file in 0..10_u8 {
-                let name = format!("{above}/p{product}/f{file}");
-                zoo.add_file(&role, &name, &[vendor, product, file].repeat(3413));
-                names.push(name);
-            }
-        }
-    }
-    zoo.bump("targets");
-    zoo.publish();
-    Ok((zoo, names))
 }
 
 fn andon(zoo: &Zoo, names: &[String]) -> Result<f64> {

@@ -5,6 +5,7 @@
 mod crypto;
 mod keys;
 
+pub use crypto::hash;
 pub(crate) use crypto::provide_crypto;
 pub(crate) use keys::{distinct_material, material};
 

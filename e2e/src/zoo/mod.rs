@@ -104,6 +104,32 @@ impl Zoo {
         Ok(zoo)
     }
 
+    /// A published repository of ten vendors with ten products of ten files of 10 KB each, and the
+    /// files' names.
+    /// # Errors
+    /// As [`Zoo::new`].
+    pub fn thousand() -> anyhow::Result<(Zoo, Vec<String>)> {
+        let mut zoo = Zoo::new()?;
+        let mut names = Vec::new();
+        for vendor in 0..10_u8 {
+            let above = format!("v{vendor}");
+            zoo.delegate("targets", &above, &[&format!("{above}/*/*")], &[Signer::new(20)], 1);
+            for product in 0..10_u8 {
+                let (role, folder) =
+                    (format!("v{vendor}-p{product}"), format!("{above}/p{product}"));
+                zoo.delegate(&above, &role, &[&format!("{folder}/*")], &[Signer::new(21)], 1);
+                for file in 0..10_u8 {
+                    let name = format!("{folder}/f{file}");
+                    zoo.add_file(&role, &name, &[vendor, product, file].repeat(3413));
+                    names.push(name);
+                }
+            }
+        }
+        zoo.bump("targets");
+        zoo.publish();
+        Ok((zoo, names))
+    }
+
     /// What a role says; null when there is no such role.
     pub fn signed(&mut self, role: &str) -> &mut Value {
         &mut self.role(role).signed

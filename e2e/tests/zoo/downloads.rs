@@ -1,6 +1,6 @@
 //! Files: streamed, resumed, checked while they come, never half in place, never fetched in vain.
 use crate::vendors;
-use andon_e2e::zoo::{Client, Page, Signer, Zoo};
+use andon_e2e::zoo::{Client, Page, Zoo};
 use andon_model::Digest;
 use std::path::Path;
 
@@ -183,24 +183,7 @@ fn a_metadata_folder_is_no_place_for_files() {
 /// Ten vendors with ten products of ten files of 10 KB each: every role is fetched once.
 #[test]
 fn a_thousand_files_cost_a_request_each_and_one_per_role() {
-    let mut zoo = Zoo::new().unwrap();
-    let mut names = Vec::new();
-    for vendor in 0..10_u8 {
-        let above = format!("v{vendor}");
-        zoo.delegate("targets", &above, &[&format!("{above}/*/*")], &[Signer::new(20)], 1);
-        for product in 0..10_u8 {
-            let role = format!("v{vendor}-p{product}");
-            let paths = format!("{above}/p{product}/*");
-            zoo.delegate(&above, &role, &[&paths], &[Signer::new(21)], 1);
-            for file in 0..10_u8 {
-                let name = format!("{above}/p{product}/f{file}");
-                zoo.add_file(&role, &name, &[vendor, product, file].repeat(3413));
-                names.push(name);
-            }
-        }
-    }
-    zoo.bump("targets");
-    zoo.publish();
+    let (zoo, names) = Zoo::thousand().unwrap();
     let client = Client::new(&zoo).unwrap();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let began = std::time::Instant::now();

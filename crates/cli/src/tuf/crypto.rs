@@ -4,7 +4,7 @@ use andon_model::{PublicKey, Signature};
 use andon_trust::envelope::signature_is_valid;
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::signature::Verifier as _;
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use sha2::{Sha256, Sha384, Sha512};
 use sigstore_crypto::{CryptoProvider, Error, HashContext, Result, SigningScheme};
 use sigstore_types::HashAlgorithm;
 
@@ -19,25 +19,9 @@ pub(crate) fn provide_all() {
     let _already_there = sigstore_crypto::provider::install_default_provider(&ALL_SCHEMES);
 }
 
-struct Hash<D>(D);
-
-impl<D: sha2::Digest + Send> HashContext for Hash<D> {
-    fn update(&mut self, bytes: &[u8]) {
-        sha2::Digest::update(&mut self.0, bytes);
-    }
-    fn finalize(self: Box<Self>) -> Vec<u8> {
-        self.0.finalize().to_vec()
-    }
-}
-
 impl CryptoProvider for AllSchemes {
     fn hash(&self, algorithm: HashAlgorithm) -> Result<Box<dyn HashContext>> {
-        Ok(match algorithm {
-            HashAlgorithm::Sha2256 => Box::new(Hash(Sha256::new())),
-            HashAlgorithm::Sha2384 => Box::new(Hash(Sha384::new())),
-            HashAlgorithm::Sha2512 => Box::new(Hash(Sha512::new())),
-            other => return Err(unread(&format!("hash {other:?}"))),
-        })
+        andon_trust::tuf::hash(algorithm)
     }
 
     fn verify_raw(&self, scheme: SigningScheme, key: &[u8], said: &[u8], sig: &[u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 use crate::envelope::signature_is_valid;
 use andon_model::{PublicKey, Signature};
 use sigstore_crypto::{CryptoProvider, HashContext, SigningScheme};
+use sigstore_types::HashAlgorithm;
 
 /// Ed25519 by `ed25519-dalek`, SHA-2 by `sha2`: pure Rust, and the same code as our own envelopes use.
 #[derive(Debug)]
@@ -26,21 +27,25 @@ impl<D: sha2::Digest + Send> HashContext for Hash<D> {
     }
 }
 
+/// SHA-2 for the core, whichever provider asks.
+/// # Errors
+/// When it is another hash.
+pub fn hash(algorithm: HashAlgorithm) -> sigstore_crypto::Result<Box<dyn HashContext>> {
+    use sha2::Digest as _;
+    Ok(match algorithm {
+        HashAlgorithm::Sha2256 => Box::new(Hash(sha2::Sha256::new())),
+        HashAlgorithm::Sha2384 => Box::new(Hash(sha2::Sha384::new())),
+        HashAlgorithm::Sha2512 => Box::new(Hash(sha2::Sha512::new())),
+        other => {
+            let text = format!("hash {other:?} is not read by this version");
+            return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
+        }
+    })
+}
+
 impl CryptoProvider for OurCrypto {
-    fn hash(
-        &self,
-        algorithm: sigstore_types::HashAlgorithm,
-    ) -> sigstore_crypto::Result<Box<dyn HashContext>> {
-        use sha2::Digest as _;
-        Ok(match algorithm {
-            sigstore_types::HashAlgorithm::Sha2256 => Box::new(Hash(sha2::Sha256::new())),
-            sigstore_types::HashAlgorithm::Sha2384 => Box::new(Hash(sha2::Sha384::new())),
-            sigstore_types::HashAlgorithm::Sha2512 => Box::new(Hash(sha2::Sha512::new())),
-            other => {
-                let text = format!("hash {other:?} is not read by this version");
-                return Err(sigstore_crypto::Error::UnsupportedAlgorithm(text));
-            }
-        })
+    fn hash(&self, algorithm: HashAlgorithm) -> sigstore_crypto::Result<Box<dyn HashContext>> {
+        hash(algorithm)
     }
 
     fn verify_raw(

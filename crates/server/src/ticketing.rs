@@ -106,7 +106,8 @@ pub fn ceilings(rollout: &RolloutState, handed: &[u32]) -> Result<Vec<Ceiling>, 
                     })
                 }
             };
-            Ok(Ceiling { stratum: stratum.stratum.clone(), position_max, handed: *handed })
+            let stratum = stratum.stratum.clone();
+            Ok(Ceiling { stratum, position_max, handed: *handed, late_max: None })
         })
         .collect()
 }

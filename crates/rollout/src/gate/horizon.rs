@@ -7,6 +7,7 @@ use super::tail::Tails;
 use super::tally::as_f64;
 use crate::event::{StratumTally, Window};
 use andon_model::{Millis, Time};
+use std::borrow::Cow;
 
 /// Claims per octave of the pooled bound: between two parts of a claim it loses 2 %.
 const POOLED_RUNGS: i32 = 8;
@@ -351,16 +352,31 @@ impl Horizon {
         (self.pooled.vouched(), self.strata.iter().map(Part::vouched).collect())
     }
 
-    /// All strata together.
-    pub(crate) fn pooled(&self, delta: f64) -> Says {
+    /// Hosts through their window unharmed, per stratum.
+    pub(crate) fn strata_clean(&self) -> impl Iterator<Item = u64> {
+        self.strata.iter().map(|part| part.clean)
+    }
+
+    /// All strata together. `charge`: late hosts that count as lost ([`crate::late`]).
+    pub(crate) fn pooled(&self, delta: f64, charge: u64) -> Says {
         let (part, ladder) = (&self.pooled, &self.tables[0].ladder);
+        let left = self.left_beside(charge);
         Says {
             vouched: part.vouched(),
             clean: part.clean,
-            spent: part.spent(self.prefixes.is_some()),
+            spent: part.spent(self.prefixes.is_some()) + as_f64(charge),
             ucb: self.ucb(part, ladder, delta),
-            open_max: self.open_max(part, ladder, delta, f64::INFINITY),
+            open_max: self.open_max(part, ladder, delta, (left.as_deref(), f64::INFINITY)),
         }
+    }
+
+    /// What is left of the budget when so many late hosts count as lost.
+    fn left_beside(&self, charge: u64) -> Option<Cow<'_, Tails>> {
+        let left = self.left.as_ref()?;
+        if charge == 0 {
+            return Some(Cow::Borrowed(left));
+        }
+        left.budget().checked_sub(charge).map(|left| Cow::Owned(Tails::new(left)))
     }
 
     /// The bound on q of each stratum.
@@ -370,18 +386,23 @@ impl Horizon {
     }
 
     /// How many more hosts each stratum leaves room for, if so many are handed of so many. Within the
-    /// same budget, so what is spent anywhere counts everywhere.
+    /// same budget, so what is spent anywhere, or on late hosts, counts everywhere.
     pub(crate) fn strata_room(
         &self,
         delta: f64,
+        charge: u64,
         strata: impl Iterator<Item = (u64, u64)>,
     ) -> Vec<u64> {
+        let left = self.left_beside(charge);
+        let left = left.as_deref();
         let of = |(part, (handed, hosts)): (&Part, (u64, u64))| {
-            let open = || self.open_max(part, &self.tables[1].ladder, delta, as_f64(hosts));
+            let enough = as_f64(hosts);
+            let open = || self.open_max(part, &self.tables[1].ladder, delta, (left, enough));
             // Of whom nobody is known nothing bounds q, and no more may be out than may be lost.
             let open_max = if part.vouched() == 0 || handed >= hosts { 0.0 } else { open() };
             let (vouched, clean) = (part.vouched(), part.clean);
-            room(&Says { vouched, clean, spent: 0.0, ucb: 1.0, open_max }, self.budget(), handed)
+            let budget = self.budget().saturating_sub(charge);
+            room(&Says { vouched, clean, spent: 0.0, ucb: 1.0, open_max }, budget, handed)
         };
         self.strata.iter().zip(strata).map(of).collect()
     }
@@ -395,9 +416,16 @@ impl Horizon {
         bounds.fold(part.excess.bound(ladder, delta * self.whole_share()), f64::min)
     }
 
-    /// Most hosts handed and not vouched; beyond `enough` it does not matter how many.
-    fn open_max(&self, part: &Part, ladder: &Ladder, delta: f64, enough: f64) -> f64 {
-        let Some(left) = &self.left else { return 0.0 };
+    /// Most hosts handed and not vouched, `left` being left of the budget; beyond `enough` it does not
+    /// matter how many.
+    fn open_max(
+        &self,
+        part: &Part,
+        ladder: &Ladder,
+        delta: f64,
+        (left, enough): (Option<&Tails>, f64),
+    ) -> f64 {
+        let Some(left) = left else { return 0.0 };
         let delta_whole = delta * self.whole_share();
         let whole = Ground { excess: &part.excess, delta: delta_whole, beside: 0.0 };
         let of = |prefix| {

@@ -216,6 +216,12 @@ fn late_hosts_that_do_not_answer_stay_charged_and_do_not_stop_the_plan() {
     let evidence = beside.rollout.explain(at(beside.now)).evidence;
     assert!(evidence.horizons[0].spent >= 25.0, "{:?}", evidence.horizons);
     assert!(beside.rollout.explain(at(beside.now)).worst_case.hosts >= 25);
+    // What they may cost is not there for the plan's hosts.
+    let mut alone = Beside::new([0, 0], true);
+    alone.run();
+    let without = alone.rollout.explain(at(alone.now)).evidence;
+    assert_eq!(without.horizons[0].ucb.to_bits(), evidence.horizons[0].ucb.to_bits());
+    assert!(evidence.horizons[0].room < without.horizons[0].room, "{:?}", evidence.horizons);
 }
 
 #[test]

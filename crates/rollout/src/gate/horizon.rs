@@ -142,6 +142,9 @@ pub(crate) struct Horizon {
     drowned: Vec<(u64, f64)>,
 }
 
+/// A budget, and what is left of it.
+type Budgets<'a> = [Cow<'a, Tails>; 2];
+
 /// What a horizon says of all strata together, or of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Says {
@@ -360,23 +363,24 @@ impl Horizon {
     /// All strata together. `charge`: late hosts that count as lost ([`crate::late`]).
     pub(crate) fn pooled(&self, delta: f64, charge: u64) -> Says {
         let (part, ladder) = (&self.pooled, &self.tables[0].ladder);
-        let left = self.left_beside(charge);
+        let budgets = self.beside(charge);
         Says {
             vouched: part.vouched(),
             clean: part.clean,
             spent: part.spent(self.prefixes.is_some()) + as_f64(charge),
             ucb: self.ucb(part, ladder, delta),
-            open_max: self.open_max(part, ladder, delta, (left.as_deref(), f64::INFINITY)),
+            open_max: self.open_max(part, ladder, delta, (budgets.as_ref(), f64::INFINITY)),
         }
     }
 
-    /// What is left of the budget when so many late hosts count as lost.
-    fn left_beside(&self, charge: u64) -> Option<Cow<'_, Tails>> {
-        let left = self.left.as_ref()?;
+    /// The budget, and what is left of it, when so many late hosts count as lost.
+    fn beside(&self, charge: u64) -> Option<Budgets<'_>> {
+        let [whole, left] = [&self.whole, self.left.as_ref()?];
         if charge == 0 {
-            return Some(Cow::Borrowed(left));
+            return Some([whole, left].map(Cow::Borrowed));
         }
-        left.budget().checked_sub(charge).map(|left| Cow::Owned(Tails::new(left)))
+        let less = |tails: &Tails| tails.budget().checked_sub(charge).map(Tails::new);
+        Some([less(whole)?, less(left)?].map(Cow::Owned))
     }
 
     /// The bound on q of each stratum.
@@ -393,11 +397,11 @@ impl Horizon {
         charge: u64,
         strata: impl Iterator<Item = (u64, u64)>,
     ) -> Vec<u64> {
-        let left = self.left_beside(charge);
-        let left = left.as_deref();
+        let budgets = self.beside(charge);
+        let budgets = budgets.as_ref();
         let of = |(part, (handed, hosts)): (&Part, (u64, u64))| {
             let enough = as_f64(hosts);
-            let open = || self.open_max(part, &self.tables[1].ladder, delta, (left, enough));
+            let open = || self.open_max(part, &self.tables[1].ladder, delta, (budgets, enough));
             // Of whom nobody is known nothing bounds q, and no more may be out than may be lost.
             let open_max = if part.vouched() == 0 || handed >= hosts { 0.0 } else { open() };
             let (vouched, clean) = (part.vouched(), part.clean);
@@ -416,16 +420,15 @@ impl Horizon {
         bounds.fold(part.excess.bound(ladder, delta * self.whole_share()), f64::min)
     }
 
-    /// Most hosts handed and not vouched, `left` being left of the budget; beyond `enough` it does not
-    /// matter how many.
+    /// Most hosts handed and not vouched; beyond `enough` it does not matter how many.
     fn open_max(
         &self,
         part: &Part,
         ladder: &Ladder,
         delta: f64,
-        (left, enough): (Option<&Tails>, f64),
+        (budgets, enough): (Option<&Budgets<'_>>, f64),
     ) -> f64 {
-        let Some(left) = left else { return 0.0 };
+        let Some([whole_budget, left]) = budgets else { return 0.0 };
         let delta_whole = delta * self.whole_share();
         let whole = Ground { excess: &part.excess, delta: delta_whole, beside: 0.0 };
         let of = |prefix| {
@@ -434,7 +437,7 @@ impl Horizon {
         };
         let grounds: Vec<Ground> =
             [whole].into_iter().chain(part.prefixes.iter().map(of)).collect();
-        open_max(&grounds, ladder, (&self.whole, left), enough)
+        open_max(&grounds, ladder, (whole_budget, left), enough)
     }
 }
 

@@ -1,15 +1,17 @@
 //! Hosts that enrol while a rollout runs: they go at the pace of the plan's vouched hosts, first come
 //! first served, before it has reached everybody; until then they run the last vouched release.
 use crate::rig::*;
-use crate::rollouts::ticket;
+use crate::rollouts::{get, ticket};
 use andon_model::Digest;
 use andon_model::beat::ComponentState;
+use andon_model::envelope::Envelope;
 use andon_model::policy::Horizon;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{HostId, Millis, Time};
 use andon_rollout::{Event, Observation};
 use andon_server::record::Record;
 use andon_server::serve::Server;
+use andon_trust::ticket::SeenTicket;
 
 /// Hosts of the plan; whoever has a higher number is late.
 const KNOWN: u64 = 200;
@@ -71,7 +73,7 @@ async fn hosts_that_enrol_in_mid_rollout_go_at_the_vouched_pace_and_run_the_last
 {
     let mut line = patient();
     let (mut server, releases) = begin(&mut line).await;
-    let (mut hosts, mut early, mut moves) = (KNOWN, 0, Vec::new());
+    let (mut hosts, mut early, mut moves, mut seen) = (KNOWN, 0, Vec::new(), None);
     for at in 1..900 {
         second(&mut server, hosts, false, releases, at).await;
         if at == 5 {
@@ -80,7 +82,12 @@ async fn hosts_that_enrol_in_mid_rollout_go_at_the_vouched_pace_and_run_the_last
             }
             hosts += LATE;
         }
-        let told = ticket(&mut server, "r1").await;
+        // A host that saw every ticket so far accepts this one.
+        let path = "/v1/lines/operator:clinic/tickets/r1.json";
+        let signed = Envelope::parse(&get(&mut server, path).await).unwrap();
+        let now = server.app.now();
+        let told = andon_trust::ticket::verify(&signed, &line.policy, now, seen.as_ref()).unwrap();
+        seen = Some(SeenTicket::of(&told));
         if told.newcomers == Newcomers::Included {
             break;
         }

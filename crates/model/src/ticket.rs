@@ -11,7 +11,7 @@ use crate::order::Commitment;
 use crate::policy::{Lane, Watch};
 use crate::position::Position;
 use crate::release::Version;
-use crate::time::Time;
+use crate::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
 
 /// Up to which position the hosts of one stratum are covered.
@@ -24,6 +24,10 @@ pub struct Ceiling {
     pub position_max: Option<Position>,
     /// how many hosts that is
     pub handed: u32,
+    /// the last late host of the stratum that is covered, in the order of enrolment: hosts beyond
+    /// `enrolled_max` up to this one; `None`: none of them yet
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_max: Option<HostId>,
 }
 
 /// One widening so far.
@@ -36,6 +40,14 @@ pub struct Step {
     pub handed: u64,
     /// when the ticket was issued
     pub at: Time,
+}
+
+/// Hosts handed by the last of these steps that is at least `soak` old: what a rollout has let soak
+/// before it hands anything to hosts outside its plan. Server and host reckon it alike.
+#[must_use]
+pub fn soaked(steps: impl IntoIterator<Item = (Time, u64)>, soak: Millis, now: Time) -> u64 {
+    let old = steps.into_iter().filter(|(at, _)| at.plus(soak) <= now);
+    old.map(|(_, handed)| handed).max().unwrap_or(0)
 }
 
 /// Who enrolled after the plan was made.
@@ -150,6 +162,10 @@ impl Ticket {
         let known = self.enrolled_max.map_or(0, HostId::number);
         let whole = self.order.is_none_or(|order| order.hosts == known);
         rule(whole, "order", "has other hosts than enrolled_max")?;
+        let late = |ceiling: &Ceiling| ceiling.late_max.is_none_or(|last| last.number() > known);
+        rule(self.ceilings.iter().all(late), "ceilings", "name a late host of the plan")?;
+        let unordered = self.order.is_none() || self.late_hosts() == 0;
+        rule(unordered, "ceilings", "cover late hosts beside an order")?;
         rule(self.steps.len() <= GENERATIONS_MAX, "steps", "is too long")?;
         rule(self.approvals.len() <= APPROVALS_MAX, "approvals", "is too long")?;
         let last = self.steps.last().ok_or(TicketError::Field("steps", "is empty"))?;
@@ -171,6 +187,15 @@ impl Ticket {
     #[must_use]
     pub fn order_of(&self, host: HostId) -> Option<Commitment> {
         self.order.filter(|order| host.number() <= order.hosts)
+    }
+
+    /// Most late hosts that the ceilings can cover: hosts are numbered one by one as they enrol, so
+    /// this bounds them whatever the rest of the ticket claims.
+    #[must_use]
+    pub fn late_hosts(&self) -> u64 {
+        let last = self.ceilings.iter().filter_map(|ceiling| ceiling.late_max).max();
+        let known = self.enrolled_max.map_or(0, HostId::number);
+        last.map_or(0, |last| last.number().saturating_sub(known))
     }
 
     /// Highest position covered in a stratum; `None`: nobody yet.
@@ -206,7 +231,9 @@ impl Ticket {
     #[must_use]
     pub fn reaches(&self, host: HostId, stratum: &StratumId) -> bool {
         if self.enrolled_max.is_none_or(|last| host > last) {
-            return self.newcomers == Newcomers::Included;
+            let own = self.ceilings.iter().find(|ceiling| ceiling.stratum == *stratum);
+            let late = own.and_then(|ceiling| ceiling.late_max).is_some_and(|last| host <= last);
+            return late || self.newcomers == Newcomers::Included;
         }
         if self.order.is_some() {
             return false;

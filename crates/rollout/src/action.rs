@@ -37,6 +37,9 @@ pub struct Exposure {
     pub generation: u32,
     /// cumulative number of hosts covered per stratum, in the plan's order
     pub handed: Vec<u32>,
+    /// cumulative number of late hosts covered per stratum, first enrolled first; left out while none
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<u32>,
     /// whether hosts enrolled after the plan are covered
     pub newcomers: Newcomers,
     /// every widening so far, this one last; its `at` is replaced by the ticket's `not_before`
@@ -57,6 +60,13 @@ pub enum Decision {
         handed: u64,
         /// whether the question is asked again because of doubt, rather than trust growing
         asked_again: bool,
+    },
+    /// hands nothing more to the plan's hosts, but to late ones
+    LateWidened {
+        /// generation of the ticket, which is not a new one
+        generation: u32,
+        /// late hosts covered in all
+        late: u64,
     },
     /// does not widen for now
     Held {
@@ -159,6 +169,8 @@ pub enum CountRule {
     WindowsWithinHanded,
     /// if windows per wave are told, there is one per horizon and wave, and they make the sum
     WavesMakeTheWindow,
+    /// late hosts: one count of clean ones per horizon if any is covered, none above the covered ones
+    LateWithinCovered,
     /// bad in any channel ≤ sum of the channels, ≥ the largest of them that is new to all
     BadWithinChannels,
 }

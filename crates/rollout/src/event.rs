@@ -97,6 +97,31 @@ pub struct StratumTally {
     /// all waves together. May be left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wave_windows: Vec<Window>,
+    /// hosts of the stratum outside the plan; left out while there are none
+    #[serde(default, skip_serializing_if = "LateTally::is_empty")]
+    pub late: LateTally,
+}
+
+/// Hosts of one stratum that enrolled after the plan. They are no evidence: they are not part of the
+/// random order. They are counted so that what they may cost is charged to the budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LateTally {
+    /// those that a ticket of this tick may cover, covered ones included: what hosts accept of late
+    /// ceilings bounds it ([`andon_model::ticket::soaked`])
+    pub hosts: u32,
+    /// cumulative, one per horizon of the plan's budget: covered ones that confirmed and are through
+    /// with nothing bad, and for which silence would have shown
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clean: Vec<u32>,
+}
+
+impl LateTally {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == LateTally::default()
+    }
 }
 
 impl StratumTally {

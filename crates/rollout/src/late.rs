@@ -1,164 +1,124 @@
-//! The late queue: hosts that slept, came back or enrolled after a rollout began.
+//! The late queue: hosts that enrolled after a rollout began, as far as it concerns the rollout.
 //!
 //! They were not there when the waves were drawn, so they are in none, and they hold no credit for the
 //! exposure they missed: a thousand laptops that open at nine o'clock are not a wave of a thousand.
-//! They go at most as fast as hosts of their stratum are being vouched for, and never faster than
-//! the room that the budget has left. An enrolled host gets the last vouched release at once.
-//! What it is not: a source of evidence (late hosts are not part of the random order).
+//! Of each stratum as large a share of them may be covered as of the plan's hosts is vouched for, first
+//! enrolled first. From the ticket that covers it until it is through the longest window, each counts
+//! in the budget as if it had failed: nothing is known of it, and no evidence speaks for it. So the
+//! budget's theorem holds whatever late hosts are like, and one that fails stays spent.
+//! What it is not: a list of hosts (a ticket moves everybody; which of them are covered follows from
+//! the counts and the order of enrolment), nor a source of evidence.
+use crate::event::StratumTally;
 use crate::plan::apportion;
 use andon_model::Time;
-use andon_model::limits::{HOSTS_MAX, STRATA_MAX};
-use std::collections::BTreeMap;
 
-/// How a host came to be late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
-    /// it was switched off or unreachable when its wave went out
-    Slept,
-    /// it was away for so long that the plan did not count it
-    Returned,
-    /// it is new
-    Enrolled,
-}
-
-/// What a host runs while it waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meanwhile {
-    /// what it runs already
-    Keeps,
-    /// it runs nothing yet: the last release that the whole line is vouched for
-    LastVouched,
-}
+/// Late hosts that are not through take at most one part in so many of what any horizon's budget
+/// allows: hosts that never answer must not stop the plan's.
+const BUDGET_DIVISOR: u64 = 4;
 
 /// How far a stratum's hosts of the plan are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// hosts of the plan that are past the window unharmed
-    pub vouched: u32,
-    /// hosts of the plan
-    pub size: u32,
+    /// hosts of the plan that are past every window unharmed
+    pub vouched: u64,
+    /// hosts of the plan beside the holdback; 0 while the stratum may not change
+    pub size: u64,
 }
 
-/// Why nothing was queued or released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LateError {
-    /// over [`HOSTS_MAX`]
-    #[error("late queue is full at {HOSTS_MAX} hosts")]
-    Full,
-    /// a stratum that the queue was not made for
-    #[error("late queue has no stratum {0}")]
-    Stratum(u16),
-    /// a pace per stratum is needed
-    #[error("late queue has {strata} strata and was given {paces} paces")]
-    Paces {
-        /// of the queue
-        strata: usize,
-        /// given
-        paces: usize,
-    },
-}
-
-/// Hosts that wait, first come first served within a stratum.
+/// What is known of late hosts, per stratum of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateQueue {
-    waiting: Vec<BTreeMap<(Time, u32), Late>>,
-    /// where each host waits
-    places: BTreeMap<u32, (u16, Time)>,
-    /// most hosts of each stratum vouched at any tick so far
-    vouched: Vec<u32>,
+    /// that may be covered, by the last tally
+    hosts: Vec<u32>,
+    /// covered by the tickets issued; it never falls
+    covered: Vec<u32>,
+    /// most that were through at any tick, horizon by horizon
+    clean: Vec<Vec<u32>>,
+    /// when a ticket last covered more
+    moved: Option<Time>,
 }
 
 impl LateQueue {
-    /// An empty queue for a rollout with so many strata.
+    /// Nobody is late yet.
     #[must_use]
-    pub fn new(strata: usize) -> LateQueue {
-        let strata = strata.min(STRATA_MAX);
+    pub fn new(strata: usize, horizons: usize) -> LateQueue {
         LateQueue {
-            waiting: vec![BTreeMap::new(); strata],
-            places: BTreeMap::new(),
-            vouched: vec![0; strata],
+            hosts: vec![0; strata],
+            covered: vec![0; strata],
+            clean: vec![vec![0; strata]; horizons],
+            moved: None,
         }
     }
 
-    /// Hosts that wait.
+    /// Whether a stratum's tally contradicts what was covered.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.places.len()
+    pub fn adds_up(&self, stratum: usize, tally: &StratumTally) -> bool {
+        let covered = self.covered.get(stratum).copied().unwrap_or(0);
+        let told = tally.late.clean.len();
+        (told == self.clean.len() || (told == 0 && covered == 0))
+            && tally.late.clean.iter().all(|clean| *clean <= covered)
     }
 
-    /// Whether nobody waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// Queues a host by its enrolment number. One that waits already keeps its place, unless its
-    /// stratum has changed: then it goes to that one's end.
-    /// # Errors
-    /// [`LateError::Stratum`], [`LateError::Full`].
-    pub fn join(
-        &mut self,
-        host: u32,
-        stratum: u16,
-        late: Late,
-        now: Time,
-    ) -> Result<Meanwhile, LateError> {
-        if usize::from(stratum) >= self.waiting.len() {
-            return Err(LateError::Stratum(stratum));
-        }
-        if self.places.get(&host).is_none_or(|place| place.0 != stratum) {
-            self.leave(host);
-            if self.places.len() as u64 >= HOSTS_MAX {
-                return Err(LateError::Full);
+    /// Takes one tick's tallies.
+    pub fn observe(&mut self, strata: &[StratumTally]) {
+        for (at, tally) in strata.iter().enumerate().take(self.hosts.len()) {
+            self.hosts[at] = tally.late.hosts;
+            for (most, clean) in self.clean.iter_mut().zip(&tally.late.clean) {
+                // Who was through and went bad is not through again: others do not take its place.
+                most[at] = most[at].max(*clean);
             }
-            self.places.insert(host, (stratum, now));
-            self.waiting[usize::from(stratum)].insert((now, host), late);
-        }
-        Ok(match late {
-            Late::Enrolled => Meanwhile::LastVouched,
-            Late::Slept | Late::Returned => Meanwhile::Keeps,
-        })
-    }
-
-    /// A host that went away again, was handed the release otherwise, or left the fleet.
-    pub fn leave(&mut self, host: u32) {
-        if let Some((stratum, since)) = self.places.remove(&host) {
-            self.waiting[usize::from(stratum)].remove(&(since, host));
         }
     }
 
-    /// Who may go at this tick: of each stratum at most as many as were newly vouched since the tick
-    /// before (all of them once the whole stratum is), at most `room` in all, in proportion. `fits`
-    /// says whether a host's groups have room for one more, and takes it; who does not fit waits on.
-    /// A pace that nobody used is gone. While the rollout holds, the caller gives a room of 0.
-    /// # Errors
-    /// [`LateError::Paces`].
-    pub fn release(
-        &mut self,
-        paces: &[Pace],
-        room: u64,
-        fits: &mut dyn FnMut(u32) -> bool,
-    ) -> Result<Vec<u32>, LateError> {
-        if paces.len() != self.waiting.len() {
-            return Err(LateError::Paces { strata: self.waiting.len(), paces: paces.len() });
+    /// A ticket that covers so many was issued.
+    pub fn cover(&mut self, covered: &[u32], at: Time) {
+        for (before, now) in self.covered.iter_mut().zip(covered) {
+            if *now > *before {
+                (*before, self.moved) = (*now, Some(at));
+            }
         }
-        let mut caps = Vec::with_capacity(paces.len());
-        for ((pace, waiting), vouched) in paces.iter().zip(&self.waiting).zip(&mut self.vouched) {
-            let waiting = waiting.len() as u64;
-            let grown = u64::from(pace.vouched.saturating_sub(*vouched));
-            *vouched = pace.vouched.max(*vouched);
-            let whole = pace.size > 0 && pace.vouched >= pace.size;
-            caps.push(if whole { waiting } else { grown.min(waiting) });
-        }
-        let mut released = Vec::new();
-        for (at, most) in apportion(room, &caps, &caps).into_iter().enumerate() {
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
-            let hosts = self.waiting[at].keys().map(|(_, host)| *host);
-            released.extend(hosts.filter(|host| fits(*host)).take(most));
-        }
-        for host in &released {
-            self.leave(*host);
-        }
-        Ok(released)
+    }
+
+    /// Late hosts covered by the tickets issued.
+    #[must_use]
+    pub fn covered(&self) -> &[u32] {
+        &self.covered
+    }
+
+    /// When a ticket last covered more.
+    #[must_use]
+    pub fn moved(&self) -> Option<Time> {
+        self.moved
+    }
+
+    /// Per horizon, what late hosts take of the budget if so many are covered: all but those through.
+    #[must_use]
+    pub fn charges(&self, covered: &[u32]) -> Vec<u64> {
+        let open = |clean: &Vec<u32>| {
+            let each = covered.iter().zip(clean).map(|(all, clean)| all.saturating_sub(*clean));
+            each.map(u64::from).sum()
+        };
+        self.clean.iter().map(open).collect()
+    }
+
+    /// How many late hosts of each stratum may be covered now: of each at most its share, and in all no
+    /// more than `budgets`, the hosts that each horizon may lose in all, leave to late hosts.
+    #[must_use]
+    pub fn next(&self, paces: &[Pace], budgets: &[u64]) -> Vec<u32> {
+        let share = |(hosts, pace): (&u32, &Pace)| {
+            let vouched = pace.vouched.min(pace.size);
+            let share = u128::from(*hosts) * u128::from(vouched) / u128::from(pace.size.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX).min(vouched)
+        };
+        let shares: Vec<u64> = self.hosts.iter().zip(paces).map(share).collect();
+        let caps = shares.iter().zip(&self.covered);
+        let caps: Vec<u64> = caps.map(|(most, now)| most.saturating_sub(u64::from(*now))).collect();
+        let charges = self.charges(&self.covered).into_iter().zip(budgets);
+        let left = charges.map(|(taken, budget)| (budget / BUDGET_DIVISOR).saturating_sub(taken));
+        let more = apportion(left.min().unwrap_or(0), &caps, &caps);
+        let add = |(now, more): (&u32, &u64)| {
+            now.saturating_add(u32::try_from(*more).unwrap_or(u32::MAX))
+        };
+        self.covered.iter().zip(&more).map(add).collect()
     }
 }

@@ -46,6 +46,7 @@ const ROUNDS_MAX: u32 = 16;
 struct Wanted {
     generation: u32,
     newcomers: Newcomers,
+    late: Vec<u32>,
     policy_version: u64,
 }
 
@@ -218,7 +219,7 @@ impl Driver {
             } else if let Some(policy) = core.policy(now)
                 && wants_ticket(core, rollout, now)
             {
-                jobs.extend(self.issue(name, rollout, &policy.policy, now));
+                jobs.extend(self.issue(core, (name, rollout), &policy.policy, now));
             }
         }
         jobs
@@ -226,8 +227,8 @@ impl Driver {
 
     fn issue(
         &self,
-        name: &RolloutId,
-        rollout: &RolloutState,
+        core: &Core,
+        (name, rollout): (&RolloutId, &RolloutState),
         policy: &Policy,
         now: Time,
     ) -> Option<Job> {
@@ -235,6 +236,7 @@ impl Driver {
         let wanted = Wanted {
             generation: exposure.generation,
             newcomers: exposure.newcomers,
+            late: exposure.late.clone(),
             policy_version: policy.version,
         };
         let served = self.served.get(name);
@@ -249,7 +251,7 @@ impl Driver {
             let generation = wanted.generation;
             return Some(Job::Fail { rollout: rollout_name, generation, what });
         }
-        match ticketing::ticket(rollout, exposure, policy, now) {
+        match ticketing::ticket(rollout, exposure, &core.state.hosts, policy, now) {
             Ok(ticket) => {
                 let ticket = Box::new(ticket);
                 Some(Job::Issue { rollout: rollout_name, ticket, wanted, fresh })

@@ -7,6 +7,7 @@ use andon_model::beat::{ComponentState, ComponentStatus};
 use andon_model::envelope::Envelope;
 use andon_model::order::{self, Commitment};
 use andon_model::position::Position;
+use andon_model::ticket::Newcomers;
 use andon_model::{HostId, Time, VendorId};
 use andon_rollout::{Action, Event, Explanation, Exposure, HaltReason, Plan, PlanReport, Rollout};
 
@@ -183,7 +184,7 @@ impl RolloutState {
         ];
         for (hosts, mark) in channels {
             for host in hosts {
-                if let Some(marks) = self.marks.get_mut(column(*host)) {
+                if let Some(marks) = self.marks_of(*host) {
                     marks.set(mark);
                     if observed {
                         marks.set(Marks::BAD);
@@ -226,8 +227,26 @@ impl RolloutState {
     /// Whether the wanted ticket is one that the core has not been told of yet.
     #[must_use]
     pub fn issue_due(&self) -> bool {
-        let key = |exposure: &Exposure| (exposure.generation, exposure.newcomers);
+        fn key(exposure: &Exposure) -> (u32, Newcomers, &[u32]) {
+            (exposure.generation, exposure.newcomers, &exposure.late)
+        }
         self.exposure.as_ref().map(key) != self.issued.as_ref().map(key)
+    }
+
+    /// Whether a host enrolled after the plan.
+    fn late(&self, host: HostId) -> bool {
+        self.plan.enrolled_max.is_none_or(|last| host > last)
+    }
+
+    /// What is known of a host. Late ones are known from their first news on, while the rollout may
+    /// still hand them something.
+    fn marks_of(&mut self, host: HostId) -> Option<&mut Marks> {
+        let at = column(host);
+        if at >= self.marks.len() && self.live() && self.late(host) && self.plan.order.is_none() {
+            self.marks.resize(at + 1, Marks::default());
+            self.confirmed_at.resize(at + 1, Time(0));
+        }
+        self.marks.get_mut(at)
     }
 
     /// What a host's news means here. `bad`: it counts as a report, were the host treated or not.
@@ -238,8 +257,11 @@ impl RolloutState {
         change: &HostChange,
         bad: bool,
     ) {
-        let Some(marks) = self.marks.get_mut(column(change.host)) else { return };
-        if bad && !marks.has(Marks::REPORTED) {
+        let late = self.late(change.host);
+        let Some(mut marks) = self.marks_of(change.host).copied() else { return };
+        // What befell a late host before it took the release is no report: it is in no arm.
+        let counts = !late || marks.has(Marks::CONFIRMED);
+        if bad && counts && !marks.has(Marks::REPORTED) {
             marks.set(Marks::REPORT_WAITING);
         }
         let release = self.plan.release;
@@ -261,6 +283,9 @@ impl RolloutState {
         let back = [ComponentState::FellBack, ComponentState::SafeMode];
         if now.is_some_and(|now| back.contains(&now.state)) && (left || charged) {
             marks.set(Marks::FELL_BACK);
+        }
+        if let Some(known) = self.marks_of(change.host) {
+            *known = marks;
         }
     }
 

@@ -2,6 +2,7 @@
 //! Every host is judged by the same [`andon_rollout::watch`], whichever arm it is in; only a host's
 //! first event of a channel counts. It decides nothing.
 use crate::fleet::Heard;
+use crate::late;
 use crate::record::Counted;
 use crate::rollout_state::{Marks, RolloutState};
 use crate::state::{HostState, host_at};
@@ -52,6 +53,16 @@ pub fn observe(
             let confirmed = rollout.confirmed_at[at];
             count_windows(tally.windows.iter_mut().zip(row), plan, marks, confirmed, bad, now);
         }
+    }
+    // Late hosts are in no arm either; they are watched as everybody is.
+    let policy = watch::of_arm(&plan.watch, None);
+    let late = late::observe(rollout, hosts, now, |at, id, marks| {
+        let mut arm = ArmTally::default();
+        let told = (&hosts[at], &heard[at]);
+        marks.has(Marks::BAD) | count_host(&mut arm, &mut counted, &policy, marks, id, told, now)
+    });
+    for (tally, late) in strata.iter_mut().zip(late) {
+        tally.late = late;
     }
     (Observation { strata }, counted)
 }

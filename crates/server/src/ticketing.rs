@@ -1,6 +1,8 @@
 //! From an exposure to a ticket: the ceiling of a stratum is the position of its last covered host,
 //! so 16 means 16. Pure; signing and serving are [`crate::driver`]'s.
+use crate::late;
 use crate::rollout_state::RolloutState;
+use crate::state::HostState;
 use andon_model::policy::Policy;
 use andon_model::position::Position;
 use andon_model::ticket::{Ceiling, Step, Ticket};
@@ -37,6 +39,7 @@ pub enum TicketingError {
 pub fn ticket(
     rollout: &RolloutState,
     exposure: &Exposure,
+    hosts: &[HostState],
     policy: &Policy,
     now: Time,
 ) -> Result<Ticket, TicketingError> {
@@ -44,6 +47,12 @@ pub fn ticket(
     let mut steps = exposure.steps.clone();
     for step in &mut steps {
         step.at = issued_at(rollout, step).unwrap_or(now);
+    }
+    let mut ceilings = ceilings(rollout, &exposure.handed)?;
+    let soak = policy.lane(plan.lane).soak_min;
+    let late = late::ceilings(rollout, hosts, &exposure.late, soak, now);
+    for (ceiling, late) in ceilings.iter_mut().zip(late) {
+        ceiling.late_max = late;
     }
     Ok(Ticket {
         seats: plan.inside.as_ref().map(|inside| inside.seats.clone()).unwrap_or_default(),
@@ -62,7 +71,7 @@ pub fn ticket(
         scheduled: plan.terms.scheduled.clone(),
         excluded: plan.terms.excluded.clone(),
         order: plan.order.as_ref().map(|order| order.commitment),
-        ceilings: ceilings(rollout, &exposure.handed)?,
+        ceilings,
         steps,
         watch: plan.watch,
         not_before: now,
@@ -107,7 +116,8 @@ pub fn ceilings(rollout: &RolloutState, handed: &[u32]) -> Result<Vec<Ceiling>, 
                     })
                 }
             };
-            Ok(Ceiling { stratum: stratum.stratum.clone(), position_max, handed: *handed })
+            let stratum = stratum.stratum.clone();
+            Ok(Ceiling { stratum, position_max, handed: *handed, late_max: None })
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! Why a host is where it is, as data: `andon why host` prints the same enum. Decides nothing.
 use crate::app::Core;
+use crate::late;
 use crate::rollout_state::{Marks, RolloutState};
 use crate::state::{HostState, column, host_at};
 use andon_model::beat::{ComponentState, ComponentStatus, Presence};
@@ -93,7 +94,7 @@ pub enum Reason {
     },
     /// held back until everybody else has soaked
     Holdback,
-    /// it enrolled after the plan; newcomers follow at the end
+    /// it enrolled after the plan: it waits in the late queue, or for the end
     NewcomerWaiting,
     /// covered, and it does not answer
     Silent,
@@ -225,7 +226,7 @@ fn reason(core: &Core, rollout: &RolloutState, id: HostId, state: &HostState, no
     if rollout.halted() {
         return Reason::Halted;
     }
-    match covered(rollout, id) {
+    match covered(core, rollout, id) {
         Ok(_) if heard(core, id, now) == Heard::Silent => Reason::Silent,
         Ok(generation) => Reason::Covered { generation },
         Err(reason) => reason,
@@ -233,9 +234,11 @@ fn reason(core: &Core, rollout: &RolloutState, id: HostId, state: &HostState, no
 }
 
 /// The generation that covers a host, or why none does.
-fn covered(rollout: &RolloutState, id: HostId) -> Result<u32, Reason> {
+fn covered(core: &Core, rollout: &RolloutState, id: HostId) -> Result<u32, Reason> {
     let Some(place) = rollout.places.get(column(id)).copied().flatten() else {
-        let included = |issued: &andon_rollout::Exposure| issued.newcomers == Newcomers::Included;
+        let included = |issued: &andon_rollout::Exposure| {
+            issued.newcomers == Newcomers::Included || late::covers(rollout, &core.state.hosts, id)
+        };
         let issued = rollout.issued.as_ref().filter(|issued| included(issued));
         return issued.map(|issued| issued.generation).ok_or(Reason::NewcomerWaiting);
     };

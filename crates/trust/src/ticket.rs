@@ -10,7 +10,7 @@ use andon_model::limits::MESSAGE_SKEW_MAX;
 use andon_model::order::Commitment;
 use andon_model::policy::{Lane, LanePolicy, Policy};
 use andon_model::position::Position;
-use andon_model::ticket::{Step, Ticket, TicketError};
+use andon_model::ticket::{Newcomers, Step, Ticket, TicketError, soaked};
 use andon_model::{Digest, HostId, StratumId, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -73,6 +73,19 @@ pub enum TicketRefusal {
     /// sooner than the policy allows
     #[error("ticket's generation {0} comes sooner than the policy's soak allows")]
     Soak(u32),
+    /// more late hosts than the policy's soak allows
+    #[error(
+        "ticket covers up to {got} hosts that enrolled after its plan, {most} of the plan have soaked"
+    )]
+    Late {
+        /// how many it may cover
+        got: u64,
+        /// hosts of the plan handed at least the policy's soak ago
+        most: u64,
+    },
+    /// everybody who enrolled later, and nothing has soaked
+    #[error("ticket includes newcomers before any host of its plan has soaked")]
+    Newcomers,
     /// emergency lane without enough people
     #[error("ticket carries approvals of {got} distinct people, {want} are needed")]
     Approvals {
@@ -113,6 +126,7 @@ pub fn verify(
     }
     let lane = policy.lane(ticket.lane);
     check_pace(&ticket, lane)?;
+    check_late(&ticket, lane)?;
     check_approvals(&ticket, policy, lane)?;
     Ok(ticket)
 }
@@ -158,6 +172,23 @@ fn check_pace(ticket: &Ticket, lane: &LanePolicy) -> Result<(), TicketRefusal> {
         if after.at.since(before.at) < lane.soak_min {
             return Err(TicketRefusal::Soak(after.generation));
         }
+    }
+    Ok(())
+}
+
+/// Late hosts are in no step. So no more of them than the steps have let soak, and newcomers at large
+/// only after something has soaked at all; but for a plan that knew no hosts, which makes the line's
+/// first release (docs/adr/0004).
+fn check_late(ticket: &Ticket, lane: &LanePolicy) -> Result<(), TicketRefusal> {
+    let steps = ticket.steps.iter().map(|step| (step.at, step.handed));
+    let most = soaked(steps, lane.soak_min, ticket.not_before);
+    let got = ticket.late_hosts();
+    if got > most {
+        return Err(TicketRefusal::Late { got, most });
+    }
+    let first = ticket.enrolled_max.is_none() && ticket.steps.iter().all(|step| step.handed == 0);
+    if ticket.newcomers == Newcomers::Included && most == 0 && !first {
+        return Err(TicketRefusal::Newcomers);
     }
     Ok(())
 }

@@ -165,6 +165,7 @@ impl World {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),
                 handed: 16,
+                late_max: None,
             }],
             steps: vec![Step { generation: 1, handed: 16, at }],
             watch: policy(3).watch,

@@ -100,7 +100,7 @@ fn tree(it: &Explanation, paint: Paint) -> Vec<String> {
                 )
             }
             Decision::Held { .. } => paint.warn(decision(&dated.decision)),
-            Decision::Resumed { .. } => decision(&dated.decision),
+            Decision::LateWidened { .. } | Decision::Resumed { .. } => decision(&dated.decision),
             Decision::Halted { .. } => paint.bad(decision(&dated.decision)),
             Decision::Completed { .. } => paint.good(decision(&dated.decision)),
         };
@@ -120,6 +120,9 @@ pub(crate) fn decision(decision: &Decision) -> String {
         Decision::Widened { generation, handed, asked_again } => {
             let why = if *asked_again { ", asked again" } else { "" };
             format!("generation {generation}: {handed} hosts in all{why}")
+        }
+        Decision::LateWidened { generation, late } => {
+            format!("generation {generation}: {late} hosts that enrolled later")
         }
         Decision::Held { reason } => format!("held: {}", hold(reason)),
         Decision::Resumed { by } => format!("resumed by {by}"),

@@ -193,7 +193,9 @@ fn observed(seen: &Observation) -> String {
 fn decision(action: &Action, paint: Paint) -> Option<String> {
     let Action::Notify(decision) = action else { return None };
     Some(match decision {
-        Decision::Widened { .. } | Decision::Resumed { .. } => picture::decision(decision),
+        Decision::Widened { .. } | Decision::LateWidened { .. } | Decision::Resumed { .. } => {
+            picture::decision(decision)
+        }
         Decision::Held { .. } => paint.warn(picture::decision(decision)),
         Decision::Halted { .. } => paint.bad(picture::decision(decision)),
         Decision::Completed { .. } => paint.good(picture::decision(decision)),

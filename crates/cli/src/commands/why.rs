@@ -120,7 +120,10 @@ fn reason(value: &Value) -> String {
             format!("its turn has not come; {} of its stratum have it", number("handed"))
         }
         "holdback" => "held back until everybody else has soaked".to_owned(),
-        "newcomer_waiting" => "it enrolled after the plan; newcomers follow at the end".to_owned(),
+        "newcomer_waiting" => {
+            "it enrolled after the plan: it follows at its stratum's pace, at the latest at the end"
+                .to_owned()
+        }
         "silent" => "covered, and it does not answer".to_owned(),
         "covered" => format!("covered since generation {}; on its way", number("generation")),
         "probation" => "runs it on probation".to_owned(),

@@ -178,6 +178,7 @@ pub(super) fn words(decision: &Decision) -> String {
             let why = if *asked_again { " (asking again)" } else { "" };
             format!("wave {generation}: {handed} hosts in all{why}")
         }
+        Decision::LateWidened { late, .. } => format!("{late} hosts that enrolled later"),
         Decision::Held { .. } => "on hold: something is in doubt".to_owned(),
         Decision::Resumed { by } => format!("{by} lets it go on"),
         Decision::Halted { reason: HaltReason::Gate { e, threshold, channel, .. } } => {

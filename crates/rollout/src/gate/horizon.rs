@@ -7,6 +7,7 @@ use super::tail::Tails;
 use super::tally::as_f64;
 use crate::event::{StratumTally, Window};
 use andon_model::{Millis, Time};
+use std::borrow::Cow;
 
 /// Claims per octave of the pooled bound: between two parts of a claim it loses 2 %.
 const POOLED_RUNGS: i32 = 8;
@@ -140,6 +141,9 @@ pub(crate) struct Horizon {
     /// the update may fail they were in a loud tick; and how loud that was
     drowned: Vec<(u64, f64)>,
 }
+
+/// A budget, and what is left of it.
+type Budgets<'a> = [Cow<'a, Tails>; 2];
 
 /// What a horizon says of all strata together, or of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -351,16 +355,32 @@ impl Horizon {
         (self.pooled.vouched(), self.strata.iter().map(Part::vouched).collect())
     }
 
-    /// All strata together.
-    pub(crate) fn pooled(&self, delta: f64) -> Says {
+    /// Hosts through their window unharmed, per stratum.
+    pub(crate) fn strata_clean(&self) -> impl Iterator<Item = u64> {
+        self.strata.iter().map(|part| part.clean)
+    }
+
+    /// All strata together. `charge`: late hosts that count as lost ([`crate::late`]).
+    pub(crate) fn pooled(&self, delta: f64, charge: u64) -> Says {
         let (part, ladder) = (&self.pooled, &self.tables[0].ladder);
+        let budgets = self.beside(charge);
         Says {
             vouched: part.vouched(),
             clean: part.clean,
-            spent: part.spent(self.prefixes.is_some()),
+            spent: part.spent(self.prefixes.is_some()) + as_f64(charge),
             ucb: self.ucb(part, ladder, delta),
-            open_max: self.open_max(part, ladder, delta, f64::INFINITY),
+            open_max: self.open_max(part, ladder, delta, (budgets.as_ref(), f64::INFINITY)),
         }
+    }
+
+    /// The budget, and what is left of it, when so many late hosts count as lost.
+    fn beside(&self, charge: u64) -> Option<Budgets<'_>> {
+        let [whole, left] = [&self.whole, self.left.as_ref()?];
+        if charge == 0 {
+            return Some([whole, left].map(Cow::Borrowed));
+        }
+        let less = |tails: &Tails| tails.budget().checked_sub(charge).map(Tails::new);
+        Some([less(whole)?, less(left)?].map(Cow::Owned))
     }
 
     /// The bound on q of each stratum.
@@ -370,18 +390,23 @@ impl Horizon {
     }
 
     /// How many more hosts each stratum leaves room for, if so many are handed of so many. Within the
-    /// same budget, so what is spent anywhere counts everywhere.
+    /// same budget, so what is spent anywhere, or on late hosts, counts everywhere.
     pub(crate) fn strata_room(
         &self,
         delta: f64,
+        charge: u64,
         strata: impl Iterator<Item = (u64, u64)>,
     ) -> Vec<u64> {
+        let budgets = self.beside(charge);
+        let budgets = budgets.as_ref();
         let of = |(part, (handed, hosts)): (&Part, (u64, u64))| {
-            let open = || self.open_max(part, &self.tables[1].ladder, delta, as_f64(hosts));
+            let enough = as_f64(hosts);
+            let open = || self.open_max(part, &self.tables[1].ladder, delta, (budgets, enough));
             // Of whom nobody is known nothing bounds q, and no more may be out than may be lost.
             let open_max = if part.vouched() == 0 || handed >= hosts { 0.0 } else { open() };
             let (vouched, clean) = (part.vouched(), part.clean);
-            room(&Says { vouched, clean, spent: 0.0, ucb: 1.0, open_max }, self.budget(), handed)
+            let budget = self.budget().saturating_sub(charge);
+            room(&Says { vouched, clean, spent: 0.0, ucb: 1.0, open_max }, budget, handed)
         };
         self.strata.iter().zip(strata).map(of).collect()
     }
@@ -396,8 +421,14 @@ impl Horizon {
     }
 
     /// Most hosts handed and not vouched; beyond `enough` it does not matter how many.
-    fn open_max(&self, part: &Part, ladder: &Ladder, delta: f64, enough: f64) -> f64 {
-        let Some(left) = &self.left else { return 0.0 };
+    fn open_max(
+        &self,
+        part: &Part,
+        ladder: &Ladder,
+        delta: f64,
+        (budgets, enough): (Option<&Budgets<'_>>, f64),
+    ) -> f64 {
+        let Some([whole_budget, left]) = budgets else { return 0.0 };
         let delta_whole = delta * self.whole_share();
         let whole = Ground { excess: &part.excess, delta: delta_whole, beside: 0.0 };
         let of = |prefix| {
@@ -406,7 +437,7 @@ impl Horizon {
         };
         let grounds: Vec<Ground> =
             [whole].into_iter().chain(part.prefixes.iter().map(of)).collect();
-        open_max(&grounds, ladder, (&self.whole, left), enough)
+        open_max(&grounds, ladder, (whole_budget, left), enough)
     }
 }
 

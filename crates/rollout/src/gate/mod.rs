@@ -94,7 +94,7 @@ pub struct HorizonEvidence {
     pub after_ms: u64,
     /// B(D)
     pub hosts: u64,
-    /// excess failures counted so far
+    /// excess failures counted so far, and late hosts that are not through
     pub spent: f64,
     /// upper bound on the excess failure probability, at confidence 1 − δ, at every moment
     pub ucb: f64,

@@ -38,6 +38,8 @@ pub(crate) struct Room {
     /// hosts vouched for the first horizon, pooled and per stratum
     pub vouched: u64,
     pub strata_vouched: Vec<u64>,
+    /// hosts past every horizon unharmed, per stratum
+    pub strata_clean: Vec<u64>,
 }
 
 /// When each wave was handed, seen from the plan and the present.
@@ -47,6 +49,8 @@ pub(crate) struct View<'a> {
     pub now: Time,
     /// (when, cumulative hosts per stratum) of each ticket issued
     pub waves: &'a [(Time, Vec<u32>)],
+    /// per horizon, late hosts that count as lost
+    pub charges: &'a [u64],
 }
 
 impl View<'_> {
@@ -56,6 +60,9 @@ impl View<'_> {
     }
     fn handed_all(&self) -> u64 {
         self.waves.last().map_or(0, |(_, handed)| handed.iter().map(|n| u64::from(*n)).sum())
+    }
+    fn charge(&self, horizon: usize) -> u64 {
+        self.charges.get(horizon).copied().unwrap_or(0)
     }
     fn delta(&self) -> f64 {
         f64::from(self.plan.delta_ppm) / 1e6
@@ -114,6 +121,7 @@ impl Gate {
             unspent: 0,
             vouched: 0,
             strata_vouched: vec![0; strata],
+            strata_clean: vec![u64::MAX; strata],
         };
         for (at, horizon) in self.horizons.iter().enumerate() {
             let pooled = self.horizon(view, at);
@@ -124,15 +132,18 @@ impl Gate {
                 (out.vouched, out.strata_vouched) = horizon.vouched();
                 out.unspent = pooled.hosts.saturating_sub(pooled.spent.ceil() as u64);
             }
+            for (least, clean) in out.strata_clean.iter_mut().zip(horizon.strata_clean()) {
+                *least = clean.min(*least);
+            }
         }
         if out.pooled == 0 {
             out.strata.fill(0);
             return out;
         }
-        for horizon in &self.horizons {
+        for (at, horizon) in self.horizons.iter().enumerate() {
             let sizes = view.plan.strata.iter().enumerate();
             let hosts = sizes.map(|(at, stratum)| (view.handed(at), u64::from(stratum.size)));
-            let room = horizon.strata_room(view.delta(), hosts);
+            let room = horizon.strata_room(view.delta(), view.charge(at), hosts);
             for (least, room) in out.strata.iter_mut().zip(room) {
                 *least = room.min(*least);
             }
@@ -142,7 +153,8 @@ impl Gate {
 
     fn horizon(&self, view: &View<'_>, at: usize) -> HorizonEvidence {
         let (after, budget) = view.plan.budget[at];
-        let pooled = self.horizons[at].pooled(view.delta());
+        let charge = view.charge(at);
+        let pooled = self.horizons[at].pooled(view.delta(), charge);
         let unvouched = view.handed_all().saturating_sub(pooled.vouched);
         HorizonEvidence {
             after_ms: after.0,
@@ -151,7 +163,7 @@ impl Gate {
             ucb: pooled.ucb,
             vouched: pooled.vouched,
             unvouched,
-            room: room(&pooled, budget, view.handed_all()),
+            room: room(&pooled, budget.saturating_sub(charge), view.handed_all()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The pool: every consenting operator's tallies added up to the vendor line's observation. It
 //! judges nothing; the gate of the vendor line's rollout does. What is missing is doubt, and doubt
 //! holds: a sum that leaves an operator out would look healthier than the fleet is.
-use crate::event::{ArmTally, Count, Event, Observation, StratumTally, Window};
+use crate::event::{ArmTally, Count, Event, LateTally, Observation, StratumTally, Window};
 use crate::plan::StratumPlan;
 use andon_model::text::Text;
 use andon_model::{OperatorId, StratumId};
@@ -277,21 +277,33 @@ impl Pool {
 /// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field
 /// that is added to a tally must be added here too, or this does not compile.
 fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
-    let StratumTally { waves, controls, gauge, windows, wave_windows } = into;
+    let StratumTally { waves, controls, gauge, windows, wave_windows, late } = into;
     let StratumTally {
         waves: more,
         controls: more_controls,
         gauge: more_gauge,
         windows: wider,
         wave_windows: more_windows,
+        late: more_late,
     } = tally;
     for (into, arm) in waves.iter_mut().zip(more) {
         add_arm(into, arm)?;
     }
     add_windows(windows, wider)?;
     add_windows(wave_windows, more_windows)?;
+    add_late(late, more_late)?;
     add_arm(gauge, more_gauge)?;
     add_arm(controls, more_controls)
+}
+
+fn add_late(into: &mut LateTally, late: &LateTally) -> Option<()> {
+    let LateTally { hosts, clean } = late;
+    into.hosts = into.hosts.checked_add(*hosts)?;
+    into.clean.resize(into.clean.len().max(clean.len()), 0);
+    for (into, clean) in into.clean.iter_mut().zip(clean) {
+        *into = into.checked_add(*clean)?;
+    }
+    Some(())
 }
 
 fn add_windows(into: &mut Vec<Window>, more: &[Window]) -> Option<()> {

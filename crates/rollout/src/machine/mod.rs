@@ -2,6 +2,7 @@
 //! cannot judge it holds on. Each family of events has its own file.
 mod generations;
 mod inside;
+mod late;
 mod observed;
 mod people;
 mod report;
@@ -11,6 +12,7 @@ mod widen;
 use crate::action::{Action, Dated, Decision, Exposure, HaltReason, HoldReason};
 use crate::event::Event;
 use crate::gate::{Gate, View};
+use crate::late::LateQueue;
 use crate::plan::Plan;
 use andon_model::ticket::{Newcomers, Step};
 use andon_model::{PersonId, Time};
@@ -39,6 +41,9 @@ pub struct Rollout {
     /// every ticket issued: its time and the hosts covered per stratum, cumulative
     waves: Vec<(Time, Vec<u32>)>,
     newcomers: Newcomers,
+    late: LateQueue,
+    /// what late hosts take of each horizon's budget
+    late_charges: Vec<u64>,
     /// asked for, not yet reported as issued
     pending: Option<Exposure>,
     /// what the vendor line covers, on a line inside one
@@ -78,6 +83,8 @@ impl Rollout {
             approvals: BTreeSet::new(),
             waves: Vec::new(),
             newcomers: Newcomers::Excluded,
+            late: LateQueue::new(plan.strata.len(), plan.budget.len()),
+            late_charges: vec![0; plan.budget.len()],
             pending: None,
             permitted: None,
             observed: None,
@@ -162,7 +169,7 @@ impl Rollout {
     }
 
     fn view(&self) -> View<'_> {
-        View { plan: &self.plan, now: self.clock, waves: &self.waves }
+        View { plan: &self.plan, now: self.clock, waves: &self.waves, charges: &self.late_charges }
     }
 
     fn handed(&self) -> Vec<u32> {

@@ -5,7 +5,7 @@ use crate::event::{ArmTally, Count, Observation, StratumTally, Window};
 use crate::gate::{CHANNELS, Verdict, count, threshold};
 use crate::machine::widen::Next;
 use crate::plan::StratumPlan;
-use andon_model::ticket::Step;
+use andon_model::ticket::{Newcomers, Step};
 
 impl Rollout {
     pub(super) fn on_observed(&mut self, seen: &Observation) -> Vec<Action> {
@@ -15,6 +15,8 @@ impl Rollout {
         if let Err(reason) = self.adds_up(seen) {
             return self.hold(reason);
         }
+        self.late.observe(&seen.strata);
+        self.late_charges = self.late.charges(self.late.covered());
         let fresh = self.fresh();
         if self.gate.observe(self.clock, seen, &fresh).is_none() {
             return self.hold(HoldReason::Overflow);
@@ -50,22 +52,39 @@ impl Rollout {
                 vec![Action::Complete, self.decide(Decision::Completed { confirmed, hosts })]
             }
             Next::Overflow => self.hold(HoldReason::Overflow),
-            Next::Expose { handed, newcomers, asked_again } => {
-                let before = self.steps();
-                let mut generation = self.generation();
-                let mut steps = before;
-                if steps.last().is_none_or(|last| last.handed < total(&handed)) {
-                    generation = generation.saturating_add(1);
-                    steps.push(Step { generation, handed: total(&handed), at: self.clock });
-                }
-                self.probes = if asked_again { self.probes.saturating_add(1) } else { 0 };
-                let evidence = self.gate.evidence(&self.view());
-                let told = Decision::Widened { generation, handed: total(&handed), asked_again };
-                let exposure = Exposure { generation, handed, newcomers, steps, evidence };
-                self.pending = Some(exposure.clone());
-                vec![Action::Expose(exposure), self.decide(told)]
+            Next::Expose { handed, late, newcomers, asked_again } => {
+                self.expose_now(handed, late, newcomers, asked_again)
             }
         }
+    }
+
+    fn expose_now(
+        &mut self,
+        handed: Vec<u32>,
+        mut late: Vec<u32>,
+        newcomers: Newcomers,
+        asked_again: bool,
+    ) -> Vec<Action> {
+        let mut generation = self.generation();
+        let mut steps = self.steps();
+        let wider = steps.last().is_none_or(|last| last.handed < total(&handed));
+        if wider {
+            generation = generation.saturating_add(1);
+            steps.push(Step { generation, handed: total(&handed), at: self.clock });
+        }
+        let evidence = self.gate.evidence(&self.view());
+        let told = if wider || newcomers != self.newcomers {
+            self.probes = if asked_again { self.probes.saturating_add(1) } else { 0 };
+            Decision::Widened { generation, handed: total(&handed), asked_again }
+        } else {
+            Decision::LateWidened { generation, late: total(&late) }
+        };
+        if late.iter().all(|hosts| *hosts == 0) {
+            late.clear();
+        }
+        let exposure = Exposure { generation, handed, late, newcomers, steps, evidence };
+        self.pending = Some(exposure.clone());
+        vec![Action::Expose(exposure), self.decide(told)]
     }
 
     /// Which waves are fresh: handed so lately that a fault with D = 0 may still be showing.
@@ -112,6 +131,9 @@ impl Rollout {
         let (controls, gauge) = plan.sample(handed);
         arm_adds_up(&tally.controls, controls).map_err(broken)?;
         arm_adds_up(&tally.gauge, gauge).map_err(broken)?;
+        if !self.late.adds_up(at, tally) {
+            return Err(broken(CountRule::LateWithinCovered));
+        }
         windows_add_up(tally, self.plan.budget.len(), handed).map_err(broken)
     }
 }

@@ -100,7 +100,10 @@ impl Rollout {
             return WorstCase { hosts: handed, text: "no budget: everybody handed".to_owned() };
         };
         let open = (first.ucb * first.unvouched as f64).ceil().clamp(0.0, 1e15) as u64;
-        let hosts = (crashed + open).min(handed);
+        // Of late hosts nothing is known: all of them.
+        let late = self.late_charges.first().copied().unwrap_or(0);
+        let handed = handed + total(self.late.covered());
+        let hosts = (crashed + open + late).min(handed);
         let sure = 1.0 - f64::from(self.plan.delta_ppm) / 1e6;
         let text = format!(
             "if it is bad right now: at most {hosts} of {handed} handed hosts (probability {sure}, \

@@ -21,6 +21,8 @@ impl Rollout {
         let previous = self.handed();
         let at = self.waves.last().map_or(at, |(last, _)| at.max(*last));
         self.newcomers = exposure.newcomers;
+        self.late.cover(&exposure.late, at);
+        self.late_charges = self.late.charges(self.late.covered());
         if generation > self.generation() {
             let wave = exposure.handed.iter().zip(&previous).map(|(now, old)| now - old);
             self.gate.add_wave(&wave.collect::<Vec<u32>>());

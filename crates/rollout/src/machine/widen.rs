@@ -28,7 +28,7 @@ pub(super) const CONFIRMATION_GENERATIONS: u64 = 10;
 #[derive(Clone, Debug)]
 pub(super) enum Next {
     Wait(Reason),
-    Expose { handed: Vec<u32>, newcomers: Newcomers, asked_again: bool },
+    Expose { handed: Vec<u32>, late: Vec<u32>, newcomers: Newcomers, asked_again: bool },
     Complete,
     Overflow,
 }
@@ -79,7 +79,8 @@ impl Rollout {
                 return Next::Wait(reason);
             }
         }
-        Next::Expose { handed, newcomers, asked_again: false }
+        let late = self.late.covered().to_vec();
+        Next::Expose { handed, late, newcomers, asked_again: false }
     }
 
     /// The first wave inside a vendor line: of the hosts that it covers; within the budget too, unless
@@ -138,12 +139,14 @@ impl Rollout {
             }
             Verdict::Wait => self.ask_again(&room),
             Verdict::Pass => {
+                let (late, room) = self.late_next(room);
                 let left = self.left();
-                if left.iter().all(|hosts| *hosts == 0) {
+                let next = if left.iter().all(|hosts| *hosts == 0) {
                     self.last_wave(last, &room)
                 } else {
                     self.grow(last, left, &room)
-                }
+                };
+                self.with_late(next, late, last)
             }
         }
     }
@@ -333,7 +336,10 @@ impl Rollout {
         let add = |(handed, more): (u32, &u64)| handed.checked_add(u32::try_from(*more).ok()?);
         let handed: Option<Vec<u32>> = self.handed().into_iter().zip(more).map(add).collect();
         match handed {
-            Some(handed) => Next::Expose { handed, newcomers, asked_again },
+            Some(handed) => {
+                let late = self.late.covered().to_vec();
+                Next::Expose { handed, late, newcomers, asked_again }
+            }
             None => Next::Overflow,
         }
     }

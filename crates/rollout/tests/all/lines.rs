@@ -368,6 +368,7 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
             stratum: stratum(0),
             position_max: handed.checked_sub(1).map(|last| order[last]),
             handed: u32::try_from(seats).unwrap(),
+            late_max: None,
         }],
         steps: vec![Step { generation: 1, handed: seats, at: at(0) }],
         watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },

@@ -279,6 +279,9 @@ fn words(decision: &Decision) -> String {
         Decision::Widened { generation, handed, asked_again: true } => {
             format!("asks again, wave {generation}: {handed} hosts covered")
         }
+        Decision::LateWidened { generation, late } => {
+            format!("wave {generation}: {late} late hosts covered")
+        }
         Decision::Held { reason } => format!("held: {}", held(reason)),
         Decision::Resumed { by } => format!("resumed by {by}"),
         Decision::Halted { reason } => format!("halted: {}", halted(reason)),

@@ -310,6 +310,7 @@ impl Stratum {
             gauge: control(1),
             windows,
             wave_windows: self.by_wave.iter().flatten().map(shown).collect(),
+            ..StratumTally::default()
         }
     }
 

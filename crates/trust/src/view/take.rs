@@ -322,7 +322,9 @@ fn ticket_code(why: &TicketRefusal) -> RefusalCode {
         TicketRefusal::Line
         | TicketRefusal::PolicyVersion(_)
         | TicketRefusal::Growth(_)
-        | TicketRefusal::Soak(_) => RefusalCode::Policy,
+        | TicketRefusal::Soak(_)
+        | TicketRefusal::Late { .. }
+        | TicketRefusal::Newcomers => RefusalCode::Policy,
     }
 }
 

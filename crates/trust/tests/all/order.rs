@@ -35,6 +35,7 @@ fn world() -> (World, Ticket, Shard) {
     let (signed, shard) = ordered(&places());
     ticket.order = Some(signed);
     ticket.ceilings[0].position_max = Some(Position(15));
+    soaked(&mut ticket);
     world.issue(&ticket);
     put(&mut world, &shard);
     (world, ticket, shard)

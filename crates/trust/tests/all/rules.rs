@@ -5,7 +5,7 @@ use andon_model::envelope::PayloadType;
 use andon_model::release::Version;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{ComponentId, GroupId, Millis, Time};
-use andon_trust::view::{Outcome, RefusalCode};
+use andon_trust::view::{Outcome, RefusalCode, View};
 
 fn group(name: &str) -> GroupId {
     GroupId::new(name).unwrap()
@@ -99,7 +99,14 @@ fn a_host_waits_for_its_ring_and_its_window() {
 fn hosts_that_the_plan_left_out_are_newcomers_whatever_the_rules_say_later() {
     let (mut world, mut ticket) = world(Rules::default());
     ticket.excluded = vec![group("till")];
+    // A late ceiling is for hosts that enrolled later: it takes nobody in whom a rule left out.
+    ticket.ceilings[0].late_max = Some(host(101));
+    soaked(&mut ticket);
     world.issue(&ticket);
+    let mut newer = View::new(anchor(), host(101), view_class(&["till"])).unwrap();
+    assert_eq!(world.sync(&mut newer, later(1)).offers.len(), 0);
+    let mut newer = View::new(anchor(), host(101), view_class(&[])).unwrap();
+    assert_eq!(world.sync(&mut newer, later(1)).offers.len(), 1);
     let mut left_out = view_in(7, &["till"]);
     assert_eq!(world.sync(&mut left_out, later(1)).offers.len(), 0);
     assert_eq!(world.sync(&mut view(7), later(1)).offers.len(), 1);

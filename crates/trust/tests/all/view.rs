@@ -1,10 +1,11 @@
 //! The client workflow against a repository in memory.
 use crate::world::*;
 use andon_model::envelope::PayloadType;
+use andon_model::order::Commitment;
 use andon_model::policy::Lane;
 use andon_model::stop::{Party, Scope};
 use andon_model::ticket::Newcomers;
-use andon_model::{Digest, Millis, Time, VendorId};
+use andon_model::{Digest, Millis, StratumId, Time, VendorId};
 use andon_trust::repository as tuf;
 use andon_trust::view::{RefusalCode, View};
 
@@ -57,7 +58,99 @@ fn newcomers_are_covered_only_when_the_ticket_says_so() {
     assert!(world.sync(&mut view(101), later(1)).offers.is_empty());
     ticket.newcomers = Newcomers::Included;
     world.issue(&ticket);
+    let seen = codes(&mut world, &mut view(101), later(1));
+    assert_eq!(seen, [RefusalCode::Policy], "nothing has soaked");
+    soaked(&mut ticket);
+    world.issue(&ticket);
     assert_eq!(world.sync(&mut view(101), later(1)).offers.len(), 1);
+}
+
+#[test]
+fn a_first_release_needs_no_hosts_that_soaked() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    let mut ticket = world.ticket("r1", digest, 1, &[(0, 0)]);
+    ticket.newcomers = Newcomers::Included;
+    ticket.ceilings.clear();
+    for (known, offers) in [(Some(host(100)), 0), (None, 1)] {
+        ticket.enrolled_max = known;
+        world.issue(&ticket);
+        assert_eq!(world.sync(&mut view(101), later(1)).offers.len(), offers, "{known:?}");
+    }
+}
+
+/// Hosts 101 to 116 enrolled after the plan; a ceiling of 108 is for eight of them, first come first.
+#[test]
+fn a_late_host_beyond_the_ceiling_refuses() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    let mut ticket = world.ticket("r1", digest, 1, &[(16, 0)]);
+    soaked(&mut ticket);
+    ticket.ceilings[0].late_max = Some(host(108));
+    let mut other = ticket.ceilings[0].clone();
+    other.stratum = StratumId::new("zzz").unwrap();
+    other.handed = 0;
+    other.late_max = Some(host(116));
+    ticket.ceilings.push(other);
+    world.issue(&ticket);
+    let offered: Vec<u64> =
+        (101..=117).filter(|n| !world.sync(&mut view(*n), later(1)).offers.is_empty()).collect();
+    assert_eq!(offered, (101..=108).collect::<Vec<u64>>(), "of its own stratum");
+    ticket.ceilings[0].late_max = None;
+    world.issue(&ticket);
+    assert!(world.sync(&mut view(101), later(1)).offers.is_empty());
+}
+
+#[test]
+fn late_hosts_beyond_what_has_soaked_are_refused() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    let wide = |steps: &[(u64, u64)], last: u64, not_before: u64| {
+        let mut ticket = world.ticket("r1", digest, 1, steps);
+        ticket.ceilings[0].late_max = Some(host(100 + last));
+        ticket.not_before = later(not_before);
+        ticket
+    };
+    let tickets = [
+        (wide(&[(16, 0)], 1, 4), 0, "in the first wave's own soak"),
+        (wide(&[(16, 0)], 16, 5), 1, "as many as have soaked"),
+        (wide(&[(16, 0)], 17, 5), 0, "one more"),
+        (wide(&[(16, 0), (200, 8)], 17, 8), 0, "the second wave has not soaked"),
+        (wide(&[(16, 0), (200, 8)], 200, 13), 1, "it has"),
+        (wide(&[(16, 0), (200, 8)], 201, 13), 0, "one more again"),
+        (wide(&[(16, 0)], 40_000_000, 50), 0, "everybody"),
+    ];
+    for (ticket, offers, what) in tickets {
+        world.issue(&ticket);
+        let mut late = view(101);
+        let seen = world.sync(&mut late, ticket.not_before);
+        assert_eq!(seen.offers.len(), offers, "{what}: {:?}", seen.refusals);
+        let codes: Vec<_> = seen.refusals.iter().map(|refusal| refusal.code).collect();
+        let want = if offers == 0 { vec![RefusalCode::Policy] } else { vec![] };
+        assert_eq!(codes, want, "{what}");
+        let mut known = view(7);
+        assert_eq!(world.sync(&mut known, ticket.not_before).offers.len(), offers, "{what}");
+    }
+}
+
+#[test]
+fn a_ticket_from_before_late_ceilings_reads_as_one_without() {
+    let mut world = World::new();
+    let (_, digest) = world.release("acme", 1, &[20, 21]);
+    let mut ticket = world.ticket("r1", digest, 1, &[(16, 0)]);
+    let text = serde_json::to_string(&ticket).unwrap();
+    assert!(!text.contains("late"), "{text}");
+    let read = andon_model::ticket::Ticket::parse(text.as_bytes()).unwrap();
+    assert_eq!((&read, read.late_hosts()), (&ticket, 0));
+    // What contradicts the rest is no ticket at all.
+    let mut late = |last: u64, order: Option<Commitment>| {
+        ticket.ceilings[0].late_max = Some(host(last));
+        ticket.order = order;
+        andon_model::ticket::Ticket::parse(&serde_json::to_vec(&ticket).unwrap()).is_ok()
+    };
+    assert!(late(101, None));
+    assert!(!late(100, None), "a host of the plan");
+    assert!(!late(101, Some(Commitment { root: digest, hosts: 100 })), "beside an order");
 }
 
 #[test]

@@ -335,6 +335,7 @@ impl World {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),
                 handed: u32::try_from(last.handed).unwrap(),
+                late_max: None,
             }],
             steps,
             watch: self.policy.watch,
@@ -417,4 +418,11 @@ pub(crate) fn resigned(
     let mut signed = tuf::SignedMetadata::parse(&serde_json::to_vec(&value).unwrap()).unwrap();
     signers.iter().for_each(|n| signed.sign(&key(*n)).unwrap());
     signed.to_bytes()
+}
+
+/// Lets a ticket's steps be a soak old, so that late hosts and newcomers may follow.
+pub(crate) fn soaked(ticket: &mut Ticket) {
+    for step in &mut ticket.steps {
+        step.at = step.at.minus(Millis::from_secs(5));
+    }
 }

@@ -399,7 +399,7 @@ fn shares(left: u64, open: &[usize], weights: &[u64], mut out: Vec<u64>) -> Vec<
         given += out[*at];
     }
     let mut order = open.to_vec();
-    order.sort_by_key(|at| (std::cmp::Reverse(share(*at) % all.max(1)), *at));
+    order.sort_by_cached_key(|at| (std::cmp::Reverse(share(*at) % all.max(1)), *at));
     let more = usize::try_from(left.saturating_sub(given)).unwrap_or(usize::MAX);
     for at in order.into_iter().take(more) {
         out[at] += 1;

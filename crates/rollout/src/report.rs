@@ -5,6 +5,7 @@ use crate::gate::{Gate, Verdict, hand_outs_min};
 use crate::plan::{Plan, StratumPlan};
 use andon_model::{Millis, StratumId, Time};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 
 /// Below so many hosts a stratum cannot halt a rollout by itself at the default α and holdback.
 const BLIND_BELOW: u32 = 20;
@@ -139,7 +140,11 @@ impl Plan {
             let seen = Observation { strata: (0..wave.len()).map(tally).collect() };
             let mut gate = Gate::new(self);
             gate.add_wave(&wave);
-            let read = gate.observe(self.created, &seen, &[true]);
+            let sums = |(at, tally): (usize, &StratumTally)| {
+                gate.sums(at, &tally.waves, &[true], |_, _| Ok::<(), Infallible>(()))
+            };
+            let Ok(sums) = seen.strata.iter().enumerate().map(sums).collect::<Result<Vec<_>, _>>();
+            let read = gate.observe(self.created, &seen, &sums);
             read.is_some() && gate.verdict(self) == Verdict::Fail
         };
         if first == 0 || !halts(first) {

@@ -104,10 +104,25 @@ const PARTS: i32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ground<'a> {
     pub excess: &'a Excess,
-    /// its part of δ
-    pub delta: f64,
+    pub share: Share,
     /// vouched hosts that it does not look at
     pub beside: f64,
+}
+
+/// A ground's part of δ, and what follows from it for every stratum alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    ln_delta: f64,
+    /// expected failures that even the worst evidence passed over unread allows
+    sure: f64,
+}
+
+impl Share {
+    /// `tails`: whole and left, as for [`open_max`].
+    pub(crate) fn new(delta: f64, (whole, left): (&Tails, &Tails)) -> Share {
+        let ln = delta.ln() + LN_M_PASSED;
+        Share { ln_delta: delta.ln(), sure: whole.mean_max(ln).min(left.mean_max(ln)) }
+    }
 }
 
 /// No evidence is worse than M = e^-20 for a claim that is passed over unread.
@@ -123,34 +138,32 @@ pub(crate) fn open_max(
     (whole, left): (&Tails, &Tails),
     enough: f64,
 ) -> f64 {
-    let sure = |ground: &Ground| {
-        let ln = ground.delta.ln() + LN_M_PASSED;
-        if enough.is_finite() { whole.mean_max(ln).min(left.mean_max(ln)) } else { 0.0 }
-    };
-    let sure: Vec<f64> = grounds.iter().map(sure).collect();
     let mut most = f64::INFINITY;
     let mut above = 1.0;
     for (at, q) in ladder.claims.iter().enumerate() {
-        let harmless = |(ground, sure): (&Ground, &f64)| {
+        let harmless = |ground: &Ground| {
             let claim = &ground.excess.claims[at];
-            claim.ln_m >= LN_M_PASSED && above * (enough + claim.kept + ground.beside) <= *sure
+            let failures = above * (enough + claim.kept + ground.beside);
+            claim.ln_m >= LN_M_PASSED && failures <= ground.share.sure
         };
-        if grounds.iter().zip(&sure).any(harmless) {
+        if enough.is_finite() && grounds.iter().any(harmless) {
             above = *q;
             continue;
         }
+        let of = |ground: &Ground, within: f64, high: f64| {
+            let claim = &ground.excess.claims[at];
+            let ln = within.mul_add(claim.slope, claim.ln_m) + ground.share.ln_delta;
+            let of_all = whole.mean_max(ln) - high * (claim.kept + ground.beside);
+            of_all.min(left.mean_max(ln)) / high
+        };
         let open = |within: f64, high: f64| {
-            let of = |ground: &Ground| {
-                let claim = &ground.excess.claims[at];
-                let ln = within.mul_add(claim.slope, claim.ln_m) + ground.delta.ln();
-                let of_all = whole.mean_max(ln) - high * (claim.kept + ground.beside);
-                of_all.min(left.mean_max(ln)) / high
-            };
-            grounds.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
+            let each = grounds.iter().map(|ground| of(ground, within, high));
+            each.fold(f64::NEG_INFINITY, f64::max)
         };
         // The claim speaks for all up to the next one: in parts, each at its lower end's evidence
         // and its upper end's harm.
-        if open(0.0, above) < most {
+        // The youngest ground mostly allows most, and one that allows enough settles it.
+        if !grounds.iter().rev().any(|ground| of(ground, 0.0, above) >= most) {
             for part in 0..PARTS {
                 let at = |part: i32| (above - q) * f64::from(part) / f64::from(PARTS);
                 most = most.min(open(at(part), q + at(part + 1)));

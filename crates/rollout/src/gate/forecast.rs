@@ -1,6 +1,6 @@
 //! How many hand-outs a good update needs at least: the bound's own growth when nothing goes wrong.
 //! It promises nothing; chance only makes it longer.
-use super::excess::{Excess, Ground, Ladder, open_max};
+use super::excess::{Excess, Ground, Ladder, Share, open_max};
 use super::tail::Tails;
 use super::tally::as_f64;
 use crate::plan::Plan;
@@ -24,9 +24,10 @@ pub(crate) fn hand_outs_min(plan: &Plan, (after, budget): (Millis, u64)) -> u64 
     // As many as may be lost are out at once, in however many waves.
     let mut handed = budget.min(all);
     excess.clean(as_f64(handed), &stakes);
+    let share = Share::new(delta, (&tails, &tails));
     let mut hand_outs = 1;
     while handed < all && hand_outs < HAND_OUTS_MAX {
-        let ground = Ground { excess: &excess, delta, beside: 0.0 };
+        let ground = Ground { excess: &excess, share, beside: 0.0 };
         let open = open_max(&[ground], &ladder, (&tails, &tails), as_f64(all));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let open = open.clamp(0.0, 1e15).floor() as u64;

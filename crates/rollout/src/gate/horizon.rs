@@ -1,7 +1,7 @@
 //! One horizon D of the budget: what has been spent, how large q may still be, and how many more
 //! hosts that leaves room for, pooled and per stratum. It does not decide whether to widen.
-use super::excess::{Excess, Ground, Ladder, open_max};
-use super::prefix::{Change, News, PREFIX_SHARE, Prefix, Prefixes, WHOLE_SHARE};
+use super::excess::{Excess, Ground, Ladder, Share, open_max};
+use super::prefix::{Change, KEPT, News, PREFIX_SHARE, Prefix, Prefixes, WHOLE_SHARE, Windows};
 use super::stakes::{Level, Table};
 use super::tail::Tails;
 use super::tally::as_f64;
@@ -216,14 +216,14 @@ impl Horizon {
         for table in &mut self.tables {
             table.set(tick.rate * self.window_ms);
         }
-        let prefixes: Vec<Vec<Window>> =
+        let prefixes: Vec<Windows> =
             seen.iter().map(|tally| self.prefix_windows(at, tally)).collect();
         self.raise(at, seen, &prefixes);
         let mut quiet = Window::default();
         for (stratum, (tally, prefixes)) in seen.iter().zip(&prefixes).enumerate() {
             let Some(window) = tally.windows.get(at) else { continue };
             let news = self.news(stratum, tally, *window, tick)?;
-            self.observe_prefixes(stratum, tally, prefixes, &news)?;
+            self.observe_prefixes(stratum, tally, prefixes.each(), &news)?;
             let pool = self.observe_stratum(stratum, *window, news)?;
             quiet.bad = quiet.bad.checked_add(pool.bad)?;
             quiet.clean = quiet.clean.checked_add(pool.clean)?;
@@ -245,21 +245,22 @@ impl Horizon {
         }
     }
 
-    fn prefix_windows(&self, at: usize, tally: &StratumTally) -> Vec<Window> {
+    fn prefix_windows(&self, at: usize, tally: &StratumTally) -> Windows {
         match (&self.prefixes, tally.by_wave(at)) {
             (Some(all), Some(by_wave)) => all.windows(by_wave),
-            _ => Vec::new(),
+            _ => Windows::default(),
         }
     }
 
     /// The noise of each comparison, before anything of this tick is compared.
-    fn raise(&mut self, at: usize, seen: &[StratumTally], prefixes: &[Vec<Window>]) {
+    fn raise(&mut self, at: usize, seen: &[StratumTally], prefixes: &[Windows]) {
         let mut controls = 0.0;
         let mut at_risk = vec![0.0; 1 + self.pooled.prefixes.len()];
         for ((tally, own), part) in seen.iter().zip(prefixes).zip(&mut self.strata) {
             let Some(whole) = tally.windows.get(at) else { continue };
             let beside = f64::from(tally.controls.silence.at_risk);
             controls += beside;
+            let own = own.each();
             for (sum, window) in at_risk.iter_mut().zip([whole].into_iter().chain(own)) {
                 *sum += f64::from(window.at_risk);
             }
@@ -369,7 +370,12 @@ impl Horizon {
             clean: part.clean,
             spent: part.spent(self.prefixes.is_some()) + as_f64(charge),
             ucb: self.ucb(part, ladder, delta),
-            open_max: self.open_max(part, ladder, delta, (budgets.as_ref(), f64::INFINITY)),
+            open_max: self.open_max(
+                part,
+                ladder,
+                self.shares(delta),
+                (budgets.as_ref(), f64::INFINITY),
+            ),
         }
     }
 
@@ -399,9 +405,10 @@ impl Horizon {
     ) -> Vec<u64> {
         let budgets = self.beside(charge);
         let budgets = budgets.as_ref();
+        let shares = self.shares(delta);
         let of = |(part, (handed, hosts)): (&Part, (u64, u64))| {
             let enough = as_f64(hosts);
-            let open = || self.open_max(part, &self.tables[1].ladder, delta, (budgets, enough));
+            let open = || self.open_max(part, &self.tables[1].ladder, shares, (budgets, enough));
             // Of whom nobody is known nothing bounds q, and no more may be out than may be lost.
             let open_max = if part.vouched() == 0 || handed >= hosts { 0.0 } else { open() };
             let (vouched, clean) = (part.vouched(), part.clean);
@@ -420,24 +427,31 @@ impl Horizon {
         bounds.fold(part.excess.bound(ladder, delta * self.whole_share()), f64::min)
     }
 
+    /// Parts of δ of the whole and of each prefix; none if nothing of the budget is left.
+    fn shares(&self, delta: f64) -> Option<[Share; 2]> {
+        let left = self.left.as_ref()?;
+        let deltas = [delta * self.whole_share(), delta * PREFIX_SHARE];
+        Some(deltas.map(|delta| Share::new(delta, (&self.whole, left))))
+    }
+
     /// Most hosts handed and not vouched; beyond `enough` it does not matter how many.
     fn open_max(
         &self,
         part: &Part,
         ladder: &Ladder,
-        delta: f64,
+        shares: Option<[Share; 2]>,
         (budgets, enough): (Option<&Budgets<'_>>, f64),
     ) -> f64 {
-        let Some([whole_budget, left]) = budgets else { return 0.0 };
-        let delta_whole = delta * self.whole_share();
-        let whole = Ground { excess: &part.excess, delta: delta_whole, beside: 0.0 };
-        let of = |prefix| {
-            let beside = as_f64(part.vouched().saturating_sub(Prefix::vouched(prefix)));
-            Ground { excess: &prefix.excess, delta: delta * PREFIX_SHARE, beside }
+        let (Some([whole, left]), Some([share, prefix_share])) = (budgets, shares) else {
+            return 0.0;
         };
-        let grounds: Vec<Ground> =
-            [whole].into_iter().chain(part.prefixes.iter().map(of)).collect();
-        open_max(&grounds, ladder, (whole_budget, left), enough)
+        let mut grounds = [Ground { excess: &part.excess, share, beside: 0.0 }; 1 + KEPT];
+        for (ground, prefix) in grounds[1..].iter_mut().zip(&part.prefixes) {
+            let beside = as_f64(part.vouched().saturating_sub(prefix.vouched()));
+            *ground = Ground { excess: &prefix.excess, share: prefix_share, beside };
+        }
+        let grounds = &grounds[..=part.prefixes.len().min(KEPT)];
+        open_max(grounds, ladder, (whole, left), enough)
     }
 }
 

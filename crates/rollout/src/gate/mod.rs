@@ -13,7 +13,7 @@ mod verdict;
 
 pub(crate) use forecast::hand_outs_min;
 pub(crate) use sums::Gate;
-pub(crate) use tally::{CHANNELS, count};
+pub(crate) use tally::{CHANNELS, Cell, Sums, count};
 pub use verdict::Verdict;
 pub(crate) use verdict::{Room, View, threshold};
 

@@ -12,7 +12,7 @@ use crate::event::Window;
 /// Prefixes that share most of δ in one rollout; later ones are not formed.
 const PREFIXES: u16 = 8;
 /// Prefixes kept at once: the youngest. An older one says little that its successor does not.
-const KEPT: usize = 6;
+pub(crate) const KEPT: usize = 6;
 /// A prefix is worth its part of δ once the hosts handed are so many times those of the one before.
 const GROWTH: u64 = 3;
 /// Part of δ for all waves together, if there are prefixes.
@@ -61,16 +61,36 @@ impl Prefixes {
     }
 
     /// What every prefix's hosts together show in one tick, from each wave's window.
-    pub(crate) fn windows(&self, by_wave: &[Window]) -> Vec<Window> {
-        let sum = |waves: &usize| {
-            by_wave.iter().take(*waves).fold(Window::default(), |sum, wave| Window {
-                at_risk: sum.at_risk.saturating_add(wave.at_risk),
-                bad: sum.bad.saturating_add(wave.bad),
-                clean: sum.clean.saturating_add(wave.clean),
-                alike: sum.alike.max(wave.alike),
-            })
-        };
-        self.waves.iter().map(sum).collect()
+    pub(crate) fn windows(&self, by_wave: &[Window]) -> Windows {
+        let mut out = Windows { each: [Window::default(); KEPT], prefixes: self.waves.len() };
+        let (mut sum, mut from) = (Window::default(), 0);
+        // A prefix holds all waves of the one before it.
+        for (place, waves) in out.each.iter_mut().zip(&self.waves) {
+            let to = by_wave.len().min(*waves);
+            for wave in &by_wave[from..to] {
+                sum = Window {
+                    at_risk: sum.at_risk.saturating_add(wave.at_risk),
+                    bad: sum.bad.saturating_add(wave.bad),
+                    clean: sum.clean.saturating_add(wave.clean),
+                    alike: sum.alike.max(wave.alike),
+                };
+            }
+            (*place, from) = (sum, to);
+        }
+        out
+    }
+}
+
+/// Windows of the prefixes kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Windows {
+    each: [Window; KEPT],
+    prefixes: usize,
+}
+
+impl Windows {
+    pub(crate) fn each(&self) -> &[Window] {
+        self.each.get(..self.prefixes).unwrap_or(&self.each)
     }
 }
 
@@ -155,7 +175,8 @@ mod tests {
         assert_eq!(prefixes.formed, PREFIXES, "no part of δ is given twice");
         let window = Window { at_risk: 3, bad: 1, clean: 2, alike: 3 };
         let sums = prefixes.windows(&[window; 64]);
-        assert_eq!(sums[0].at_risk as usize, 3 * prefixes.waves[0]);
+        let sums = sums.each().iter().map(|sum| sum.at_risk as usize);
+        assert!(sums.eq(prefixes.waves.iter().map(|waves| 3 * waves.min(&64))));
     }
 
     #[test]

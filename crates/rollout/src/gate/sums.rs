@@ -1,8 +1,8 @@
 //! The gate itself: folds observations into e-processes and sums. Judgement is in `verdict`.
-use super::eprocess::{EProcess, ln_mean_exp};
+use super::eprocess::{EProcess, Parts, ln_mean_exp};
 use super::horizon::{Horizon, Loudness};
-use super::tally::{Cell, pairs};
-use crate::event::{Observation, StratumTally};
+use super::tally::{Cell, Sums};
+use crate::event::{ArmTally, Observation, StratumTally};
 use crate::plan::Plan;
 use andon_model::{Millis, Time};
 
@@ -10,7 +10,16 @@ use andon_model::{Millis, Time};
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     pub(super) channels: [EProcess; 3],
-    pub(super) cells: Vec<Vec<Cell>>,
+    /// of each channel after the latest tick: they are asked for several times a look
+    pub(super) parts: [Parts; 3],
+    cells: Vec<Vec<Cell>>,
+    /// per stratum: treated hosts gone bad so far
+    pub(super) bad: Vec<u64>,
+    /// hosts of all waves, and how they stand after the latest tick
+    handed: u64,
+    confirmed: u64,
+    fell_back: u64,
+    open: u64,
     loudness: Loudness,
     /// one per point of the budget
     pub(super) horizons: Vec<Horizon>,
@@ -25,9 +34,16 @@ impl Gate {
         let background = plan.background_ppm_per_h;
         let horizon =
             |point: &(Millis, u64)| Horizon::new(strata, plan.timing.window, *point, background);
+        let channels = std::array::from_fn(|_| EProcess::new(strata));
         Gate {
-            channels: std::array::from_fn(|_| EProcess::new(strata)),
+            parts: channels.each_ref().map(EProcess::parts),
+            channels,
             cells: vec![Vec::new(); strata],
+            bad: vec![0; strata],
+            handed: 0,
+            confirmed: 0,
+            fell_back: 0,
+            open: 0,
             loudness: Loudness::new(background),
             horizons: plan.budget.iter().map(horizon).collect(),
             controls_bad: vec![0; strata],
@@ -38,27 +54,49 @@ impl Gate {
     /// A ticket was issued: one more wave, so many hosts per stratum.
     pub(crate) fn add_wave(&mut self, hosts: &[u32]) {
         let waves = self.cells.first().map_or(0, Vec::len);
-        let handed = self.cells.iter().flatten().map(|cell| u64::from(cell.hosts)).sum();
         for horizon in &mut self.horizons {
-            horizon.ticket(waves, handed);
+            horizon.ticket(waves, self.handed);
         }
         for (cells, hosts) in self.cells.iter_mut().zip(hosts) {
-            cells.push(Cell::new(*hosts));
+            cells.push(Cell { hosts: *hosts, bad: 0 });
+            self.handed += u64::from(*hosts);
+            self.open += u64::from(*hosts);
         }
     }
 
-    /// Takes one tick that was found to add up; `fresh[wave]`: handed so lately that it belongs to
-    /// the fresh band. `None`: a sum overflowed.
-    pub(crate) fn observe(&mut self, now: Time, seen: &Observation, fresh: &[bool]) -> Option<()> {
-        for (stratum, tally) in seen.strata.iter().enumerate() {
-            self.observe_channels(stratum, tally, fresh)?;
-            for (cell, wave) in self.cells.get_mut(stratum)?.iter_mut().zip(&tally.waves) {
-                cell.observe(wave)?;
-            }
-            let bad = self.controls_bad.get_mut(stratum)?;
-            let new = u64::from(tally.controls.bad_new) + u64::from(tally.gauge.bad_new);
-            *bad = bad.checked_add(new)?;
+    /// One stratum's waves of one tick, summed; `fresh[wave]`: handed so lately that it belongs to the
+    /// fresh band. A wave's hosts and those gone bad before are shown to `check` on the way.
+    pub(crate) fn sums<E>(
+        &self,
+        stratum: usize,
+        waves: &[ArmTally],
+        fresh: &[bool],
+        mut check: impl FnMut(&ArmTally, Cell) -> Result<(), E>,
+    ) -> Result<Sums, E> {
+        let mut sums = Sums::default();
+        let cells = self.cells.get(stratum).map_or(&[][..], Vec::as_slice);
+        // Waves are in the order of their tickets, so the fresh ones are the last.
+        let young = fresh.iter().position(|fresh| *fresh).unwrap_or(waves.len());
+        for (at, (wave, cell)) in waves.iter().zip(cells).enumerate() {
+            check(wave, *cell)?;
+            sums.add(wave, cell.bad, at >= young);
         }
+        Ok(sums)
+    }
+
+    /// Takes one tick that was found to add up; `sums`: of each stratum's waves. `None`: a sum
+    /// overflowed.
+    pub(crate) fn observe(&mut self, now: Time, seen: &Observation, sums: &[Sums]) -> Option<()> {
+        let (mut confirmed, mut fell_back, mut open) = (0, 0, 0);
+        for (stratum, (tally, sums)) in seen.strata.iter().zip(sums).enumerate() {
+            self.observe_channels(stratum, tally, sums)?;
+            self.observe_bad(stratum, tally, sums)?;
+            confirmed += sums.confirmed;
+            fell_back += sums.fell_back;
+            open += sums.open;
+        }
+        (self.confirmed, self.fell_back, self.open) = (confirmed, fell_back, open);
+        self.parts = self.channels.each_ref().map(EProcess::parts);
         let tick = self.loudness.read(now, &seen.strata);
         for (at, horizon) in self.horizons.iter_mut().enumerate() {
             horizon.observe(at, &seen.strata, &tick)?;
@@ -66,12 +104,8 @@ impl Gate {
         self.ln_e().is_finite().then_some(())
     }
 
-    fn observe_channels(&mut self, at: usize, tally: &StratumTally, fresh: &[bool]) -> Option<()> {
-        // Waves are in the order of their tickets, so the fresh ones are the last.
-        let young = fresh.iter().position(|fresh| *fresh).unwrap_or(tally.waves.len());
-        let controls = [&tally.controls, &tally.gauge];
-        let all = pairs(&tally.waves, controls)?;
-        let young = pairs(tally.waves.get(young..)?, controls)?;
+    fn observe_channels(&mut self, at: usize, tally: &StratumTally, sums: &Sums) -> Option<()> {
+        let [all, young] = sums.pairs([&tally.controls, &tally.gauge])?;
         for ((process, all), young) in self.channels.iter_mut().zip(all).zip(young) {
             process.observe(at, all, young);
         }
@@ -80,10 +114,23 @@ impl Gate {
         Some(())
     }
 
+    fn observe_bad(&mut self, at: usize, tally: &StratumTally, sums: &Sums) -> Option<()> {
+        if sums.bad_new > 0 {
+            for (cell, wave) in self.cells.get_mut(at)?.iter_mut().zip(&tally.waves) {
+                cell.bad = cell.bad.checked_add(wave.bad_new)?;
+            }
+            let bad = self.bad.get_mut(at)?;
+            *bad = bad.checked_add(sums.bad_new)?;
+        }
+        let bad = self.controls_bad.get_mut(at)?;
+        let new = u64::from(tally.controls.bad_new) + u64::from(tally.gauge.bad_new);
+        *bad = bad.checked_add(new)?;
+        Some(())
+    }
+
     /// ln E: the average over the channels.
     pub(crate) fn ln_e(&self) -> f64 {
-        let channels = [&self.channels[0], &self.channels[1], &self.channels[2]];
-        ln_mean_exp(channels.into_iter().map(|channel| channel.parts().ln_e()))
+        ln_mean_exp(self.parts.iter().map(Parts::ln_e))
     }
 
     /// ln E of one stratum alone.
@@ -91,24 +138,13 @@ impl Gate {
         ln_mean_exp(self.channels.iter().map(|channel| channel.ln_stratum(stratum)))
     }
 
-    /// What is known of a stratum's waves, oldest first.
-    pub(crate) fn cells(&self, stratum: usize) -> &[Cell] {
-        self.cells.get(stratum).map_or(&[], Vec::as_slice)
-    }
-
     /// Sums over all waves and strata: confirmed, gone bad, fell back.
     pub(crate) fn outcomes(&self) -> (u64, u64, u64) {
-        self.cells.iter().flatten().fold((0, 0, 0), |(confirmed, bad, fell_back), cell| {
-            (
-                confirmed + u64::from(cell.confirmed),
-                bad + cell.bad,
-                fell_back + u64::from(cell.fell_back),
-            )
-        })
+        (self.confirmed, self.bad.iter().sum(), self.fell_back)
     }
 
     /// Handed hosts of which nothing is known yet.
     pub(crate) fn missing(&self) -> u64 {
-        self.cells.iter().flatten().map(|cell| u64::from(cell.open())).sum()
+        self.open
     }
 }

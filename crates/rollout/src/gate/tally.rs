@@ -6,33 +6,55 @@ use crate::event::{ArmTally, Count};
 /// Channels in the order of their arrays.
 pub(crate) const CHANNELS: [Channel; 3] = [Channel::Silence, Channel::Report, Channel::Probe];
 
-/// One wave in one stratum.
-#[derive(Clone, Debug, Default)]
+/// What is kept of one wave in one stratum: all else is told anew, cumulative, at every tick.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cell {
     pub hosts: u32,
-    pub bad: u64,
-    pub confirmed: u32,
-    pub fell_back: u32,
+    /// gone bad so far
+    pub bad: u32,
 }
 
-impl Cell {
-    pub(crate) fn new(hosts: u32) -> Cell {
-        Cell { hosts, ..Cell::default() }
+/// One stratum's waves of one tick, summed in one go: with dozens of waves in thousands of strata a
+/// look takes as long as reading its counts does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    /// (new, at risk) of each channel
+    all: [(u64, u64); 3],
+    /// the same of the fresh waves alone
+    young: [(u64, u64); 3],
+    pub bad_new: u64,
+    /// cumulative
+    pub confirmed: u64,
+    pub fell_back: u64,
+    /// hosts of which nothing is known yet: neither confirmed nor gone bad. A host may be counted in
+    /// both, so the larger of both is known, not their sum.
+    pub open: u64,
+}
+
+impl Sums {
+    /// One more wave, younger than those before. `bad`: gone bad in it before this tick.
+    pub(crate) fn add(&mut self, tally: &ArmTally, bad: u32, fresh: bool) {
+        for (at, channel) in CHANNELS.into_iter().enumerate() {
+            let own = count(tally, channel);
+            // At most 4,096 waves of 32 bits: far below 2^64.
+            self.all[at].0 += u64::from(own.new);
+            self.all[at].1 += u64::from(own.at_risk);
+            if fresh {
+                self.young[at].0 += u64::from(own.new);
+                self.young[at].1 += u64::from(own.at_risk);
+            }
+        }
+        self.bad_new += u64::from(tally.bad_new);
+        self.confirmed += u64::from(tally.confirmed);
+        self.fell_back += u64::from(tally.fell_back);
+        let known = tally.confirmed.max(bad.saturating_add(tally.bad_new));
+        self.open += u64::from(tally.hosts.saturating_sub(known));
     }
 
-    /// Takes one tick's counts. `None`: a sum overflowed.
-    pub(crate) fn observe(&mut self, tally: &ArmTally) -> Option<()> {
-        self.bad = self.bad.checked_add(u64::from(tally.bad_new))?;
-        self.fell_back = tally.fell_back;
-        self.confirmed = tally.confirmed;
-        Some(())
-    }
-
-    /// Hosts of this wave of which nothing is known yet: neither confirmed nor gone bad. A host may
-    /// be counted in both, so the larger of both is known, not their sum.
-    pub(crate) fn open(&self) -> u32 {
-        let known = self.confirmed.max(u32::try_from(self.bad).unwrap_or(u32::MAX));
-        self.hosts.saturating_sub(known)
+    /// Each channel's counts, of all waves and of the fresh ones, against all sampled controls.
+    /// `None`: overflow.
+    pub(crate) fn pairs(&self, controls: [&ArmTally; 2]) -> Option<[[Pair; 3]; 2]> {
+        Some([pairs(self.all, controls)?, pairs(self.young, controls)?])
     }
 }
 
@@ -45,17 +67,7 @@ pub(crate) fn count(tally: &ArmTally, channel: Channel) -> Count {
     }
 }
 
-/// Each channel's counts of several waves together, against all sampled controls. `None`: overflow.
-pub(crate) fn pairs(waves: &[ArmTally], controls: [&ArmTally; 2]) -> Option<[Pair; 3]> {
-    let mut treated = [(0_u64, 0_u64); 3];
-    for wave in waves {
-        for (sum, channel) in treated.iter_mut().zip(CHANNELS) {
-            let own = count(wave, channel);
-            // At most 4,096 waves of 32 bits: far below 2^64.
-            sum.0 += u64::from(own.new);
-            sum.1 += u64::from(own.at_risk);
-        }
-    }
+fn pairs(treated: [(u64, u64); 3], controls: [&ArmTally; 2]) -> Option<[Pair; 3]> {
     let mut pairs = [Pair::default(); 3];
     for ((pair, (x, u)), channel) in pairs.iter_mut().zip(treated).zip(CHANNELS) {
         let [one, other] = controls.map(|arm| count(arm, channel));

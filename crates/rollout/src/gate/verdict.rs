@@ -90,14 +90,14 @@ impl Gate {
     /// Channel and stratum with most evidence; no stratum if none is suspicious by itself.
     pub(crate) fn suspects(&self) -> (Channel, Option<usize>) {
         let mut channel = (Channel::Silence, f64::NEG_INFINITY);
-        for (process, name) in self.channels.iter().zip(CHANNELS) {
-            let ln_e = process.parts().ln_e();
+        for (parts, name) in self.parts.iter().zip(CHANNELS) {
+            let ln_e = parts.ln_e();
             if ln_e > channel.1 {
                 channel = (name, ln_e);
             }
         }
         let mut stratum = (None, SUSPICIOUS.ln());
-        for at in 0..self.cells.len() {
+        for at in 0..self.bad.len() {
             let ln_e = self.ln_stratum(at);
             if ln_e > stratum.1 {
                 stratum = (Some(at), ln_e);
@@ -113,7 +113,7 @@ impl Gate {
         reason = "not negative, and at most the fleet"
     )]
     pub(crate) fn room(&self, view: &View<'_>) -> Room {
-        let strata = self.cells.len();
+        let strata = self.bad.len();
         let mut out = Room {
             pooled: u64::MAX,
             tightest: Millis::ZERO,
@@ -170,19 +170,16 @@ impl Gate {
     /// Everything read, for tickets, journals and people.
     pub(crate) fn evidence(&self, view: &View<'_>) -> Evidence {
         let shown = |ln: f64| ln.min(LN_SHOWN_MAX).exp();
-        let channels = self.channels.iter().zip(CHANNELS).map(|(process, channel)| {
-            let parts = process.parts();
-            ChannelEvidence {
-                channel,
-                e: shown(parts.ln_e()),
-                pooled: shown(parts.pooled),
-                strata: shown(parts.strata),
-                fresh: shown(parts.fresh),
-            }
+        let channels = self.parts.iter().zip(CHANNELS).map(|(parts, channel)| ChannelEvidence {
+            channel,
+            e: shown(parts.ln_e()),
+            pooled: shown(parts.pooled),
+            strata: shown(parts.strata),
+            fresh: shown(parts.fresh),
         });
         let first = self.horizons.first().map(|horizon| horizon.strata_ucb(view.delta()));
         let stratum = |(at, plan): (usize, &crate::plan::StratumPlan)| {
-            let bad: u64 = self.cells[at].iter().map(|cell| cell.bad).sum();
+            let bad = self.bad[at];
             StratumEvidence {
                 stratum: plan.stratum.clone(),
                 e: shown(self.ln_stratum(at)),

@@ -2,7 +2,7 @@
 use super::{Phase, Rollout, total};
 use crate::action::{Action, CountRule, Decision, Exposure, HaltReason, HoldReason};
 use crate::event::{ArmTally, Count, Observation, StratumTally, Window};
-use crate::gate::{CHANNELS, Verdict, count, threshold};
+use crate::gate::{CHANNELS, Cell, Sums, Verdict, count, threshold};
 use crate::machine::widen::Next;
 use crate::plan::StratumPlan;
 use andon_model::ticket::{Newcomers, Step};
@@ -12,13 +12,13 @@ impl Rollout {
         if matches!(self.phase, Phase::Planned | Phase::AwaitingApproval) {
             return Vec::new();
         }
-        if let Err(reason) = self.adds_up(seen) {
-            return self.hold(reason);
-        }
+        let sums = match self.adds_up(seen) {
+            Ok(sums) => sums,
+            Err(reason) => return self.hold(reason),
+        };
         self.late.observe(&seen.strata);
         self.late_charges = self.late.charges(self.late.covered());
-        let fresh = self.fresh();
-        if self.gate.observe(self.clock, seen, &fresh).is_none() {
+        if self.gate.observe(self.clock, seen, &sums).is_none() {
             return self.hold(HoldReason::Overflow);
         }
         self.observed = Some(self.clock);
@@ -93,13 +93,16 @@ impl Rollout {
         self.waves.iter().map(|(at, _)| self.clock.since(*at) <= fresh).collect()
     }
 
-    fn adds_up(&self, seen: &Observation) -> Result<(), HoldReason> {
+    /// Whether honest counts could be these; and what each stratum's waves come to.
+    fn adds_up(&self, seen: &Observation) -> Result<Vec<Sums>, HoldReason> {
         let short = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let want = self.plan.strata.len();
         if seen.strata.len() != want {
             let got = short(seen.strata.len());
             return Err(HoldReason::StrataMissing { got, want: short(want) });
         }
+        let fresh = self.fresh();
+        let mut sums = Vec::with_capacity(want);
         for (at, (tally, plan)) in seen.strata.iter().zip(&self.plan.strata).enumerate() {
             if tally.waves.len() != self.waves.len() {
                 return Err(HoldReason::WavesMissing {
@@ -108,9 +111,9 @@ impl Rollout {
                     want: short(self.waves.len()),
                 });
             }
-            self.stratum_adds_up(at, tally, plan)?;
+            sums.push(self.stratum_adds_up(at, tally, plan, &fresh)?);
         }
-        Ok(())
+        Ok(sums)
     }
 
     fn stratum_adds_up(
@@ -118,23 +121,27 @@ impl Rollout {
         at: usize,
         tally: &StratumTally,
         plan: &StratumPlan,
-    ) -> Result<(), HoldReason> {
+        fresh: &[bool],
+    ) -> Result<Sums, HoldReason> {
         let broken = |rule| HoldReason::CountsDoNotAddUp { stratum: plan.stratum.clone(), rule };
         let mut handed = 0;
-        for (arm, cell) in tally.waves.iter().zip(self.gate.cells(at)) {
-            arm_adds_up(arm, cell.hosts).map_err(broken)?;
-            if cell.bad + u64::from(arm.bad_new) > u64::from(arm.hosts) {
-                return Err(broken(CountRule::BadWithinHosts));
+        let check = |arm: &ArmTally, cell: Cell| {
+            arm_adds_up(arm, cell.hosts)?;
+            if u64::from(cell.bad) + u64::from(arm.bad_new) > u64::from(arm.hosts) {
+                return Err(CountRule::BadWithinHosts);
             }
             handed += cell.hosts;
-        }
+            Ok(())
+        };
+        let sums = self.gate.sums(at, &tally.waves, fresh, check).map_err(broken)?;
         let (controls, gauge) = plan.sample(handed);
         arm_adds_up(&tally.controls, controls).map_err(broken)?;
         arm_adds_up(&tally.gauge, gauge).map_err(broken)?;
         if !self.late.adds_up(at, tally) {
             return Err(broken(CountRule::LateWithinCovered));
         }
-        windows_add_up(tally, self.plan.budget.len(), handed).map_err(broken)
+        windows_add_up(tally, self.plan.budget.len(), handed).map_err(broken)?;
+        Ok(sums)
     }
 }
 
@@ -153,13 +160,13 @@ fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<
     if tally.wave_windows.is_empty() {
         return Ok(());
     }
-    let sum = |of: fn(&Window) -> u32, row: &[Window]| {
-        row.iter().map(|window| u64::from(of(window))).sum::<u64>()
-    };
     let agrees = |(at, all): (usize, &Window)| {
-        let of: [fn(&Window) -> u32; 3] = [|w| w.at_risk, |w| w.bad, |w| w.clean];
         let row = tally.by_wave(at).unwrap_or(&[]);
-        of.iter().all(|of| sum(*of, row) == u64::from(of(all)))
+        let sums = row.iter().fold((0, 0, 0), |(at_risk, bad, clean), wave| {
+            let [r, b, c] = [wave.at_risk, wave.bad, wave.clean].map(u64::from);
+            (at_risk + r, bad + b, clean + c)
+        });
+        sums == (u64::from(all.at_risk), u64::from(all.bad), u64::from(all.clean))
     };
     let complete = tally.wave_windows.len() == horizons * tally.waves.len();
     if complete && tally.windows.iter().enumerate().all(agrees) {

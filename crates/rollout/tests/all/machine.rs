@@ -144,6 +144,20 @@ fn late_canaries_are_awaited_before_others_are_sent() {
     assert!(widened.steps[1].handed > 100, "{}", widened.steps[1].handed);
 }
 
+/// Confirmed hosts that died after their last beat look well until silence has had time to show.
+#[test]
+fn nobody_is_clean_before_silence_would_have_shown() {
+    let rollout = started();
+    let clean = |ms: u64| {
+        let mut seen = well(&rollout, at(ms));
+        seen.strata.iter_mut().flat_map(|s| &mut s.waves).for_each(|w| w.confirmed = w.hosts);
+        windows::by_wave(&rollout, at(ms), &mut seen);
+        seen.strata.iter().flat_map(|s| &s.windows).map(|window| window.clean).sum::<u32>()
+    };
+    // Delivery, load and soak take 4 s; a host is silent after 4 s more.
+    assert_eq!([4000, 7999, 8000].map(clean), [0, 0, 16]);
+}
+
 #[test]
 fn nobody_confirmed_means_no_growth_beyond_the_budget() {
     let mut rollout = started();

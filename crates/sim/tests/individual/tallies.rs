@@ -104,17 +104,21 @@ fn windows_of_the_waves_are_those_of_all() {
     play(EVERYTHING, &mut script);
     let told = script.shown.iter().flat_map(|(_, seen)| &seen.strata);
     let (mut waves, mut bad) = (0, 0);
+    let mut handed = true;
     for stratum in told {
         for (horizon, whole) in stratum.windows.iter().enumerate() {
             let each = stratum.by_wave(horizon).unwrap_or_default();
             assert_eq!(each.len(), stratum.waves.len());
             let sum = |of: fn(&Window) -> u32| each.iter().map(of).sum::<u32>();
+            let mut arms = each.iter().zip(&stratum.waves);
+            handed &= arms.all(|(w, arm)| w.at_risk.max(w.clean) <= arm.hosts);
             assert_eq!(sum(|w| w.at_risk), whole.at_risk);
             assert_eq!((sum(|w| w.bad), sum(|w| w.clean)), (whole.bad, whole.clean));
             (waves, bad) = (each.len().max(waves), bad + whole.bad);
         }
     }
     assert!(waves == 2 && bad > 100, "{waves} {bad}");
+    assert!(handed, "a wave's window has more hosts than the wave");
 }
 
 /// With nothing wrong, first silences per host and tick at risk are alike in waves, controls, gauge

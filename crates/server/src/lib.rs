@@ -18,6 +18,7 @@ pub mod driver;
 pub mod durable;
 pub mod fleet;
 pub mod group_order;
+pub mod pooled;
 pub mod publish;
 pub mod record;
 pub mod rollout_state;

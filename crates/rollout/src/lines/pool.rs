@@ -225,40 +225,45 @@ impl Pool {
         if let Some(name) = reports.keys().find(|name| !self.members.contains_key(*name)) {
             return Err(PoolDoubt::OperatorUnknown(name.clone()));
         }
-        let sum = self.sum(handed, |name, standing| match standing {
+        let find = |name: &OperatorId, standing| match standing {
             Standing::Withdrawn => None,
-            Standing::Consenting | Standing::Halted => reports.get(name).map(Cow::Borrowed),
-        })?;
+            Standing::Consenting | Standing::Halted => reports.get(name),
+        };
+        let sum = self.sum(handed, find, |_, report| Cow::Borrowed(report))?;
         self.pooled(self.round);
         Ok(sum)
     }
 
     /// As [`Pool::merge`], one operator's report at a time, and the round stays due until
-    /// [`Pool::pooled`] says that the sum is on disk. Of an operator that left, a report says where its
-    /// hosts stand, for whoever knows each host's rank: without one only the waves are known, and its
-    /// other hosts are taken for controls.
+    /// [`Pool::pooled`] says that the sum is on disk. `find` says whether there is a report, `read`
+    /// reads it once all are there. Of an operator that left, a report says where its hosts stand, for
+    /// whoever knows each host's rank: without one only the waves are known, and its other hosts are
+    /// taken for controls.
     /// # Errors
     /// [`PoolDoubt`].
-    pub fn sum<'r>(
+    pub fn sum<'r, R>(
         &self,
         handed: &[&[u32]],
-        mut report_of: impl FnMut(&OperatorId, Standing) -> Option<Cow<'r, OperatorTally>>,
+        mut find: impl FnMut(&OperatorId, Standing) -> Option<R>,
+        mut read: impl FnMut(&OperatorId, R) -> Cow<'r, OperatorTally>,
     ) -> Result<Observation, PoolDoubt> {
-        let waves = vec![ArmTally::default(); handed.len()];
-        let mut sum = vec![StratumTally { waves, ..StratumTally::default() }; self.strata.len()];
+        let mut found = Vec::with_capacity(self.members.len());
         let mut left = vec![0; self.strata.len()];
-        // What only some tell per wave is no sum.
-        let mut told = vec![true; self.strata.len()];
         for (name, member) in &self.members {
-            let report = report_of(name, member.standing);
-            let report = match (report, member.standing) {
-                (Some(report), _) => report,
+            match (find(name, member.standing), member.standing) {
+                (Some(report), _) => found.push((name, member, report)),
                 (None, Standing::Withdrawn) => {
                     left.iter_mut().zip(&member.hosts).for_each(|(left, hosts)| *left += hosts);
-                    continue;
                 }
                 (None, _) => return Err(PoolDoubt::OperatorMissing(name.clone())),
-            };
+            }
+        }
+        let waves = vec![ArmTally::default(); handed.len()];
+        let mut sum = vec![StratumTally { waves, ..StratumTally::default() }; self.strata.len()];
+        // What only some tell per wave is no sum.
+        let mut told = vec![true; self.strata.len()];
+        for (name, member, report) in found {
+            let report = read(name, report);
             self.check(name, member, &report, handed.len())?;
             for (at, (into, tally)) in sum.iter_mut().zip(&report.strata).enumerate() {
                 add(into, tally).ok_or(PoolDoubt::Overflow)?;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 mod budgets;
 mod faults;
+mod pooled;
 mod refusals;
 mod rig;
 mod rollouts;

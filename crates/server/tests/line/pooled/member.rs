@@ -3,7 +3,7 @@
 use crate::rig::key;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::line::{Places, Roster, Round};
-use andon_model::{Digest, LineId, OperatorId, StratumId, Time};
+use andon_model::{LineId, OperatorId, StratumId, Time};
 use andon_rollout::lines::{LineTally, MemberStanding, MemberStratum};
 use andon_rollout::{ArmTally, Plan, StratumTally, Window};
 use andon_trust::sign::SigningKey;
@@ -179,8 +179,8 @@ impl Member {
         }
     }
 
-    /// Digest of the answer that was sent last.
-    pub(crate) fn sent_digest(&self) -> Option<Digest> {
-        self.sent.as_ref().map(|(_, _, envelope)| Digest::of(&envelope.to_bytes()))
+    /// The answer that was sent last.
+    pub(crate) fn sent(&self) -> Option<Envelope> {
+        self.sent.as_ref().map(|(_, _, envelope)| envelope.clone())
     }
 }

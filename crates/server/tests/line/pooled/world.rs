@@ -2,6 +2,7 @@
 use super::member::Member;
 use crate::rig::*;
 use crate::rollouts::get;
+use andon_model::command::Verb;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::line::{self, LineStanding, Places, Round, Rounds};
 use andon_model::ticket::Ticket;
@@ -34,9 +35,14 @@ pub(crate) fn line_of(members: &[Member]) -> Line {
 }
 
 impl World {
-    /// Two members, whose rosters came in turn, and a release that is being rolled out.
+    /// Two small members.
     pub(crate) async fn two() -> World {
-        let mut world = World::seated(vec![Member::new("a", 21, 40), Member::new("b", 22, 30)]).await;
+        World::with(40, 30).await
+    }
+
+    /// Members a and b with so many hosts, and a release that is being rolled out.
+    pub(crate) async fn with(a: usize, b: usize) -> World {
+        let mut world = World::seated(vec![Member::new("a", 21, a), Member::new("b", 22, b)]).await;
         world.start("r1").await;
         world
     }
@@ -64,7 +70,11 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self, name: &str) {
-        let command = self.line.command(name, self.now, start(name, self.release));
+        let mut verb = start(name, self.release);
+        if let Verb::Start { seed, .. } = &mut verb {
+            *seed = Some(Digest::of(b"the same order in every run"));
+        }
+        let command = self.line.command(name, self.now, verb);
         let (status, answer) = post(&mut self.server, "/v1/commands", &command).await;
         assert_eq!(status, 200, "{answer}");
         for at in 0..self.members.len() {

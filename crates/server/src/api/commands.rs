@@ -14,9 +14,7 @@ use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::policy::{Lane, Policy};
 use andon_model::text::Text;
-use andon_model::{
-    ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time,
-};
+use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
 use andon_rollout::lines::Standing;
 use andon_rollout::plan::GroupOrder;
 use andon_rollout::{Event, Plan, PlanRequest, Terms};

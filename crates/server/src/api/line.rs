@@ -192,9 +192,8 @@ pub(super) async fn ticket(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let name = rollout_id(&name)?;
-    let generation: u32 = generation
-        .parse()
-        .map_err(|_| Refusal::malformed("generation: must be a whole number"))?;
+    let generation: u32 =
+        generation.parse().map_err(|_| Refusal::malformed("generation: must be a whole number"))?;
     of_members(&app.core(), &name)?;
     let task = Arc::clone(&app);
     let read = tokio::task::spawn_blocking(move || kept::ticket(&task, &name, generation)).await;
@@ -270,7 +269,8 @@ impl From<TallyRefusal> for Refusal {
     fn from(error: TallyRefusal) -> Refusal {
         let words = super::in_words(&error);
         match error {
-            TallyRefusal::Parse(_) | TallyRefusal::Signature(_, VerifyError::PayloadType { .. }) => {
+            TallyRefusal::Parse(_)
+            | TallyRefusal::Signature(_, VerifyError::PayloadType { .. }) => {
                 Refusal::malformed(&words)
             }
             TallyRefusal::Stranger(_) => Refusal::unknown_key(&words),
@@ -325,9 +325,7 @@ fn line_of(core: &Core, rollout: &RolloutState) -> Option<RolloutLine> {
     let members = rollout.members.as_deref()?;
     let due = intake::due(rollout);
     let open = due.and_then(|due| core.collected.at(&rollout.plan.rollout, due));
-    let answered = |operator: &&OperatorId| {
-        open.is_some_and(|open| open.tally(operator).is_some())
-    };
+    let answered = |operator: &&OperatorId| open.is_some_and(|open| open.tally(operator).is_some());
     let awaited = members.awaited().filter(|operator| due.is_some() && !answered(operator));
     let standings = members.pool.standings();
     let withdrawn = standings.filter(|(_, how)| *how == Standing::Withdrawn);

@@ -72,8 +72,8 @@ async fn admit(Extract(app): Extract<Arc<App>>, request: Request, next: Next) ->
     let permit = if path == "/v1/stops" {
         None
     } else {
-        let bell = path == "/v1/line/rounds"
-            || path.starts_with("/v1/lines/") && path.ends_with("/bell");
+        let bell =
+            path == "/v1/line/rounds" || path.starts_with("/v1/lines/") && path.ends_with("/bell");
         let permits = if bell { &app.bells } else { &app.requests };
         match Arc::clone(permits).try_acquire_owned() {
             Ok(permit) => Some(permit),

@@ -143,7 +143,9 @@ pub fn restore(app: &App) {
         let listed = std::fs::read_dir(round_folder(&app.inputs.data, &rollout, due));
         for entry in listed.into_iter().flatten().flatten() {
             let bytes = read(&entry.path(), TALLY_ENVELOPE_MAX).unwrap_or_default();
-            let Ok(envelope) = Envelope::parse_limited(&bytes, TALLY_ENVELOPE_MAX) else { continue };
+            let Ok(envelope) = Envelope::parse_limited(&bytes, TALLY_ENVELOPE_MAX) else {
+                continue;
+            };
             let Ok(tally) = verified(&envelope, &policy) else { continue };
             let digest = Digest::of(&bytes);
             if tally.rollout == rollout

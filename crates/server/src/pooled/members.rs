@@ -128,10 +128,8 @@ impl Members {
     #[must_use]
     pub fn places(&self, plan: &Plan, seats: &Seats, operator: &OperatorId) -> Option<Places> {
         self.standing(operator)?;
-        let (strata, ranks) = self
-            .places_of(plan, seats, operator)
-            .map(|place| (place.stratum, place.rank))
-            .unzip();
+        let (strata, ranks) =
+            self.places_of(plan, seats, operator).map(|place| (place.stratum, place.rank)).unzip();
         Some(Places {
             schema: 1,
             line: plan.line.clone(),
@@ -145,7 +143,12 @@ impl Members {
     /// How many hosts of one member are in each arm now: in every wave, the controls, the gauge. Nothing
     /// else of them is known here, so it is also what stands in for a member that left.
     #[must_use]
-    pub fn arms(&self, rollout: &RolloutState, seats: &Seats, operator: &OperatorId) -> OperatorTally {
+    pub fn arms(
+        &self,
+        rollout: &RolloutState,
+        seats: &Seats,
+        operator: &OperatorId,
+    ) -> OperatorTally {
         let (plan, waves) = (&rollout.plan, rollout.waves.as_slice());
         let empty = StratumTally {
             waves: vec![Default::default(); waves.len()],

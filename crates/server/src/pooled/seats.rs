@@ -98,7 +98,9 @@ impl Seats {
     pub fn of(&self, operator: &OperatorId, last: Option<HostId>) -> impl Iterator<Item = HostId> {
         let all = self.blocks(operator).iter();
         let seats = all.flat_map(|block| {
-            (block.seat_first..).take(block.count as usize).filter_map(|seat| HostId::new(seat).ok())
+            (block.seat_first..)
+                .take(block.count as usize)
+                .filter_map(|seat| HostId::new(seat).ok())
         });
         seats.take_while(move |seat| Some(*seat) <= last)
     }
@@ -146,7 +148,9 @@ impl Seats {
         let count = u32::try_from(roster.hosts.len()).unwrap_or(u32::MAX);
         let blocks = self.blocks.entry(operator.clone()).or_default();
         match blocks.last_mut() {
-            Some(last) if follows(last, seat_first) => last.count = last.count.saturating_add(count),
+            Some(last) if follows(last, seat_first) => {
+                last.count = last.count.saturating_add(count)
+            }
             _ => blocks.push(SeatBlock { host_first: roster.host_first, seat_first, count }),
         }
     }

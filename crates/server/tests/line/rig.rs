@@ -191,7 +191,8 @@ impl Line {
         self.policy.version += 1;
         let bytes = serde_json::to_vec(&self.policy).unwrap();
         let signed = self.person.seal(PayloadType::Policy, &bytes);
-        let (status, answer) = post(server, &format!("/v1/lines/{}/policy", self.policy.line), &signed).await;
+        let (status, answer) =
+            post(server, &format!("/v1/lines/{}/policy", self.policy.line), &signed).await;
         assert_eq!(status, 200, "{answer}");
     }
 

@@ -150,7 +150,8 @@ impl Member {
             for (at, (after, _)) in plan.budget.iter().enumerate() {
                 let shown = |at: Time| now >= at.plus(plan.watch.silent_after).plus(*after);
                 let clean = host.confirmed.is_some_and(shown);
-                let rows = [&mut tally.windows[at], &mut tally.wave_windows[at * waves.len() + wave]];
+                let rows =
+                    [&mut tally.windows[at], &mut tally.wave_windows[at * waves.len() + wave]];
                 for row in rows {
                     row.clean += u32::from(clean);
                     row.at_risk += u32::from(!clean);

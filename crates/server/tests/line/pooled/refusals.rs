@@ -45,7 +45,12 @@ async fn rosters_that_nobody_vouches_for_get_no_seats() {
     let rows = vec![
         Row("cut", good.to_bytes()[..99].to_vec(), 400, "malformed"),
         Row("too large", vec![b' '; ENVELOPE_BYTES_MAX + 1], 413, "too_large"),
-        Row("of a stranger", stranger.sealed(&stranger.roster(&line, 1, 5)).to_bytes(), 401, "unknown_key"),
+        Row(
+            "of a stranger",
+            stranger.sealed(&stranger.roster(&line, 1, 5)).to_bytes(),
+            401,
+            "unknown_key",
+        ),
         Row("with another member's key", foreign.to_bytes(), 401, "signature"),
         Row("as another type", ticket.to_bytes(), 400, "malformed"),
         Row("for another line", a.sealed(&elsewhere).to_bytes(), 403, "not_allowed"),
@@ -112,9 +117,16 @@ async fn tallies_that_nobody_vouches_for_are_not_counted() {
     });
     row("without windows", 400, "malformed", |t| t.strata[0].tally.windows.clear());
     check(&mut world, "/v1/line/tallies", rows).await;
-    assert!(!world.line.folder.path().join("tallies/r1").join(format!(
-        "{}-{}", round.round, round.generation
-    )).exists(), "a refused tally was kept");
+    assert!(
+        !world
+            .line
+            .folder
+            .path()
+            .join("tallies/r1")
+            .join(format!("{}-{}", round.round, round.generation))
+            .exists(),
+        "a refused tally was kept"
+    );
     // The first one that was acknowledged stands, and is as good as itself sent again.
     let first = world.members[0].sign(&good);
     let path = "/v1/line/tallies";

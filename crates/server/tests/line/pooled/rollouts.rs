@@ -36,7 +36,10 @@ async fn a_good_release_reaches_everybody_and_widens_only_when_all_have_answered
         assert_eq!(after.round, before.round + 1, "both tallies made no round");
     }
     let round = world.round().await;
-    assert_eq!((round.standing.clone(), round.newcomers), (LineStanding::Completed, Newcomers::Included));
+    assert_eq!(
+        (round.standing.clone(), round.newcomers),
+        (LineStanding::Completed, Newcomers::Included)
+    );
     assert_eq!(handed(&world.waves(round.generation).await), 70, "not everybody has it");
     let confirmed = |member: &Member| member.hosts.iter().all(|host| host.confirmed.is_some());
     assert!(world.members.iter().all(confirmed));

@@ -87,7 +87,8 @@ impl World {
 
     /// What the line signed under this path.
     pub(crate) async fn signed<T: DeserializeOwned>(&mut self, path: &str, kind: PayloadType) -> T {
-        let envelope = Envelope::parse_limited(&get(&mut self.server, path).await, 1 << 26).unwrap();
+        let envelope =
+            Envelope::parse_limited(&get(&mut self.server, path).await, 1 << 26).unwrap();
         let payload = verify_one(&envelope, kind, &self.line.inputs.online.public()).unwrap();
         serde_json::from_slice(payload).unwrap()
     }
@@ -155,9 +156,8 @@ impl World {
     }
 
     pub(crate) fn observations(&self) -> usize {
-        let seen = |record: &&Record| {
-            matches!(record, Record::Rollout { event: Event::Observed(_), .. })
-        };
+        let seen =
+            |record: &&Record| matches!(record, Record::Rollout { event: Event::Observed(_), .. });
         self.records().iter().filter(seen).count()
     }
 

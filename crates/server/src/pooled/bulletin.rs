@@ -10,10 +10,11 @@ use andon_model::envelope::PayloadType;
 use andon_model::line::{LineStanding, Round, Rounds};
 use andon_model::text::Text;
 use andon_model::ticket::Newcomers;
-use andon_model::{Digest, LineId, Millis, OperatorId, Time};
+use andon_model::{ComponentId, Digest, LineId, Millis, OperatorId, Time};
 use andon_rollout::lines::{Lines, Order, on_halt};
 use andon_rollout::{HaltReason, HoldReason, Reason, StateName};
 use axum::body::Bytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A text that is older was said by somebody who cannot sign a newer one.
@@ -62,9 +63,15 @@ fn rounds(state: &State, now: Time) -> Option<Vec<Round>> {
     if !pooled && !of_members {
         return None;
     }
+    let mut newest: BTreeMap<&ComponentId, u64> = BTreeMap::new();
+    for rollout in state.rollouts.values() {
+        let last = newest.entry(&rollout.plan.component).or_default();
+        *last = rollout.started_seq.max(*last);
+    }
     let told = |rollout: &&RolloutState| {
         let recent = rollout.ended.is_some_and(|ended| now.since(ended) <= AFTERWARDS);
-        rollout.live() || recent || !state.followed(rollout)
+        let followed = newest.get(&rollout.plan.component) > Some(&rollout.started_seq);
+        rollout.live() || recent || !followed
     };
     Some(state.rollouts.values().filter(told).filter_map(|rollout| round(rollout, now)).collect())
 }

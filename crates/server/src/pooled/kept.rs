@@ -7,7 +7,7 @@ use crate::pooled::intake::{self, Due};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{ENVELOPE_BYTES_MAX, TALLY_BYTES_MAX};
 use andon_model::policy::Policy;
-use andon_model::{Digest, OperatorId, RolloutId};
+use andon_model::{Digest, OperatorId, PublicKey, RolloutId};
 use andon_rollout::lines::LineTally;
 use andon_trust::envelope::{VerifyError, verify_one};
 use std::fs::File;
@@ -114,17 +114,35 @@ pub enum TallyRefusal {
     Signature(OperatorId, #[source] VerifyError),
 }
 
-/// The tally in an envelope, if the member that it names signed it.
+/// The tally in an envelope; nobody has verified it yet.
+/// # Errors
+/// [`TallyRefusal::Parse`].
+pub fn unverified(envelope: &Envelope) -> Result<LineTally, TallyRefusal> {
+    serde_json::from_slice(&envelope.payload).map_err(TallyRefusal::Parse)
+}
+
+/// The key that the policy in force names for the member that a tally names.
 /// # Errors
 /// [`TallyRefusal`].
-pub fn verified(envelope: &Envelope, policy: &Policy) -> Result<LineTally, TallyRefusal> {
-    let tally: LineTally =
-        serde_json::from_slice(&envelope.payload).map_err(TallyRefusal::Parse)?;
+pub fn key_of(policy: &Policy, tally: &LineTally) -> Result<PublicKey, TallyRefusal> {
     let member = policy.members.iter().find(|member| member.operator == tally.operator);
     let member = member.ok_or_else(|| TallyRefusal::Stranger(tally.operator.clone()))?;
-    verify_one(envelope, PayloadType::Tally, &member.key)
+    if tally.line == policy.line { Ok(member.key) } else { Err(TallyRefusal::Line) }
+}
+
+/// Whether this key signed the tally in the envelope. It reads all of it: not under a lock.
+/// # Errors
+/// [`TallyRefusal::Signature`].
+pub fn verify(envelope: &Envelope, tally: &LineTally, key: &PublicKey) -> Result<(), TallyRefusal> {
+    verify_one(envelope, PayloadType::Tally, key)
         .map_err(|why| TallyRefusal::Signature(tally.operator.clone(), why))?;
-    if tally.line == policy.line { Ok(tally) } else { Err(TallyRefusal::Line) }
+    Ok(())
+}
+
+fn verified(envelope: &Envelope, policy: &Policy) -> Result<LineTally, TallyRefusal> {
+    let tally = unverified(envelope)?;
+    verify(envelope, &tally, &key_of(policy, &tally)?)?;
+    Ok(tally)
 }
 
 /// After a restart: whatever was acknowledged of the rounds that are due is counted again from disk, so

@@ -173,7 +173,6 @@ fn follows(last: &SeatBlock, seat_first: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use andon_model::{LineId, PublicKey};
 

@@ -54,7 +54,9 @@ impl Member {
             operator: self.operator.clone(),
             host_first: first as u64,
             strata: STRATA.iter().map(|name| StratumId::new(name).unwrap()).collect(),
-            hosts: (first..first + count).map(|host| (host % STRATA.len()) as u16).collect(),
+            hosts: (first..first + count)
+                .map(|host| u16::try_from(host % STRATA.len()).unwrap())
+                .collect(),
         }
     }
 

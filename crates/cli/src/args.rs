@@ -1,6 +1,6 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, log, plan, policy, pull, release, replay, rollout, simulate,
+    adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rollout, simulate,
     tuf_client, why, witness,
 };
 use crate::{demo, fleet};
@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Start, watch and steer rollouts
     #[command(subcommand)]
     Rollout(rollout::Command),
+    /// A vendor line's members: whose tallies are due, and going on without one
+    #[command(subcommand)]
+    Line(line::Command),
     /// Pull the cord: freeze a release, a vendor, or everything
     Pull(pull::Args),
     /// Why a rollout or a host is where it is, and what to type next

@@ -17,6 +17,7 @@ mod ops;
 mod output;
 mod policy_budgets;
 mod policy_form;
+mod policy_lines;
 mod policy_rules;
 mod sources;
 mod span;

@@ -1,5 +1,6 @@
 //! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
+use crate::policy_lines::{self, MemberForm, VendorLineForm};
 use crate::policy_rules::{self, RulesForm};
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
@@ -47,6 +48,12 @@ pub(crate) struct PolicyForm {
     /// operator's probes
     #[serde(default, rename = "probe")]
     pub(crate) probes: Vec<ProbeForm>,
+    /// of a vendor line: whose hosts it counts
+    #[serde(default, rename = "member")]
+    pub(crate) members: Vec<MemberForm>,
+    /// of an operator's line: the vendor lines it takes part in
+    #[serde(default, rename = "vendor_line")]
+    pub(crate) vendor_lines: Vec<VendorLineForm>,
 }
 
 /// See [`Watch`].
@@ -160,6 +167,8 @@ impl PolicyForm {
             emergency: LaneForm::of(&defaults::emergency()),
             rules: RulesForm::default(),
             probes: Vec::new(),
+            members: Vec::new(),
+            vendor_lines: Vec::new(),
         }
     }
 
@@ -177,8 +186,8 @@ impl PolicyForm {
         let person =
             |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
         let policy = Policy {
-            members: Vec::new(),
-            vendor_lines: Vec::new(),
+            members: policy_lines::members(&self.members),
+            vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             schema: 1,
             line: self.line.clone(),
             version,
@@ -253,6 +262,9 @@ impl PolicyForm {
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
         put(format_args!("{}", policy_rules::COMMENT));
         put(format_args!("{}", self.rules.write()));
+        let of_vendor = matches!(self.line, LineId::Vendor(_));
+        let lines = policy_lines::write(of_vendor, &self.members, &self.vendor_lines);
+        put(format_args!("{lines}"));
         put(format_args!("{PROBES}"));
         for probe in &self.probes {
             put(format_args!(

@@ -1,7 +1,7 @@
 //! What people ask of the server: every change is an object signed by a person's key.
 use crate::digest::Digest;
 use crate::envelope::Envelope;
-use crate::id::{ComponentId, LineId, PersonId, RolloutId};
+use crate::id::{ComponentId, LineId, OperatorId, PersonId, RolloutId};
 use crate::policy::Lane;
 use crate::text::Text;
 use crate::time::Time;
@@ -69,6 +69,15 @@ pub enum Verb {
     Halt {
         /// which
         rollout: RolloutId,
+        /// why
+        reason: Text,
+    },
+    /// on a vendor line: let it go on without this member, whose hosts stand unvouched from then on
+    Withdraw {
+        /// which
+        rollout: RolloutId,
+        /// the member
+        operator: OperatorId,
         /// why
         reason: Text,
     },

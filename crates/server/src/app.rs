@@ -5,6 +5,8 @@ use crate::clock::Clock;
 use crate::config::Inputs;
 use crate::deliver::Shelf;
 use crate::fleet::Fleet;
+use crate::pooled::bulletin::Posted;
+use crate::pooled::intake::Collected;
 use crate::publish::Repository;
 use crate::record::Record;
 use crate::state::{PolicyInForce, State};
@@ -31,6 +33,8 @@ pub struct Core {
     pub state: State,
     /// the memory of beats
     pub fleet: Fleet,
+    /// on a vendor line: tallies of the rounds that are open
+    pub collected: Collected,
 }
 
 /// Figures for `/metrics`.
@@ -63,6 +67,8 @@ pub struct App {
     pub bells: Arc<Semaphore>,
     /// figures
     pub counters: Counters,
+    /// on a vendor line: what members are told
+    pub rounds: watch::Sender<Option<Posted>>,
     /// true once the server is to end
     pub closing: watch::Sender<bool>,
     core: Mutex<Core>,
@@ -133,8 +139,9 @@ impl App {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             bells: Arc::new(Semaphore::new(BELLS_MAX)),
             counters: Counters::default(),
+            rounds: watch::Sender::new(None),
             closing: watch::Sender::new(false),
-            core: Mutex::new(Core { state, fleet }),
+            core: Mutex::new(Core { state, fleet, collected: Collected::default() }),
             writer,
             kicks,
         };
@@ -223,13 +230,18 @@ pub fn authorities(
         operators.extend(policy.people.iter().map(|p| p.key));
         operators.push(policy.online);
     }
+    let mut vendors = repository.vendor_keys();
     let operator = match &inputs.anchor.line {
         LineId::Operator(name) => Some(name.clone()),
-        LineId::Vendor(_) => None,
+        // Its people and its online key may stop what is the vendor's, as the vendor's own keys may.
+        LineId::Vendor(name) => {
+            vendors.entry(name.clone()).or_default().extend(&operators);
+            None
+        }
     };
     Authorities {
         platform: inputs.anchor.platform.clone(),
-        vendors: repository.vendor_keys(),
+        vendors,
         releases: state.releases.values().map(|r| (r.release, r.vendor.clone())).collect(),
         operator,
         operators,

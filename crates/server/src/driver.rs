@@ -12,6 +12,7 @@
 use crate::app::{App, Core, Kicks};
 use crate::deliver::Cache;
 use crate::group_order;
+use crate::pooled;
 use crate::record::Record;
 use crate::rollout_state::{Place, RolloutState, Wish};
 use crate::stops;
@@ -37,7 +38,7 @@ pub const LINE_FREEZE_VALID: Millis = Millis::from_secs(30 * 86_400);
 /// Pause after an effect that failed.
 const RETRY_AFTER: Millis = Millis::from_secs(30);
 /// How long a halted rollout is still observed: hosts that died whole come back and say why.
-const AFTERWARDS: Millis = Millis::from_secs(3600);
+pub(crate) const AFTERWARDS: Millis = Millis::from_secs(3600);
 /// Most rounds in one pass: one effect may make the next one due (ticket, completion), not more.
 const ROUNDS_MAX: u32 = 16;
 
@@ -144,7 +145,8 @@ impl Driver {
         let receipt = {
             let app = Arc::clone(&self.app);
             let mut core = app.core();
-            let records = self.observations(&core, app.now());
+            let mut records = self.observations(&core, app.now());
+            records.extend(pooled::round::look(&mut core, app.now()));
             if records.is_empty() { None } else { Some(app.stage(&mut core, &records)?) }
         };
         if let Some(receipt) = receipt {
@@ -157,7 +159,8 @@ impl Driver {
     /// One observation per live rollout; of halted ones only what is new.
     fn observations(&mut self, core: &Core, now: Time) -> Vec<Record> {
         let mut records = Vec::new();
-        for rollout in core.state.rollouts.values() {
+        let own_hosts = core.state.rollouts.values().filter(|rollout| rollout.members.is_none());
+        for rollout in own_hosts {
             // Before the first ticket nothing is observed; a first wave that waits for a window of
             // its hosts is asked for again when one opens.
             let due = || rollout.machine.deadline().is_some_and(|at| at <= now);
@@ -202,7 +205,7 @@ impl Driver {
             }
         }
         self.publish_index().await;
-        Ok(())
+        pooled::bulletin::post(&self.app).await
     }
 
     fn jobs(&self, core: &Core) -> Vec<Job> {
@@ -298,6 +301,12 @@ impl Driver {
         }
         let payload = serde_json::to_vec(ticket).unwrap_or_default();
         let envelope = self.app.inputs.online.seal(PayloadType::Ticket, &payload);
+        // A member compares each generation's ticket with what it has handed out: the first one stays.
+        if let Err(why) =
+            pooled::kept::keep_ticket(&self.app, &rollout, wanted.generation, &envelope).await
+        {
+            return self.fail(&rollout, wanted.generation, &format!("keep ticket: {why}")).await;
+        }
         let path = line_path(&self.app, &format!("tickets/{rollout}.json"));
         match put(&self.app, path, envelope.to_bytes()).await {
             Ok(digest) => {

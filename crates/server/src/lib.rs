@@ -19,6 +19,7 @@ pub mod durable;
 pub mod fleet;
 pub mod group_order;
 pub mod late;
+pub mod pooled;
 pub mod publish;
 pub mod record;
 pub mod rollout_state;

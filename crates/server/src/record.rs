@@ -3,8 +3,12 @@
 use andon_model::beat::{Alert, Charge, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
+use andon_model::line::Roster;
 use andon_model::release::{Manifest, Version};
-use andon_model::{ComponentId, Digest, HostId, PersonId, PublicKey, RolloutId, Time, VendorId};
+use andon_model::text::Text;
+use andon_model::{
+    ComponentId, Digest, HostId, OperatorId, PersonId, PublicKey, RolloutId, Time, VendorId,
+};
 use andon_rollout::{Event, Plan, PlanReport};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +104,40 @@ pub enum Record {
         verb: String,
         /// about which rollout
         rollout: RolloutId,
+    },
+    /// on a vendor line: a member's hosts got seats; stored before they are named to it
+    SeatsTaken {
+        /// whose
+        operator: OperatorId,
+        /// the first one's number, the others follow
+        seat_first: u64,
+        /// the hosts, as the member signed them
+        roster: Box<Roster>,
+    },
+    /// on a vendor line: a round's tallies made the observation that stands before this record
+    TalliesPooled {
+        /// which rollout
+        rollout: RolloutId,
+        /// the round, never due again
+        round: u64,
+        /// newest ticket in it
+        generation: u32,
+        /// whose tallies, and the digest of each one's envelope as it is kept
+        tallies: Vec<(OperatorId, Digest)>,
+        /// members that said for the first time that their own line has halted, and why
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        halted: Vec<(OperatorId, Text)>,
+    },
+    /// on a vendor line: a person lets a rollout go on without a member
+    MemberWithdrawn {
+        /// which rollout
+        rollout: RolloutId,
+        /// which member
+        operator: OperatorId,
+        /// who
+        by: PersonId,
+        /// why
+        reason: Text,
     },
 }
 
@@ -212,6 +250,9 @@ impl Record {
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
             Record::CommandAccepted { .. } => "command_accepted",
+            Record::SeatsTaken { .. } => "seats_taken",
+            Record::TalliesPooled { .. } => "tallies_pooled",
+            Record::MemberWithdrawn { .. } => "member_withdrawn",
         }
     }
 
@@ -227,7 +268,10 @@ impl Record {
             Record::RolePublished { vendor, .. } => vendor.to_string(),
             Record::SeedCommitted { rollout, .. }
             | Record::Rollout { rollout, .. }
-            | Record::CommandAccepted { rollout, .. } => rollout.to_string(),
+            | Record::CommandAccepted { rollout, .. }
+            | Record::TalliesPooled { rollout, .. }
+            | Record::MemberWithdrawn { rollout, .. } => rollout.to_string(),
+            Record::SeatsTaken { operator, .. } => operator.to_string(),
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
         }

@@ -1,10 +1,13 @@
 //! One rollout as the journal tells it: the core's machine, the hosts' random order, who was counted
 //! when, and what the core wants done (so that a restarted driver knows what is still to do).
 use crate::group_order;
+use crate::pooled::members::{self, Members};
+use crate::pooled::seats::Seats;
 use crate::record::{Counted, HostChange};
 use crate::state::{HostState, column, host_at};
 use andon_model::beat::{ComponentState, ComponentStatus};
 use andon_model::envelope::Envelope;
+use andon_model::line::Member;
 use andon_model::order::{self, Commitment};
 use andon_model::position::Position;
 use andon_model::ticket::Newcomers;
@@ -110,6 +113,8 @@ pub struct RolloutState {
     /// when each host said for the first time that it has confirmed, by column; meaningful with
     /// [`Marks::CONFIRMED`] only
     pub confirmed_at: Vec<Time>,
+    /// on a vendor line: who takes part. `order` is then of seats, and hosts have no columns here
+    pub members: Option<Box<Members>>,
 }
 
 impl RolloutState {
@@ -157,6 +162,22 @@ impl RolloutState {
             places,
             marks,
             confirmed_at: vec![Time(0); known],
+            members: None,
+        }
+    }
+
+    /// The same plan over the seats of these members; nothing changes if there are none.
+    #[must_use]
+    pub fn over_seats(self, seats: &Seats, members: &[Member]) -> RolloutState {
+        if members.is_empty() {
+            return self;
+        }
+        match members::seated(&self.plan, seats, members) {
+            Ok((order, members)) => {
+                RolloutState { order, members: Some(Box::new(members)), ..self }
+            }
+            // More hosts than can be counted: without an order nothing is ever handed out.
+            Err(_) => RolloutState { order: Vec::new(), ..self },
         }
     }
 

@@ -108,6 +108,7 @@ impl Server {
             }
         }
         take_policy(&app).await?;
+        crate::pooled::kept::restore(&app);
         let mut driver = Driver::new(Arc::clone(&app), kicks);
         driver.reconcile().await?;
         Ok(Server { app, driver, _lock: None })

@@ -1,18 +1,22 @@
 //! What the server knows: a pure fold over the journal's records. It reads no clock and does no
 //! I/O; live operation and replay after a restart run exactly this code, so they agree.
 //! It is not the memory of beats ([`crate::fleet`]), which a restart may lose.
+use crate::pooled::members::Members;
+use crate::pooled::seats::Seats;
 use crate::record::{HostChange, Record, ReleaseFacts};
 use crate::rollout_state::RolloutState;
 use andon_model::beat::{Alert, ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
 use andon_model::limits::MESSAGE_AGE_MAX;
+use andon_model::line::Member;
 use andon_model::policy::Policy;
 use andon_model::stop::Freeze;
 use andon_model::{
     ComponentId, Digest, HostId, KeyId, PersonId, PublicKey, RolloutId, StratumId, Time, VendorId,
 };
 use andon_rollout::Terms;
+use andon_rollout::lines::Standing;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Detections kept in memory for `GET /v1/alerts`; all of them stand in the journal.
@@ -47,6 +51,8 @@ pub struct State {
     pub commitments: BTreeMap<RolloutId, Digest>,
     /// newest detections, oldest first
     pub alerts: VecDeque<(HostId, Alert)>,
+    /// on a vendor line: its members' seats
+    pub seats: Seats,
 }
 
 /// The policy in force, and as signed.
@@ -156,6 +162,7 @@ impl State {
                     seq,
                     &self.hosts,
                 );
+                let rollout = rollout.over_seats(&self.seats, self.members());
                 self.started.push(plan.rollout.clone());
                 self.rollouts.insert(plan.rollout.clone(), rollout);
             }
@@ -174,7 +181,30 @@ impl State {
                 self.nonces.retain(|_, issued| at.since(*issued) <= MESSAGE_AGE_MAX);
                 self.nonces.insert((person.clone(), *nonce), *issued);
             }
+            Record::SeatsTaken { operator, seat_first, roster } => {
+                self.seats.take(operator, *seat_first, roster);
+            }
+            Record::TalliesPooled { rollout, round, halted, .. } => {
+                if let Some(members) = self.members_of(rollout) {
+                    members.pooled(at, *round, halted);
+                }
+            }
+            Record::MemberWithdrawn { rollout, operator, .. } => {
+                if let Some(members) = self.members_of(rollout) {
+                    members.pool.set_standing(operator, Standing::Withdrawn);
+                }
+            }
         }
+    }
+
+    /// The members whose hosts a new plan counts; none on a line that has hosts.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        self.policy.as_ref().map_or(&[], |policy| &policy.policy.members)
+    }
+
+    fn members_of(&mut self, rollout: &RolloutId) -> Option<&mut Members> {
+        self.rollouts.get_mut(rollout)?.members.as_deref_mut()
     }
 
     fn enrol(&mut self, at: Time, host: HostId, key: PublicKey, class: &HostClass) {

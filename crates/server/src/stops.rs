@@ -67,8 +67,14 @@ fn records(core: &Core, stop: Digest, envelope: &Envelope, freeze: &Freeze) -> V
 #[must_use]
 pub fn line_freeze_exists(core: &Core, rollout: &RolloutState) -> bool {
     let wanted = Scope::Release(rollout.plan.release);
+    let line = &rollout.plan.line;
+    let ours = |by: &Party| match (by, line) {
+        (Party::Operator(_), LineId::Operator(_)) => true,
+        (Party::Vendor(by), LineId::Vendor(line)) => by == line,
+        _ => false,
+    };
     let mut freezes = core.state.freezes.values();
-    freezes.any(|f| f.freeze.scope == wanted && matches!(f.freeze.by, Party::Operator(_)))
+    freezes.any(|f| f.freeze.scope == wanted && ours(&f.freeze.by))
 }
 
 /// The line's own freeze of a halted release, by the online key.

@@ -8,6 +8,7 @@ pub(crate) mod adopt;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Release(command) => release::run(&context, command).await,
         Command::Adopt(args) => adopt::run(&context, *args).await,
         Command::Rollout(command) => rollout::run(&context, command).await,
+        Command::Line(command) => line::run(&context, command).await,
         Command::Pull(args) => pull::run(&context, args).await,
         Command::Why(command) => why::run(&context, command).await,
         Command::Host(command) => host::run(&context, command).await,

@@ -9,6 +9,7 @@ use crate::ops::policy;
 use crate::output;
 use crate::policy_budgets;
 use crate::policy_form::PolicyForm;
+use crate::policy_lines;
 use crate::policy_rules;
 use andon_model::Time;
 use andon_model::enrol::Anchor;
@@ -111,6 +112,9 @@ fn people(policy: &Policy) {
     }
     for budget in policy_budgets::words(&policy.budgets) {
         output::line(format_args!("budget     {budget}"));
+    }
+    for (what, text) in policy_lines::words(&policy.members, &policy.vendor_lines) {
+        output::line(format_args!("{what:<10} {text}"));
     }
     output::line(format_args!(
         "holdback   {} permille, at least {}",

@@ -85,17 +85,23 @@ pub fn on_halt(
             lines.operators.iter().map(to).collect()
         }
         LineId::Operator(name) if lines.operators.contains(name) => {
-            let vendor = LineId::Vendor(vendor.clone());
-            let why = Text::clipped(&format!("operator {name} has halted: {}", words(reason)));
-            let standing = Standing::Halted;
-            let count = Order::Count { operator: name.clone(), standing };
-            vec![
-                LineOrder { line: vendor.clone(), order: Order::Hold { why } },
-                LineOrder { line: vendor, order: count },
-            ]
+            on_member_halt(vendor, name, &words(reason))
         }
         _ => Vec::new(),
     }
+}
+
+/// What follows for the vendor line when a member of it says, in these words, that its own line has
+/// halted.
+#[must_use]
+pub fn on_member_halt(vendor: &VendorId, member: &OperatorId, words: &str) -> Vec<LineOrder> {
+    let line = LineId::Vendor(vendor.clone());
+    let why = Text::clipped(&format!("operator {member} has halted: {words}"));
+    let count = Order::Count { operator: member.clone(), standing: Standing::Halted };
+    vec![
+        LineOrder { line: line.clone(), order: Order::Hold { why } },
+        LineOrder { line, order: count },
+    ]
 }
 
 fn to_operators(line: &LineId, reason: &HaltReason, digest: Digest) -> Order {

@@ -15,7 +15,7 @@ mod share;
 mod sight;
 mod wire;
 
-pub use coupling::{LineOrder, Lines, Order, on_halt};
+pub use coupling::{LineOrder, Lines, Order, on_halt, on_member_halt};
 pub use coverage::{Covered, Permit, Seat, Waits, covered};
 pub use pool::{OperatorTally, Pool, PoolDoubt, PoolError, Standing};
 pub use share::{by_order, canary_cap, share, share_canary};

@@ -5,6 +5,7 @@ use crate::event::{ArmTally, Count, Event, LateTally, Observation, StratumTally,
 use crate::plan::StratumPlan;
 use andon_model::text::Text;
 use andon_model::{OperatorId, StratumId};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One operator's tallies of one round, in the order of the pool's strata.
@@ -181,6 +182,37 @@ impl Pool {
         })
     }
 
+    /// A round of this number was pooled (the journal says so): the next one is due. Never back.
+    pub fn pooled(&mut self, round: u64) {
+        self.round = self.round.max(round.saturating_add(1));
+    }
+
+    /// Everybody of the pool, and how each stands.
+    pub fn standings(&self) -> impl Iterator<Item = (&OperatorId, Standing)> {
+        self.members.iter().map(|(name, member)| (name, member.standing))
+    }
+
+    /// Hosts of one operator, in the order of the pool's strata; `None`: not of this pool.
+    #[must_use]
+    pub fn hosts_of(&self, operator: &OperatorId) -> Option<&[u32]> {
+        self.members.get(operator).map(|member| member.hosts.as_slice())
+    }
+
+    /// Whether one operator's report of the round that is due may be added, after `waves` tickets: so
+    /// that it is refused where it comes from, and the line does not have to hold for it.
+    /// # Errors
+    /// [`PoolDoubt`].
+    pub fn accepts(
+        &self,
+        operator: &OperatorId,
+        report: &OperatorTally,
+        waves: usize,
+    ) -> Result<(), PoolDoubt> {
+        let member = self.members.get(operator);
+        let member = member.ok_or_else(|| PoolDoubt::OperatorUnknown(operator.clone()))?;
+        self.check(operator, member, report, waves)
+    }
+
     /// Adds one round up; `handed` as [`crate::Rollout::waves`] of the vendor line. All or nothing: on
     /// doubt the round stays due.
     /// # Errors
@@ -193,51 +225,59 @@ impl Pool {
         if let Some(name) = reports.keys().find(|name| !self.members.contains_key(*name)) {
             return Err(PoolDoubt::OperatorUnknown(name.clone()));
         }
-        let waves = vec![ArmTally::default(); handed.len()];
-        let mut sum = vec![StratumTally { waves, ..StratumTally::default() }; self.strata.len()];
+        let find = |name: &OperatorId, standing| match standing {
+            Standing::Withdrawn => None,
+            Standing::Consenting | Standing::Halted => reports.get(name),
+        };
+        let sum = self.sum(handed, find, |_, report| Cow::Borrowed(report))?;
+        self.pooled(self.round);
+        Ok(sum)
+    }
+
+    /// As [`Pool::merge`], one operator's report at a time, and the round stays due until
+    /// [`Pool::pooled`] says that the sum is on disk. `find` says whether there is a report, `read`
+    /// reads it once all are there. Of an operator that left, a report says where its hosts stand, for
+    /// whoever knows each host's rank: without one only the waves are known, and its other hosts are
+    /// taken for controls.
+    /// # Errors
+    /// [`PoolDoubt`].
+    pub fn sum<'r, R>(
+        &self,
+        handed: &[&[u32]],
+        mut find: impl FnMut(&OperatorId, Standing) -> Option<R>,
+        mut read: impl FnMut(&OperatorId, R) -> Cow<'r, OperatorTally>,
+    ) -> Result<Observation, PoolDoubt> {
+        let mut found = Vec::with_capacity(self.members.len());
+        let mut left = vec![0; self.strata.len()];
         for (name, member) in &self.members {
-            match (reports.get(name), member.standing) {
-                (_, Standing::Withdrawn) => (),
-                (None, _) => return Err(PoolDoubt::OperatorMissing(name.clone())),
-                (Some(report), _) => {
-                    self.check(name, member, report, handed.len())?;
-                    for (into, tally) in sum.iter_mut().zip(&report.strata) {
-                        add(into, tally).ok_or(PoolDoubt::Overflow)?;
-                    }
+            match (find(name, member.standing), member.standing) {
+                (Some(report), _) => found.push((name, member, report)),
+                (None, Standing::Withdrawn) => {
+                    left.iter_mut().zip(&member.hosts).for_each(|(left, hosts)| *left += hosts);
                 }
+                (None, _) => return Err(PoolDoubt::OperatorMissing(name.clone())),
             }
         }
-        for (at, tally) in sum.iter_mut().enumerate() {
-            self.add_withdrawn(at, tally, handed).ok_or(PoolDoubt::Overflow)?;
-            // What only some tell per wave is no sum.
-            let told = |report: &OperatorTally| {
-                let of = report.strata.get(at);
-                of.is_none_or(|tally| {
-                    tally.wave_windows.len() == tally.windows.len() * tally.waves.len()
-                })
-            };
-            if !reports.values().all(told) {
+        let waves = vec![ArmTally::default(); handed.len()];
+        let mut sum = vec![StratumTally { waves, ..StratumTally::default() }; self.strata.len()];
+        // What only some tell per wave is no sum.
+        let mut told = vec![true; self.strata.len()];
+        for (name, member, report) in found {
+            let report = read(name, report);
+            self.check(name, member, &report, handed.len())?;
+            for (at, (into, tally)) in sum.iter_mut().zip(&report.strata).enumerate() {
+                add(into, tally).ok_or(PoolDoubt::Overflow)?;
+                let rows = tally.windows.len() * tally.waves.len();
+                told[at] &= tally.wave_windows.len() == rows;
+            }
+        }
+        for (at, (tally, left)) in sum.iter_mut().zip(left).enumerate() {
+            add_withdrawn(at, tally, handed, left).ok_or(PoolDoubt::Overflow)?;
+            if !told[at] {
                 tally.wave_windows.clear();
             }
         }
-        self.round += 1;
         Ok(Observation { strata: sum })
-    }
-
-    /// The hosts of operators that left stand where the pooled order puts them. Nothing of them is
-    /// new, none is at risk, none has confirmed: they are no controls and are never vouched.
-    fn add_withdrawn(&self, at: usize, tally: &mut StratumTally, handed: &[&[u32]]) -> Option<()> {
-        let gone = self.members.values().filter(|m| m.standing == Standing::Withdrawn);
-        let mut left: u32 = gone.map(|member| member.hosts[at]).sum();
-        let mut before = 0;
-        for (arm, handed) in tally.waves.iter_mut().zip(handed) {
-            let now = handed.get(at).copied().unwrap_or(before);
-            let absent = now.saturating_sub(before).saturating_sub(arm.hosts).min(left);
-            (left, before) = (left - absent, now);
-            arm.hosts += absent;
-        }
-        tally.controls.hosts = tally.controls.hosts.checked_add(left)?;
-        Some(())
     }
 
     fn check(
@@ -272,6 +312,25 @@ impl Pool {
         }
         Ok(())
     }
+}
+
+/// The `left` hosts of operators that are gone stand where the pooled order puts them. Nothing of them
+/// is new, none is at risk, none has confirmed: they are no controls and are never vouched.
+fn add_withdrawn(
+    at: usize,
+    tally: &mut StratumTally,
+    handed: &[&[u32]],
+    mut left: u32,
+) -> Option<()> {
+    let mut before = 0;
+    for (arm, handed) in tally.waves.iter_mut().zip(handed) {
+        let now = handed.get(at).copied().unwrap_or(before);
+        let absent = now.saturating_sub(before).saturating_sub(arm.hosts).min(left);
+        (left, before) = (left - absent, now);
+        arm.hosts += absent;
+    }
+    tally.controls.hosts = tally.controls.hosts.checked_add(left)?;
+    Some(())
 }
 
 /// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field

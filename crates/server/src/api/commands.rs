@@ -3,6 +3,8 @@
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
 use crate::group_order;
+use crate::pooled::start::pools;
+use crate::pooled::{self, round};
 use crate::record::{Counted, Record, ReleaseFacts};
 use crate::rollout_state::RolloutState;
 use crate::tally;
@@ -11,7 +13,9 @@ use andon_model::eligible;
 use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::policy::{Lane, Policy};
-use andon_model::{ComponentId, Digest, HostId, RolloutId, StratumId, Time};
+use andon_model::text::Text;
+use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
+use andon_rollout::lines::Standing;
 use andon_rollout::plan::GroupOrder;
 use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
@@ -57,7 +61,8 @@ fn subject(verb: &Verb) -> &RolloutId {
         | Verb::Approve { rollout, .. }
         | Verb::Hold { rollout, .. }
         | Verb::Resume { rollout }
-        | Verb::Halt { rollout, .. } => rollout,
+        | Verb::Halt { rollout, .. }
+        | Verb::Withdraw { rollout, .. } => rollout,
     }
 }
 
@@ -68,6 +73,7 @@ fn accepted(command: &Command, rollout: &RolloutId) -> Record {
         Verb::Hold { .. } => "hold",
         Verb::Resume { .. } => "resume",
         Verb::Halt { .. } => "halt",
+        Verb::Withdraw { .. } => "withdraw",
     };
     Record::CommandAccepted {
         person: command.person.clone(),
@@ -115,6 +121,9 @@ fn follow(
             running(core, rollout)?;
             Ok(vec![Record::event(rollout, Event::HaltedByPerson { by, reason: reason.clone() })])
         }
+        Verb::Withdraw { rollout, operator, reason } => {
+            withdraw(running(core, rollout)?, operator, by, reason.clone(), now)
+        }
     }
 }
 
@@ -126,6 +135,36 @@ fn running<'c>(core: &'c Core, rollout: &RolloutId) -> Result<&'c RolloutState, 
     }
     let message = format!("rollout {rollout} is over");
     Err(Refusal::conflict(&message, "start a new rollout, or freeze the release with `andon pull`"))
+}
+
+/// Withdraws a member, and lets the line go on if it holds for that member's sake.
+fn withdraw(
+    state: &RolloutState,
+    operator: &OperatorId,
+    by: PersonId,
+    reason: Text,
+    now: Time,
+) -> Result<Vec<Record>, Refusal> {
+    let members = state.members.as_deref();
+    let standing = members.and_then(|members| members.standing(operator));
+    let (Some(members), Some(standing)) = (members, standing) else {
+        let message = format!("operator {operator} has no hosts in this rollout");
+        return Err(Refusal::not_found(&message));
+    };
+    if standing == Standing::Withdrawn {
+        let message = format!("operator {operator} was withdrawn before");
+        return Err(Refusal::conflict(&message, "nothing"));
+    }
+    if members.awaited().count() < 2 {
+        let message = format!("operator {operator} is the last member of this rollout");
+        return Err(Refusal::conflict(&message, "halt the rollout: nobody is left to be seen"));
+    }
+    let (rollout, operator) = (state.plan.rollout.clone(), operator.clone());
+    let goes_on = round::holds_for(state, &operator, now)
+        .then(|| Record::event(&rollout, Event::Resumed { by: by.clone() }));
+    let mut records = vec![Record::MemberWithdrawn { rollout, operator, by, reason }];
+    records.extend(goes_on);
+    Ok(records)
 }
 
 fn granted(rollout: &RolloutId, approval: Approval, envelope: &Envelope) -> Record {
@@ -183,7 +222,10 @@ fn start(
             version: facts.version,
             lane: *lane,
             seed,
-            enrolled_max: HostId::new(core.state.hosts.len() as u64).ok(),
+            enrolled_max: match pools(policy) {
+                true => core.state.seats.last(),
+                false => HostId::new(core.state.hosts.len() as u64).ok(),
+            },
             strata,
             terms,
             generation_base: 0,
@@ -257,6 +299,11 @@ fn terms(
         let message = format!("the policy keeps version {version} of {component} from every host");
         Refusal::conflict(&message, "change the hold, pin or \"one behind\" rule in policy.toml")
     })?;
+    if pools(policy) {
+        let made = pooled::start::strata(policy, &core.state.seats, &excluded, lane);
+        let next = "take the rule out of the vendor line's policy.toml; operators keep their own";
+        return made.map_err(|why| Refusal::conflict(&why.to_string(), next));
+    }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
     let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
     for host in &core.state.hosts {
@@ -276,6 +323,9 @@ fn terms(
 
 /// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.
 fn ordered(core: &Core, policy: &Policy, plan: &Plan) -> Result<Option<GroupOrder>, Refusal> {
+    if pools(policy) {
+        return Ok(None);
+    }
     match group_order::of(plan, &policy.budgets, &core.state.hosts) {
         Ok(made) => Ok(made.map(|made| made.order)),
         Err(why) => {

@@ -56,6 +56,10 @@ fn assign(
         // Its record may still be on the way to the disk: the receipt waits for it.
         return Ok((*known, app.stage(core, &[])?));
     }
+    if !core.state.members().is_empty() {
+        let message = "this vendor line has members; hosts enrol with their own operator";
+        return Err(Refusal::not_allowed(message));
+    }
     let host = HostId::new(core.state.hosts.len() as u64 + 1)
         .map_err(|_| Refusal::not_allowed("the line has as many hosts as it can have"))?;
     let (key, class) = (request.key, request.class.clone());

@@ -4,6 +4,7 @@ mod beats;
 mod commands;
 mod enrol;
 mod error;
+mod line;
 mod people;
 mod policy;
 mod releases;
@@ -42,6 +43,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/lines/{line}/{*file}", get(static_plane::line_file))
         .route("/v1/tuf/{file}", get(static_plane::tuf))
         .route("/v1/targets/releases/{vendor}/{component}/{file}", get(static_plane::manifest))
+        .route("/v1/line", get(line::status))
+        .route("/v1/line/roster", post(line::roster))
+        .route("/v1/line/rounds", get(line::rounds))
+        .route("/v1/line/plans/{rollout}", get(line::plan))
+        .route("/v1/line/places/{rollout}/{operator}", get(line::places))
+        .route("/v1/line/tickets/{rollout}/{generation}", get(line::ticket))
+        .route("/v1/line/tallies", post(line::tally))
         .route("/v1/rollouts", get(people::rollouts))
         .route("/v1/rollouts/{id}", get(people::rollout))
         .route("/v1/rollouts/{id}/journal", get(people::journal))
@@ -64,7 +72,8 @@ async fn admit(Extract(app): Extract<Arc<App>>, request: Request, next: Next) ->
     let permit = if path == "/v1/stops" {
         None
     } else {
-        let bell = path.starts_with("/v1/lines/") && path.ends_with("/bell");
+        let bell =
+            path == "/v1/line/rounds" || path.starts_with("/v1/lines/") && path.ends_with("/bell");
         let permits = if bell { &app.bells } else { &app.requests };
         match Arc::clone(permits).try_acquire_owned() {
             Ok(permit) => Some(permit),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Most hosts or alerts in one answer.
-const PAGE_MAX: usize = 1000;
+pub(super) const PAGE_MAX: usize = 1000;
 
 pub(super) async fn rollouts(Extract(app): Extract<Arc<App>>) -> Json<Vec<Explanation>> {
     let core = app.core();
@@ -27,7 +27,7 @@ pub(super) async fn rollouts(Extract(app): Extract<Arc<App>>) -> Json<Vec<Explan
     Json(known.map(|rollout| rollout.explain(now)).collect())
 }
 
-fn rollout_id(text: &str) -> Result<RolloutId, Refusal> {
+pub(super) fn rollout_id(text: &str) -> Result<RolloutId, Refusal> {
     RolloutId::new(text).map_err(|why| Refusal::malformed(&format!("rollout: {why}")))
 }
 

@@ -3,6 +3,7 @@
 mod budgets;
 mod faults;
 mod late;
+mod pooled;
 mod refusals;
 mod rig;
 mod rollouts;

@@ -10,7 +10,7 @@ use andon_model::policy::{Horizon, Lane, LanePolicy, Person, Policy, Timing, Wat
 use andon_model::release::{Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version};
 use andon_model::text::Text;
 use andon_model::{
-    ComponentId, Digest, GroupId, HostId, Millis, OperatorId, PersonId, RolloutId, Time, VendorId,
+    ComponentId, Digest, GroupId, HostId, LineId, Millis, PersonId, RolloutId, Time, VendorId,
 };
 use andon_server::clock::Clock;
 use andon_server::config::Inputs;
@@ -53,12 +53,12 @@ fn lane(approvals_min: u32) -> LanePolicy {
     }
 }
 
-fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Policy {
+fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
         schema: 1,
-        line: format!("operator:{operator}").parse().unwrap(),
+        line,
         version: 1,
         expires: START.plus(Millis::from_secs(86_400 * 30)),
         online: online.public(),
@@ -82,6 +82,11 @@ fn policy(operator: &OperatorId, person: &SigningKey, online: &SigningKey) -> Po
 
 impl Line {
     pub(crate) fn new() -> Line {
+        Line::made("operator:clinic", |_| ())
+    }
+
+    /// A line of this name, whose first policy is changed so.
+    pub(crate) fn made(line: &str, change: impl FnOnce(&mut Policy)) -> Line {
         let folder = tempfile::tempdir().unwrap();
         let (root, targets, online) = (key(1), key(2), key(3));
         let (timestamp, snapshot, person, vendor) = (key(4), key(5), key(6), key(7));
@@ -103,8 +108,8 @@ impl Line {
         for (name, bytes) in files {
             std::fs::write(folder.path().join("tuf").join(name), bytes).unwrap();
         }
-        let operator = OperatorId::new("clinic").unwrap();
-        let policy = policy(&operator, &person, &online);
+        let mut policy = policy(line.parse().unwrap(), &person, &online);
+        change(&mut policy);
         let people = policy.people.clone();
         let anchor = Anchor {
             schema: 1,
@@ -186,7 +191,8 @@ impl Line {
         self.policy.version += 1;
         let bytes = serde_json::to_vec(&self.policy).unwrap();
         let signed = self.person.seal(PayloadType::Policy, &bytes);
-        let (status, answer) = post(server, "/v1/lines/operator:clinic/policy", &signed).await;
+        let (status, answer) =
+            post(server, &format!("/v1/lines/{}/policy", self.policy.line), &signed).await;
         assert_eq!(status, 200, "{answer}");
     }
 
@@ -349,7 +355,7 @@ pub(crate) fn words(server: &Server) -> String {
     let mut keys: Vec<_> = state.by_key.iter().collect();
     keys.sort();
     format!(
-        "{} {:?} {:?} {keys:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {keys:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         state.seq,
         state.at,
         state.hosts,
@@ -360,5 +366,6 @@ pub(crate) fn words(server: &Server) -> String {
         state.nonces,
         state.releases,
         state.alerts,
+        state.seats,
     )
 }

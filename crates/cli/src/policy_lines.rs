@@ -1,0 +1,209 @@
+//! Two lines, as people write them in `policy.toml`: `[[member]]` on a vendor's line, `[[vendor_line]]`
+//! on an operator's. What they do is in `docs/spec/vendor-line.md`.
+use andon_model::line::{Member, Pace, VendorLine};
+use andon_model::policy::Person;
+use andon_model::{OperatorId, PersonId, PublicKey, VendorId};
+use serde::{Deserialize, Serialize};
+
+/// An operator whose hosts a vendor line counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemberForm {
+    operator: OperatorId,
+    key: PublicKey,
+    hosts_max: u32,
+}
+
+/// One of a vendor line's people, and the key that signs its policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PersonForm {
+    person: PersonId,
+    key: PublicKey,
+}
+
+/// A vendor line that an operator's hosts take part in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VendorLineForm {
+    vendor: VendorId,
+    threshold: u32,
+    pace: PaceWord,
+    people: Vec<PersonForm>,
+}
+
+/// See [`Pace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PaceWord {
+    Own,
+    Vendor,
+}
+
+/// What stands above the members in `policy.toml` of a vendor's line.
+const MEMBERS: &str = "
+# Operators whose hosts this line counts: the online key of each one's own line, and how many hosts it
+# may bring. With members this line has no hosts of its own. For example:
+#   [[member]]
+#   operator = \"hospital\"
+#   key = \"…\"               # andon --dir OPERATOR keys show: the line's online key
+#   hosts_max = 5000";
+
+/// What stands above the vendor lines in `policy.toml` of an operator's line.
+const VENDOR_LINES: &str = "
+# Vendor lines that this line's hosts take part in: their releases go no further here than the
+# vendor's line covers. Who signs that line's policy, and how fast this line goes inside it: by its
+# \"own\" evidence too, or as fast as the \"vendor\" line. For example:
+#   [[vendor_line]]
+#   vendor = \"acme\"
+#   threshold = 2
+#   pace = \"own\"
+#   people = [
+#     { person = \"alice\", key = \"…\" },
+#     { person = \"bob\", key = \"…\" },
+#   ]";
+
+impl MemberForm {
+    fn member(&self) -> Member {
+        Member { operator: self.operator.clone(), key: self.key, hosts_max: self.hosts_max }
+    }
+}
+
+impl VendorLineForm {
+    fn line(&self) -> VendorLine {
+        let person = |it: &PersonForm| Person { person: it.person.clone(), key: it.key };
+        VendorLine {
+            vendor: self.vendor.clone(),
+            people: self.people.iter().map(person).collect(),
+            threshold: self.threshold,
+            pace: match self.pace {
+                PaceWord::Own => Pace::Own,
+                PaceWord::Vendor => Pace::Vendor,
+            },
+        }
+    }
+}
+
+/// The members that these forms ask for, in the order that a policy has them.
+pub(crate) fn members(forms: &[MemberForm]) -> Vec<Member> {
+    let mut members: Vec<Member> = forms.iter().map(MemberForm::member).collect();
+    members.sort_by(|a, b| a.operator.cmp(&b.operator));
+    members
+}
+
+/// The vendor lines that these forms ask for, in the order that a policy has them.
+pub(crate) fn vendor_lines(forms: &[VendorLineForm]) -> Vec<VendorLine> {
+    let mut lines: Vec<VendorLine> = forms.iter().map(VendorLineForm::line).collect();
+    lines.sort_by(|a, b| a.vendor.cmp(&b.vendor));
+    lines
+}
+
+/// As tables of `policy.toml`, commented: the kind that belongs to this line.
+pub(crate) fn write(of_vendor: bool, members: &[MemberForm], lines: &[VendorLineForm]) -> String {
+    #[derive(Serialize)]
+    struct Tables<'a> {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        member: &'a [MemberForm],
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        vendor_line: &'a [VendorLineForm],
+    }
+    let comment = if of_vendor { MEMBERS } else { VENDOR_LINES };
+    let tables = toml::to_string(&Tables { member: members, vendor_line: lines });
+    format!("{comment}\n{}", tables.unwrap_or_default()).trim_end().to_owned()
+}
+
+/// The lines in sentences, for `andon policy show`.
+pub(crate) fn words(members: &[Member], lines: &[VendorLine]) -> Vec<(&'static str, String)> {
+    let member =
+        |it: &Member| ("member", format!("{}: at most {} hosts", it.operator, it.hosts_max));
+    let line = |it: &VendorLine| {
+        let names: Vec<&str> = it.people.iter().map(|person| person.person.as_str()).collect();
+        let pace = match it.pace {
+            Pace::Own => "by its own evidence too",
+            Pace::Vendor => "as fast as the vendor line",
+        };
+        let (vendor, threshold) = (&it.vendor, it.threshold);
+        let text = format!("inside vendor:{vendor}, {pace}; signed there by {threshold} of ");
+        ("line", text + &names.join(", "))
+    };
+    members.iter().map(member).chain(lines.iter().map(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy_form::PolicyForm;
+    use andon_model::policy::PolicyError;
+    use andon_model::{LineId, Time};
+
+    fn key(number: u8) -> PublicKey {
+        PublicKey([number; 32])
+    }
+
+    fn form(line: &str, tables: &str) -> Result<PolicyForm, String> {
+        let line: LineId = line.parse().unwrap();
+        let mut form = PolicyForm::defaults(line, key(7));
+        form.people.insert(PersonId::new("alice").unwrap(), key(8));
+        let text = form.write() + "\n" + tables;
+        PolicyForm::parse(&text).map_err(|why| {
+            std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default()
+        })
+    }
+
+    fn member(name: &str) -> String {
+        format!("[[member]]\noperator = \"{name}\"\nkey = \"{}\"\nhosts_max = 40\n", key(1))
+    }
+
+    fn vendor_line(threshold: u32, pace: &str) -> String {
+        format!(
+            "[[vendor_line]]\nvendor = \"acme\"\nthreshold = {threshold}\npace = \"{pace}\"\n\
+             people = [{{ person = \"eve\", key = \"{}\" }}]\n",
+            key(2)
+        )
+    }
+
+    #[test]
+    fn lines_read_as_they_are_written_and_are_said_in_words() {
+        let vendor = form("vendor:acme", &(member("b") + &member("a"))).unwrap();
+        assert_eq!(PolicyForm::parse(&vendor.write()).unwrap(), vendor);
+        let policy = vendor.policy(1, Time(0)).unwrap();
+        let said = words(&policy.members, &policy.vendor_lines);
+        let want = ["a: at most 40 hosts", "b: at most 40 hosts"];
+        assert_eq!(said, want.map(|text| ("member", text.to_owned())), "sorted, as they must be");
+        let operator = form("operator:clinic", &vendor_line(1, "vendor")).unwrap();
+        assert_eq!(PolicyForm::parse(&operator.write()).unwrap(), operator);
+        let policy = operator.policy(1, Time(0)).unwrap();
+        assert_eq!(policy.vendor_lines[0].pace, Pace::Vendor);
+        let said = words(&policy.members, &policy.vendor_lines);
+        let text = "inside vendor:acme, as fast as the vendor line; signed there by 1 of eve";
+        assert_eq!(said, [("line", text.to_owned())]);
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_its_line_and_field() {
+        let (twice, many) = (member("a") + &member("a"), vendor_line(2, "own"));
+        for (line, tables, field) in [
+            ("operator:clinic", member("a"), "members"),
+            ("vendor:acme", twice, "members"),
+            ("vendor:acme", vendor_line(1, "own"), "vendor_lines"),
+            ("operator:clinic", many, "vendor_lines"),
+        ] {
+            let error = form(line, &tables).unwrap().policy(1, Time(0)).unwrap_err();
+            let PolicyFormError::Policy(PolicyError::Field(named, _)) = error else {
+                panic!("{line}: {error}");
+            };
+            assert_eq!(named, field, "{line} {tables}");
+        }
+        for (tables, said) in [
+            (vendor_line(1, "slow"), "pace = \"slow\""),
+            (member("a") + "size = 1\n", "unknown field `size`"),
+            ("[[member]]\noperator = \"a\"\nhosts_max = 1\n".to_owned(), "missing field `key`"),
+            (member("A"), "operator = \"A\""),
+        ] {
+            let why = form("vendor:acme", &tables).unwrap_err();
+            assert!(why.contains(said) && why.contains("line "), "{why}");
+        }
+    }
+
+    use crate::policy_form::PolicyFormError;
+}

@@ -8,6 +8,7 @@ mod gate;
 mod golden;
 mod group_order;
 mod groups;
+mod inside;
 mod invariants;
 mod late;
 mod lines;

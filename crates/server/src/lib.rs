@@ -18,6 +18,8 @@ pub mod driver;
 pub mod durable;
 pub mod fleet;
 pub mod group_order;
+pub mod member;
+pub mod noted;
 pub mod publish;
 pub mod record;
 pub mod rollout_state;

@@ -3,21 +3,51 @@
 //! first event of a channel counts. It decides nothing.
 use crate::fleet::Heard;
 use crate::record::Counted;
-use crate::rollout_state::{Marks, RolloutState};
+use crate::rollout_state::{Marks, Place, RolloutState, Wave};
 use crate::state::{HostState, host_at};
 use andon_model::policy::Watch;
 use andon_model::{HostId, Time};
 use andon_rollout::{ArmTally, Count, Observation, Plan, StratumTally, Window, watch};
 
+/// Which host is in which arm of a rollout, on this line or on a vendor line that it takes part in,
+/// and what is noted of each; by column.
+#[derive(Clone, Copy, Debug)]
+pub struct Arms<'a> {
+    /// the plan
+    pub plan: &'a Plan,
+    /// each host's place in it; `None`: not in the plan
+    pub places: &'a [Option<Place>],
+    /// the tickets issued
+    pub waves: &'a [Wave],
+    /// each host's marks
+    pub marks: &'a [Marks],
+    /// when each host confirmed
+    pub confirmed_at: &'a [Time],
+}
+
+impl<'a> Arms<'a> {
+    /// Of a rollout of this line.
+    #[must_use]
+    pub fn of(rollout: &'a RolloutState) -> Arms<'a> {
+        Arms {
+            plan: &rollout.plan,
+            places: &rollout.places,
+            waves: &rollout.waves,
+            marks: &rollout.marks,
+            confirmed_at: &rollout.confirmed_at,
+        }
+    }
+}
+
 /// Looks at the whole fleet once.
 #[must_use]
 pub fn observe(
-    rollout: &RolloutState,
+    rollout: Arms<'_>,
     hosts: &[HostState],
     heard: &[Heard],
     now: Time,
 ) -> (Observation, Counted) {
-    let plan = &rollout.plan;
+    let plan = rollout.plan;
     let empty = StratumTally {
         waves: vec![ArmTally::default(); rollout.waves.len()],
         windows: vec![Window::default(); plan.budget.len()],
@@ -29,7 +59,7 @@ pub fn observe(
     // Hosts beyond the sample are in no arm; what befalls them is noted all the same, so that none
     // brings an old silence into the wave that it will belong to.
     let mut waiting = ArmTally::default();
-    let handed = rollout.handed();
+    let handed: &[u32] = rollout.waves.last().map_or(&[], |wave| &wave.handed);
     for (at, (host, heard)) in hosts.iter().zip(heard).enumerate() {
         let Some(Some(place)) = rollout.places.get(at) else { continue };
         let Some(id) = host_at(at) else { continue };

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 mod budgets;
 mod faults;
+mod member;
 mod refusals;
 mod rig;
 mod rollouts;
 mod rules;
+mod vendor;

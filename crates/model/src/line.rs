@@ -286,7 +286,6 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn host(number: u64) -> HostId {

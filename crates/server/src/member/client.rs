@@ -34,6 +34,9 @@ use tokio::task::JoinSet;
 /// Pause after a turn that failed: doubles from the first to the second.
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
+/// Least time between two turns, whatever the line answers.
+const SPACING: Duration = Duration::from_millis(20);
+
 /// Why a turn ended early. All but the first pass, or are looked at again after a pause.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
@@ -110,10 +113,10 @@ async fn attend(app: Arc<App>, at: VendorLineAt) {
         };
         let well = turn.is_ok();
         let rest = match turn {
-            Ok(Turn::News) => None,
+            Ok(Turn::News) => SPACING,
             // A line that answers at once what it said before is not asked in a loop.
-            Ok(Turn::Quiet) => Some(app.inputs.tick.std()),
-            Ok(Turn::NoConsent) => Some(PAUSE[1]),
+            Ok(Turn::Quiet) => app.inputs.tick.std(),
+            Ok(Turn::NoConsent) => PAUSE[1],
             Err(TurnError::Store(_)) => return,
             Err(why) => {
                 let words = in_words(&why);
@@ -121,17 +124,15 @@ async fn attend(app: Arc<App>, at: VendorLineAt) {
                     say(&format!("vendor line {}: {words}", at.vendor));
                     said = words;
                 }
-                Some(pause)
+                pause
             }
         };
         pause = if well { PAUSE[0] } else { (pause * 2).min(PAUSE[1]) };
-        if let Some(rest) = rest {
-            tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => return,
-                // A policy that names the line, or a release that may begin now, does not wait.
-                () = member.woken(), if well => {}
-                () = tokio::time::sleep(rest) => {}
-            }
+        tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => return,
+            // A policy that names the line, or a release that may begin now, does not wait.
+            () = member.woken(), if well => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }
@@ -338,6 +339,10 @@ impl Member {
         if !known && !self.join(round).await? {
             return Ok(());
         }
+        let same = |known: &Followed| known.digest == round.plan;
+        if !self.followed(&self.app.core(), &round.rollout).is_some_and(same) {
+            return Err(LineDoubt::Odd("plan", "is another than the one it named before").into());
+        }
         self.end(consent, round).await?;
         self.take_tickets(round).await?;
         self.go_inside(consent, round, fresh).await?;
@@ -351,7 +356,7 @@ impl Member {
         if !open || self.outside.contains(name) || self.blocks(&self.app.core()).is_empty() {
             return Ok(false);
         }
-        let plan = self.envelope(&format!("/v1/line/plans/{name}"), ENVELOPE_BYTES_MAX).await?;
+        let plan = self.envelope(&format!("/v1/line/plans/{name}"), PLACES_BYTES_MAX).await?;
         let path = format!("/v1/line/places/{name}/{}", self.operator);
         let places = match self.envelope(&path, PLACES_BYTES_MAX).await {
             Err(TurnError::Http(HttpError::Refused { status: 404, .. })) => {

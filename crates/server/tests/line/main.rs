@@ -3,6 +3,7 @@
 mod budgets;
 mod faults;
 mod member;
+mod member_rules;
 mod refusals;
 mod rig;
 mod rollouts;

@@ -166,6 +166,11 @@ impl Vendor {
 
     /// Starts `v1` over the other members' hosts and ours that have seats; places are our hosts' ranks.
     pub(crate) fn start(&mut self, release: Digest, now: Time) {
+        self.start_as("v1", release, 1, now);
+    }
+
+    /// The same by another name, for another version.
+    pub(crate) fn start_as(&mut self, name: &str, release: Digest, version: u32, now: Time) {
         let blocks = self.script.lock().unwrap().seats.clone();
         let of = |block: &SeatBlock| block.seat_first..block.seat_first + u64::from(block.count);
         let ours: Vec<u64> = blocks.iter().flat_map(of).collect();
@@ -175,10 +180,10 @@ impl Vendor {
         let (plan, _) = Plan::new(
             &self.policy,
             PlanRequest {
-                rollout: RolloutId::new("v1").unwrap(),
+                rollout: RolloutId::new(name).unwrap(),
                 release,
                 component: ComponentId::new("rules").unwrap(),
-                version: Version(1),
+                version: Version(version),
                 lane: Lane::Routine,
                 seed: Digest::of(b"the vendor's seed"),
                 enrolled_max: HostId::new(9999).ok(),
@@ -202,8 +207,11 @@ impl Vendor {
             strata: vec![0; ours.len()],
             ranks,
         };
-        self.put("/v1/line/places/v1/clinic", self.seal(PayloadType::Places, &places));
-        self.put("/v1/line/plans/v1", self.seal(PayloadType::Plan, &plan));
+        self.put(
+            &format!("/v1/line/places/{name}/clinic"),
+            self.seal(PayloadType::Places, &places),
+        );
+        self.put(&format!("/v1/line/plans/{name}"), self.seal(PayloadType::Plan, &plan));
         self.plan = Some(plan);
     }
 

@@ -3,9 +3,10 @@ use crate::report::PlanReport;
 use andon_model::budget::GroupBudget;
 use andon_model::eligible::Schedule;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
-use andon_model::line::{Pace, SeatBlock, blocks_are_sane};
+use andon_model::line::{Pace, SeatBlock, blocks_are_sane, seat};
 use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Policy, Timing, Watch};
+use andon_model::position::Position;
 use andon_model::release::Version;
 use andon_model::{
     ComponentId, Digest, GroupId, HostId, LineId, Millis, RolloutId, StratumId, Time,
@@ -278,6 +279,17 @@ impl Plan {
     #[must_use]
     pub fn hosts(&self) -> u64 {
         self.strata.iter().map(|s| u64::from(s.size)).sum()
+    }
+
+    /// A host's position, where no order of groups says it: its number's, or inside a vendor line its
+    /// seat's. `None`: it has no seat there, so it is a newcomer.
+    #[must_use]
+    pub fn position(&self, host: HostId) -> Option<Position> {
+        let number = match &self.inside {
+            None => host,
+            Some(inside) => seat(&inside.seats, host)?,
+        };
+        Some(Position::of(&self.seed, &self.release, number))
     }
 
     /// From hand-out to the moment when a fault with D = 0 has shown, in silence if not in words.

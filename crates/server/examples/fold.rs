@@ -143,7 +143,7 @@ fn main() {
     println!("{count} hosts, {STRATA} strata: put in order in {ordered:.2} s");
     for _ in 0..LOOKS {
         let begun = Instant::now();
-        let (seen, counted) = tally::observe(&rollout, &hosts, &heard, now);
+        let (seen, counted) = tally::observe_own(&rollout, &hosts, &heard, now);
         let seconds = begun.elapsed().as_secs_f64();
         let arms = seen.strata.iter().map(|s| s.waves.len() + 2).sum::<usize>();
         println!("one look: {seconds:.3} s ({arms} arms, {} silent)", counted.silent.len());

@@ -113,7 +113,11 @@ fn begin(core: &mut Core, policy: &Policy, hosts: u32) -> RolloutId {
     };
     let (plan, report) = Plan::new(policy, request);
     let (by, vendor) = (PersonId::new("ada").unwrap(), VendorId::new("acme").unwrap());
-    tell(core, START, &Record::RolloutStarted { by, vendor, plan: Box::new(plan), report });
+    tell(
+        core,
+        START,
+        &Record::RolloutStarted { by: Some(by), vendor, plan: Box::new(plan), report },
+    );
     println!("plan and order     {:>8.3} s", begun.elapsed().as_secs_f64());
     let (event, counted) = (Event::Started, Counted::default());
     let record = Record::Rollout { rollout: rollout.clone(), event, counted, approval: None };

@@ -174,7 +174,7 @@ impl Driver {
                 continue;
             }
             let heard = core.fleet.rows();
-            let (seen, counted) = tally::observe(rollout, &core.state.hosts, heard, now);
+            let (seen, counted) = tally::observe_own(rollout, &core.state.hosts, heard, now);
             let name = rollout.plan.rollout.clone();
             let outcome = tally::outcome(&seen);
             let known = self.outcomes.insert(name.clone(), outcome) == Some(outcome);
@@ -213,7 +213,7 @@ impl Driver {
         let mut jobs = Vec::new();
         for (name, rollout) in &core.state.rollouts {
             if let Wish::Stop(reason) = &rollout.wish {
-                let ours = !matches!(reason, HaltReason::Frozen { .. });
+                let ours = !stops::was_pulled_here(core, rollout, reason);
                 let paused = self.paused.get(name).is_some_and(|until| now < *until);
                 if ours && !paused && !stops::line_freeze_exists(core, rollout) {
                     let rollout = name.clone();

@@ -19,6 +19,8 @@ pub mod durable;
 pub mod fleet;
 pub mod group_order;
 pub mod late;
+pub mod member;
+pub mod noted;
 pub mod pooled;
 pub mod publish;
 pub mod record;

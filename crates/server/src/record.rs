@@ -1,5 +1,6 @@
 //! What the journal holds: facts, past tense, one JSON object each. Not what was decided from them:
 //! the fold in [`crate::state`] and the rollout core recompute every decision.
+use crate::member::record::LineFact;
 use andon_model::beat::{Alert, Charge, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
@@ -7,7 +8,7 @@ use andon_model::line::Roster;
 use andon_model::release::{Manifest, Version};
 use andon_model::text::Text;
 use andon_model::{
-    ComponentId, Digest, HostId, OperatorId, PersonId, PublicKey, RolloutId, Time, VendorId,
+    ComponentId, Digest, HostId, LineId, OperatorId, PersonId, PublicKey, RolloutId, Time, VendorId,
 };
 use andon_rollout::{Event, Plan, PlanReport};
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,9 @@ pub enum Record {
     },
     /// a plan was made and is bound to its rollout
     RolloutStarted {
-        /// who asked
-        by: PersonId,
+        /// who asked; nobody, if the server began it inside a vendor line's ([`Plan::inside`])
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<PersonId>,
         /// who made the release
         vendor: VendorId,
         /// the plan
@@ -91,6 +93,13 @@ pub enum Record {
         stop: Digest,
         /// as signed
         envelope: Envelope,
+    },
+    /// something about a vendor line that this line's hosts take part in
+    VendorLine {
+        /// which line
+        line: LineId,
+        /// what
+        fact: Box<LineFact>,
     },
     /// a person's command was carried out; kept so that a replay is noticed
     CommandAccepted {
@@ -249,6 +258,7 @@ impl Record {
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
+            Record::VendorLine { .. } => "vendor_line",
             Record::CommandAccepted { .. } => "command_accepted",
             Record::SeatsTaken { .. } => "seats_taken",
             Record::TalliesPooled { .. } => "tallies_pooled",
@@ -273,6 +283,7 @@ impl Record {
             | Record::MemberWithdrawn { rollout, .. } => rollout.to_string(),
             Record::SeatsTaken { operator, .. } => operator.to_string(),
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
+            Record::VendorLine { line, fact } => fact.subject(line),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
         }
     }

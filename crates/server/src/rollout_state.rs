@@ -1,11 +1,12 @@
 //! One rollout as the journal tells it: the core's machine, the hosts' random order, who was counted
 //! when, and what the core wants done (so that a restarted driver knows what is still to do).
 use crate::group_order;
+use crate::noted;
 use crate::pooled::members::{self, Members};
 use crate::pooled::seats::Seats;
 use crate::record::{Counted, HostChange};
 use crate::state::{HostState, column, host_at};
-use andon_model::beat::{ComponentState, ComponentStatus};
+use andon_model::beat::ComponentStatus;
 use andon_model::envelope::Envelope;
 use andon_model::line::Member;
 use andon_model::order::{self, Commitment};
@@ -99,6 +100,8 @@ pub struct RolloutState {
     pub waves: Vec<Wave>,
     /// what the core wants
     pub wish: Wish,
+    /// the newest ticket of the vendor line that it was told of, if it goes inside one
+    pub permitted: Option<(u32, Newcomers)>,
     /// when it was over
     pub ended: Option<Time>,
     /// hosts of each stratum in order of their positions
@@ -156,6 +159,7 @@ impl RolloutState {
             issued: None,
             waves: Vec::new(),
             wish: Wish::Serve,
+            permitted: None,
             ended: None,
             order,
             recomputed,
@@ -197,21 +201,13 @@ impl RolloutState {
         approval: Option<&Envelope>,
     ) {
         self.approvals.extend(approval.cloned());
-        let observed = matches!(event, Event::Observed(_));
-        let channels = [
-            (&counted.silent, Marks::SILENT),
-            (&counted.reported, Marks::REPORTED),
-            (&counted.unwell, Marks::UNWELL),
-        ];
-        for (hosts, mark) in channels {
-            for host in hosts {
-                if let Some(marks) = self.marks_of(*host) {
-                    marks.set(mark);
-                    if observed {
-                        marks.set(Marks::BAD);
-                    }
-                }
-            }
+        let hosts = counted.silent.iter().chain(&counted.reported).chain(&counted.unwell);
+        for host in hosts {
+            self.make_known(*host);
+        }
+        noted::counted(&mut self.marks, counted, matches!(event, Event::Observed(_)));
+        if let Event::Permitted { generation, newcomers, .. } = event {
+            self.permitted = Some((*generation, *newcomers));
         }
         if let Event::TicketIssued { generation, at } = event {
             self.note_ticket(*generation, *at);
@@ -259,15 +255,13 @@ impl RolloutState {
         self.plan.enrolled_max.is_none_or(|last| host > last)
     }
 
-    /// What is known of a host. Late ones are known from their first news on, while the rollout may
-    /// still hand them something.
-    fn marks_of(&mut self, host: HostId) -> Option<&mut Marks> {
+    /// Late hosts are known from their first news on, while the rollout may still hand them something.
+    fn make_known(&mut self, host: HostId) {
         let at = column(host);
         if at >= self.marks.len() && self.live() && self.late(host) && self.plan.order.is_none() {
             self.marks.resize(at + 1, Marks::default());
             self.confirmed_at.resize(at + 1, Time(0));
         }
-        self.marks.get_mut(at)
     }
 
     /// What a host's news means here. `bad`: it counts as a report, were the host treated or not.
@@ -278,35 +272,15 @@ impl RolloutState {
         change: &HostChange,
         bad: bool,
     ) {
+        self.make_known(change.host);
         let late = self.late(change.host);
-        let Some(mut marks) = self.marks_of(change.host).copied() else { return };
-        // What befell a late host before it took the release is no report: it is in no arm.
-        let counts = !late || marks.has(Marks::CONFIRMED);
-        if bad && counts && !marks.has(Marks::REPORTED) {
-            marks.set(Marks::REPORT_WAITING);
-        }
-        let release = self.plan.release;
-        let is = |status: &&ComponentStatus| status.component == self.plan.component;
-        let (was, now) = (before.iter().find(is), change.components.iter().find(is));
-        let active = now.is_some_and(|now| now.release == Some(release));
-        let good = [ComponentState::Confirmed, ComponentState::Observed];
-        if active && now.is_some_and(|now| good.contains(&now.state)) {
-            if !marks.has(Marks::CONFIRMED)
-                && let Some(confirmed_at) = self.confirmed_at.get_mut(column(change.host))
-            {
-                *confirmed_at = at;
-            }
-            marks.set(Marks::CONFIRMED);
-        }
-        // Gone back from this release: it was seen active before, or this charge names it.
-        let left = !active && was.is_some_and(|was| was.release == Some(release));
-        let charged = change.charges.iter().any(|charge| charge.release == release);
-        let back = [ComponentState::FellBack, ComponentState::SafeMode];
-        if now.is_some_and(|now| back.contains(&now.state)) && (left || charged) {
-            marks.set(Marks::FELL_BACK);
-        }
-        if let Some(known) = self.marks_of(change.host) {
-            *known = marks;
+        let at_column = column(change.host);
+        let marks = self.marks.get_mut(at_column).zip(self.confirmed_at.get_mut(at_column));
+        let of = (&self.plan.component, self.plan.release);
+        if let Some(marks) = marks {
+            // What befell a late host before it took the release is no report: it is in no arm.
+            let counts = !late || marks.0.has(Marks::CONFIRMED);
+            noted::changed(marks, of, at, before, change, bad && counts);
         }
     }
 
@@ -361,8 +335,10 @@ fn by_hash(plan: &Plan, hosts: &[HostState]) -> Vec<Vec<HostId>> {
     for (at, host) in hosts.iter().enumerate() {
         let Some(stratum) = host.stratum_in(&plan.terms) else { continue };
         let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&stratum));
-        if let (Ok(stratum), Some(id)) = (stratum, host_at(at)) {
-            order[stratum].push((Position::of(&plan.seed, &plan.release, id), id));
+        if let (Ok(stratum), Some(id)) = (stratum, host_at(at))
+            && let Some(position) = plan.position(id)
+        {
+            order[stratum].push((position, id));
         }
     }
     order.into_iter().map(sorted).collect()

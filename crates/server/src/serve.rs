@@ -125,6 +125,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let Server { app, driver, _lock } = self;
         let driver = tokio::spawn(driver.run());
+        let member = tokio::spawn(crate::member::run(Arc::clone(&app)));
         let router = crate::api::router(Arc::clone(&app));
         let mut closing = app.closing.subscribe();
         let served = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -144,8 +145,8 @@ impl Server {
         if tokio::time::timeout(CLOSE_TIMEOUT, &mut served).await.is_err() {
             served.abort();
         }
-        // It ends by the same signal; nothing of its outcome matters now.
-        let _ = driver.await;
+        // They end by the same signal; nothing of their outcome matters now.
+        let _ = (driver.await, member.await);
         failure.map_or(Ok(()), |why| Err(ServeError::Stopped(why)))
     }
 }

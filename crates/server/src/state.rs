@@ -1,6 +1,7 @@
 //! What the server knows: a pure fold over the journal's records. It reads no clock and does no
 //! I/O; live operation and replay after a restart run exactly this code, so they agree.
 //! It is not the memory of beats ([`crate::fleet`]), which a restart may lose.
+use crate::member::LineState;
 use crate::pooled::members::Members;
 use crate::pooled::seats::Seats;
 use crate::record::{HostChange, Record, ReleaseFacts};
@@ -13,7 +14,8 @@ use andon_model::line::Member;
 use andon_model::policy::Policy;
 use andon_model::stop::Freeze;
 use andon_model::{
-    ComponentId, Digest, HostId, KeyId, PersonId, PublicKey, RolloutId, StratumId, Time, VendorId,
+    ComponentId, Digest, HostId, KeyId, LineId, PersonId, PublicKey, RolloutId, StratumId, Time,
+    VendorId,
 };
 use andon_rollout::Terms;
 use andon_rollout::lines::Standing;
@@ -49,6 +51,8 @@ pub struct State {
     pub roles: BTreeMap<VendorId, (u64, Digest)>,
     /// seeds' digests
     pub commitments: BTreeMap<RolloutId, Digest>,
+    /// vendor lines that this line's hosts take part in
+    pub lines: BTreeMap<LineId, LineState>,
     /// newest detections, oldest first
     pub alerts: VecDeque<(HostId, Alert)>,
     /// on a vendor line: its members' seats
@@ -177,6 +181,10 @@ impl State {
                     self.freezes.insert(*stop, AcceptedFreeze { freeze, envelope });
                 }
             }
+            Record::VendorLine { line, fact } => {
+                let known = self.lines.entry(line.clone()).or_default();
+                known.apply(at, fact, &self.hosts);
+            }
             Record::CommandAccepted { person, nonce, issued, .. } => {
                 self.nonces.retain(|_, issued| at.since(*issued) <= MESSAGE_AGE_MAX);
                 self.nonces.insert((person.clone(), *nonce), *issued);
@@ -242,21 +250,27 @@ impl State {
             host.charges = host.charges.saturating_add(1);
         }
         let groups = self.groups();
-        for rollout in self.rollouts.values_mut() {
+        let bad = |component: &ComponentId, of: &Digest| {
             // Going back from a release that is stopped already says nothing about this one,
             // whichever arm the host is in.
-            let known_bad =
-                |release: &Digest| *release != rollout.plan.release && frozen.contains(release);
-            let group = groups.get(&rollout.plan.component).unwrap_or(&rollout.plan.component);
-            let ours = |component: &ComponentId| {
-                groups.get(component).unwrap_or(component) == group
-                    || *component == rollout.plan.component
+            let known_bad = |release: &Digest| release != of && frozen.contains(release);
+            let group = groups.get(component).unwrap_or(component);
+            let ours = |other: &ComponentId| {
+                groups.get(other).unwrap_or(other) == group || other == component
             };
-            let charged =
-                change.charges.iter().any(|c| ours(&c.component) && !known_bad(&c.release));
+            let mut charges = change.charges.iter();
+            let charged = charges.any(|c| ours(&c.component) && !known_bad(&c.release));
             let fell = fallen(&before, &change.components)
                 .any(|(was, now)| ours(&now.component) && !was.is_some_and(|r| known_bad(&r)));
-            rollout.host_changed(at, &before, change, charged || fell);
+            charged || fell
+        };
+        for rollout in self.rollouts.values_mut() {
+            let bad = bad(&rollout.plan.component, &rollout.plan.release);
+            rollout.host_changed(at, &before, change, bad);
+        }
+        for followed in self.lines.values_mut().flat_map(|line| line.rollouts.values_mut()) {
+            let bad = bad(&followed.plan.component, &followed.plan.release);
+            followed.host_changed(at, &before, change, bad);
         }
     }
 

@@ -63,6 +63,16 @@ fn records(core: &Core, stop: Digest, envelope: &Envelope, freeze: &Freeze) -> V
     records
 }
 
+/// Whether the halt came from a freeze that hosts hear of already. One that a vendor line brought is
+/// known there: here the line's own must say it.
+#[must_use]
+pub fn was_pulled_here(core: &Core, rollout: &RolloutState, reason: &HaltReason) -> bool {
+    let HaltReason::Frozen { digest, .. } = reason else { return false };
+    let mut freezes = core.state.freezes.values();
+    rollout.plan.inside.is_none()
+        || freezes.any(|known| Digest::of(&known.envelope.payload) == *digest)
+}
+
 /// Whether the line has frozen this release already.
 #[must_use]
 pub fn line_freeze_exists(core: &Core, rollout: &RolloutState) -> bool {

@@ -4,21 +4,73 @@
 use crate::fleet::Heard;
 use crate::late;
 use crate::record::Counted;
-use crate::rollout_state::{Marks, RolloutState};
+use crate::rollout_state::{Marks, Place, RolloutState, Wave};
 use crate::state::{HostState, host_at};
 use andon_model::policy::Watch;
 use andon_model::{HostId, Time};
 use andon_rollout::{ArmTally, Count, Observation, Plan, StratumTally, Window, watch};
 
-/// Looks at the whole fleet once.
+/// Which host is in which arm of a rollout, on this line or on a vendor line that it takes part in,
+/// and what is noted of each; by column.
+#[derive(Clone, Copy, Debug)]
+pub struct Arms<'a> {
+    /// the plan
+    pub plan: &'a Plan,
+    /// each host's place in it; `None`: not in the plan
+    pub places: &'a [Option<Place>],
+    /// the tickets issued
+    pub waves: &'a [Wave],
+    /// each host's marks
+    pub marks: &'a [Marks],
+    /// when each host confirmed
+    pub confirmed_at: &'a [Time],
+}
+
+impl<'a> Arms<'a> {
+    /// Of a rollout of this line.
+    #[must_use]
+    pub fn of(rollout: &'a RolloutState) -> Arms<'a> {
+        Arms {
+            plan: &rollout.plan,
+            places: &rollout.places,
+            waves: &rollout.waves,
+            marks: &rollout.marks,
+            confirmed_at: &rollout.confirmed_at,
+        }
+    }
+}
+
+/// Looks at the whole fleet once, for a rollout of this line: its late hosts too.
 #[must_use]
-pub fn observe(
+pub fn observe_own(
     rollout: &RolloutState,
     hosts: &[HostState],
     heard: &[Heard],
     now: Time,
 ) -> (Observation, Counted) {
-    let plan = &rollout.plan;
+    let (mut seen, mut counted) = observe(Arms::of(rollout), hosts, heard, now);
+    // Late hosts are in no arm; they are watched as everybody is.
+    let policy = watch::of_arm(&rollout.plan.watch, None);
+    let late = late::observe(rollout, hosts, now, |at, id, marks| {
+        let mut arm = ArmTally::default();
+        let told = (&hosts[at], &heard[at]);
+        marks.has(Marks::BAD) | count_host(&mut arm, &mut counted, &policy, marks, id, told, now)
+    });
+    for (tally, late) in seen.strata.iter_mut().zip(late) {
+        tally.late = late;
+    }
+    (seen, counted)
+}
+
+/// Looks once at all hosts that are in an arm.
+#[must_use]
+pub fn observe(
+    rollout: Arms<'_>,
+    hosts: &[HostState],
+    heard: &[Heard],
+    now: Time,
+) -> (Observation, Counted) {
+    let plan = rollout.plan;
     let empty = StratumTally {
         waves: vec![ArmTally::default(); rollout.waves.len()],
         windows: vec![Window::default(); plan.budget.len()],
@@ -30,7 +82,7 @@ pub fn observe(
     // Hosts beyond the sample are in no arm; what befalls them is noted all the same, so that none
     // brings an old silence into the wave that it will belong to.
     let mut waiting = ArmTally::default();
-    let handed = rollout.handed();
+    let handed: &[u32] = rollout.waves.last().map_or(&[], |wave| &wave.handed);
     for (at, (host, heard)) in hosts.iter().zip(heard).enumerate() {
         let Some(Some(place)) = rollout.places.get(at) else { continue };
         let Some(id) = host_at(at) else { continue };
@@ -53,16 +105,6 @@ pub fn observe(
             let confirmed = rollout.confirmed_at[at];
             count_windows(tally.windows.iter_mut().zip(row), plan, marks, confirmed, bad, now);
         }
-    }
-    // Late hosts are in no arm either; they are watched as everybody is.
-    let policy = watch::of_arm(&plan.watch, None);
-    let late = late::observe(rollout, hosts, now, |at, id, marks| {
-        let mut arm = ArmTally::default();
-        let told = (&hosts[at], &heard[at]);
-        marks.has(Marks::BAD) | count_host(&mut arm, &mut counted, &policy, marks, id, told, now)
-    });
-    for (tally, late) in strata.iter_mut().zip(late) {
-        tally.late = late;
     }
     (Observation { strata }, counted)
 }

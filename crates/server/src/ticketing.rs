@@ -112,7 +112,8 @@ pub fn ceilings(rollout: &RolloutState, handed: &[u32]) -> Result<Vec<Ceiling>, 
                         .ok_or(TicketingError::Rank { handed: *handed, size })?;
                     Some(match plan.order {
                         Some(_) => Position(u64::from(last)),
-                        None => Position::of(&plan.seed, &plan.release, *host),
+                        // Whoever is in the order has a position.
+                        None => plan.position(*host).ok_or(TicketingError::Order)?,
                     })
                 }
             };

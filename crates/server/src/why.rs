@@ -193,7 +193,7 @@ fn in_rollout(
         rollout: plan.rollout.clone(),
         component: plan.component.clone(),
         position: match (&plan.order, place) {
-            (None, _) => Position::of(&plan.seed, &plan.release, id),
+            (None, _) => plan.position(id).unwrap_or(Position::MAX),
             (Some(_), Some(place)) => Position(u64::from(place.rank)),
             (Some(_), None) => Position::MAX,
         },

@@ -71,7 +71,9 @@ impl Rollout {
         } else {
             self.plan.first_wave(self.clock)
         };
-        if self.plan.hosts() > 0 && handed.iter().all(|hosts| *hosts == 0) {
+        // Without hosts in the plan the first ticket is for newcomers: they wait for the vendor line too.
+        let somebody = self.plan.hosts() > 0 || !self.newcomers_permitted();
+        if somebody && handed.iter().all(|hosts| *hosts == 0) {
             if let Some(until) = self.closed(&left) {
                 return Next::Wait(Reason::OutsideWindow { until });
             }

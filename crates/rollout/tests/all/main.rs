@@ -9,6 +9,7 @@ mod golden;
 mod group_order;
 mod groups;
 mod groups_world;
+mod inside;
 mod invariants;
 mod late;
 mod line_shares;

@@ -16,7 +16,7 @@ use andon_model::policy::{Lane, Policy};
 use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
 use andon_rollout::lines::Standing;
-use andon_rollout::plan::GroupOrder;
+use andon_rollout::plan::{GroupOrder, Inside};
 use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use axum::Json;
@@ -199,7 +199,7 @@ fn start(
     let Verb::Start { rollout, release, component, lane, approvals, seed } = &command.verb else {
         return Err(Refusal::malformed("the command is no start"));
     };
-    let facts = startable(core, rollout, *release, component, now)?;
+    startable(core, rollout, *release, component, now)?;
     if approvals.len() > APPROVALS_MAX {
         return Err(Refusal::malformed("the command carries too many approvals"));
     }
@@ -212,41 +212,90 @@ fn start(
         Some(seed) => *seed,
         None => draw_seed()?,
     };
-    let (strata, terms) = terms(core, policy, facts, *lane, now)?;
+    let start = Start {
+        by: Some(command.person.clone()),
+        rollout: rollout.clone(),
+        release: *release,
+        component: component.clone(),
+        lane: *lane,
+        seed,
+        hosts: core.state.hosts.len(),
+        inside: None,
+    };
+    let mut records = begin(core, policy, start, now)?;
+    records.extend(given);
+    Ok(records)
+}
+
+/// A rollout to begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// who asked; nobody inside a vendor line
+    pub(crate) by: Option<PersonId>,
+    /// its name
+    pub(crate) rollout: RolloutId,
+    /// digest of the release's manifest
+    pub(crate) release: Digest,
+    /// its component
+    pub(crate) component: ComponentId,
+    /// speed class
+    pub(crate) lane: Lane,
+    /// seed of the random order
+    pub(crate) seed: Digest,
+    /// the first so many hosts are in the plan, later ones are newcomers
+    pub(crate) hosts: usize,
+    /// the vendor line's rollout that it goes inside
+    pub(crate) inside: Option<Inside>,
+}
+
+/// What begins a rollout: plan, committed seed, and who was silent before.
+pub(crate) fn begin(
+    core: &Core,
+    policy: &Policy,
+    start: Start,
+    now: Time,
+) -> Result<Vec<Record>, Refusal> {
+    let Start { by, rollout, release, component, lane, seed, hosts, inside } = start;
+    let facts = startable(core, &rollout, release, &component, now)?;
+    let (strata, terms) = terms(core, policy, facts, lane, hosts, now)?;
     let (mut plan, report) = Plan::new(
         policy,
         PlanRequest {
             rollout: rollout.clone(),
-            release: *release,
-            component: component.clone(),
+            release,
             version: facts.version,
-            lane: *lane,
+            lane,
             seed,
             enrolled_max: match pools(policy) {
                 true => core.state.seats.last(),
-                false => HostId::new(core.state.hosts.len() as u64).ok(),
+                false => HostId::new(hosts as u64).ok(),
             },
             strata,
             terms,
             generation_base: 0,
-            parent: parent(core, component),
+            parent: parent(core, &component),
+            component,
             created: now,
         },
     );
     plan.order = ordered(core, policy, &plan)?;
+    if inside.is_some() && plan.order.is_some() {
+        let message =
+            "budgets of groups and a vendor line exclude each other: both order the hosts";
+        let next = "take the groups' budgets or the vendor line out of policy.toml";
+        return Err(Refusal::conflict(message, next));
+    }
+    plan.inside = inside;
     let counted = Counted {
         silent: tally::silent_before(&plan.watch, core.fleet.rows(), now),
         ..Counted::default()
     };
-    let (vendor, by) = (facts.vendor.clone(), command.person.clone());
-    let event = Event::Started;
-    let mut records = vec![
+    let (vendor, event) = (facts.vendor.clone(), Event::Started);
+    Ok(vec![
         Record::SeedCommitted { rollout: rollout.clone(), commitment: Digest::of(&seed.0) },
         Record::RolloutStarted { by, vendor, plan: Box::new(plan), report },
-        Record::Rollout { rollout: rollout.clone(), event, counted, approval: None },
-    ];
-    records.extend(given);
-    Ok(records)
+        Record::Rollout { rollout, event, counted, approval: None },
+    ])
 }
 
 fn startable<'c>(
@@ -288,6 +337,7 @@ fn terms(
     policy: &Policy,
     facts: &ReleaseFacts,
     lane: Lane,
+    hosts: usize,
     now: Time,
 ) -> Result<(BTreeMap<StratumId, u32>, Terms), Refusal> {
     let rules = &policy.eligibility;
@@ -306,7 +356,7 @@ fn terms(
     }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
     let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
-    for host in &core.state.hosts {
+    for host in core.state.hosts.iter().take(hosts) {
         let Some(stratum) = host.stratum_in(&terms) else { continue };
         if let Some(size) = sizes.get_mut(&stratum) {
             *size += 1;

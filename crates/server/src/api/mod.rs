@@ -1,7 +1,7 @@
 //! The HTTP API: one file per family of endpoints. Handlers parse, verify, stage, wait, answer; they
 //! decide nothing. A request that is refused has changed nothing.
 mod beats;
-mod commands;
+pub(crate) mod commands;
 mod enrol;
 mod error;
 mod line;

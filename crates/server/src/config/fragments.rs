@@ -1,6 +1,5 @@
 //! The configuration file as written: a plain mirror of the TOML, nothing checked beyond its form.
-use andon_model::Digest;
-use andon_model::Millis;
+use andon_model::{Digest, Millis, VendorId};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -28,6 +27,19 @@ pub struct ConfigFile {
     /// time between two observations of the fleet
     #[serde(default = "tick_default")]
     pub tick_ms: Millis,
+    /// where the vendor lines are served that the policy takes part in
+    #[serde(default)]
+    pub vendor_line: Vec<VendorLineAt>,
+}
+
+/// Where a vendor line is served. No matter of trust: the policy says whose signatures it has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VendorLineAt {
+    /// whose line
+    pub vendor: VendorId,
+    /// `http://HOST[:PORT]`
+    pub url: String,
 }
 
 /// A tick a second: a tenth of the shortest silence that a policy may set.

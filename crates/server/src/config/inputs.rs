@@ -1,10 +1,11 @@
 //! What the server works with: every file that the configuration names has been read and checked.
 //! A server that starts with a wrong key or an unsigned policy would only fail later, and worse.
-use super::fragments::ConfigFile;
+use super::fragments::{ConfigFile, VendorLineAt};
 use andon_model::enrol::Anchor;
 use andon_model::envelope::{Envelope, EnvelopeError};
-use andon_model::{Digest, Millis};
+use andon_model::{Digest, LineId, Millis};
 use andon_trust::sign::{KeyFile, KeyFileError, SigningKey};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub struct Inputs {
     pub join_tokens: Vec<Digest>,
     /// time between two observations
     pub tick: Millis,
+    /// where vendor lines are served, one per vendor
+    pub vendor_lines: Vec<VendorLineAt>,
 }
 
 /// Why a configuration was refused.
@@ -97,6 +100,12 @@ impl Inputs {
             let (field, problem) = ("operators_threshold", "does not fit its operators or schema");
             return Err(ConfigError::Field { file: anchor_file, field, problem });
         }
+        let lines = &config.vendor_line;
+        let (once, plain) = vendor_lines(lines);
+        field(once, "vendor_line.vendor", "is named twice")?;
+        field(plain, "vendor_line.url", "is not http://HOST[:PORT]")?;
+        let fits = lines.is_empty() || matches!(anchor.line, LineId::Operator(_));
+        field(fits, "vendor_line", "is for an operator's line, and this is a vendor's")?;
         let policy_file = folder.join(&config.policy);
         let policy = Envelope::parse(&read_limited(&policy_file, ANCHOR_BYTES_MAX)?)
             .map_err(|why| ConfigError::Envelope(policy_file, why))?;
@@ -110,8 +119,16 @@ impl Inputs {
             snapshot: read_key(&folder.join(config.snapshot_key))?,
             join_tokens: config.join_tokens,
             tick: config.tick_ms,
+            vendor_lines: config.vendor_line,
         })
     }
+}
+
+/// Whether no vendor is named twice, and whether every address is one that can be called.
+fn vendor_lines(lines: &[VendorLineAt]) -> (bool, bool) {
+    let names: BTreeSet<_> = lines.iter().map(|line| &line.vendor).collect();
+    let plain = lines.iter().all(|line| crate::member::address(&line.url).is_some());
+    (names.len() == lines.len(), plain)
 }
 
 fn read_limited(file: &Path, limit: u64) -> Result<Vec<u8>, ConfigError> {

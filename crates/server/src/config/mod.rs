@@ -3,5 +3,5 @@
 pub mod fragments;
 pub mod inputs;
 
-pub use fragments::ConfigFile;
+pub use fragments::{ConfigFile, VendorLineAt};
 pub use inputs::{ConfigError, Inputs};

@@ -3,8 +3,11 @@
 mod budgets;
 mod faults;
 mod late;
+mod member;
+mod member_rules;
 mod pooled;
 mod refusals;
 mod rig;
 mod rollouts;
 mod rules;
+mod vendor;

@@ -130,6 +130,7 @@ impl Line {
             snapshot,
             join_tokens: vec![Digest::of(b"let me in")],
             tick: Millis(1000),
+            vendor_lines: vec![],
         };
         Line { folder, journal: MemoryJournal::default(), inputs, person, vendor, policy }
     }

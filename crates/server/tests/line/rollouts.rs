@@ -39,7 +39,7 @@ async fn second(server: &mut Server, hosts: u64, release: Digest, name: &str, at
 }
 
 /// The same while some hosts say nothing.
-async fn second_without(
+pub(crate) async fn second_without(
     server: &mut Server,
     hosts: u64,
     silent: &[u64],

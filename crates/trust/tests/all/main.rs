@@ -7,6 +7,7 @@ mod python;
 mod refusals;
 mod repository;
 mod rules;
+mod seats;
 mod tuf;
 mod view;
 mod words;

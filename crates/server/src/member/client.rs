@@ -34,6 +34,8 @@ use tokio::task::JoinSet;
 /// Pause after a turn that failed: doubles from the first to the second.
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
+/// Pause after a roster that was refused: somebody has to change a policy first.
+const ROSTER_RETRY: Millis = Millis::from_secs(600);
 /// Least time between two turns, whatever the line answers.
 const SPACING: Duration = Duration::from_millis(20);
 
@@ -86,6 +88,8 @@ pub struct Member {
     /// why our own rollout has not begun
     why_not: BTreeMap<RolloutId, String>,
     policy_due: bool,
+    /// no roster is sent before
+    roster_after: Time,
 }
 
 /// Attends to all configured vendor lines until the server closes.
@@ -154,6 +158,7 @@ impl Member {
             outside: BTreeSet::new(),
             why_not: BTreeMap::new(),
             policy_due: true,
+            roster_after: Time(0),
             app,
         }))
     }
@@ -179,14 +184,24 @@ impl Member {
     }
 
     async fn turn_with(&mut self, consent: &VendorLine, wait: Millis) -> Result<Turn, TurnError> {
+        // A policy that is not there, or no seats for more hosts, must not keep a halt from being heard.
+        let mut early = Ok(());
         if self.policy_due {
-            self.take_policy(consent).await?;
-            self.policy_due = false;
+            early = self.take_policy(consent).await;
+            self.policy_due = early.is_err();
         }
-        self.show_hosts().await?;
-        let turn = self.listen(wait).await?;
-        self.follow(consent).await?;
-        Ok(turn)
+        if let Err(why) = self.show_hosts().await {
+            self.roster_after = self.app.now().plus(ROSTER_RETRY);
+            early = early.and(Err(why));
+        }
+        if matches!(early, Err(TurnError::Store(_))) {
+            return early.map(|()| Turn::Quiet);
+        }
+        let turn = match self.listen(wait).await {
+            Ok(turn) => self.follow(consent).await.map(|()| turn),
+            failed => failed,
+        };
+        early.and(turn)
     }
 
     /// What the policy in force says of this line.
@@ -250,7 +265,8 @@ impl Member {
             self.vendor_policy(&core, self.app.now())?;
             let all = core.state.hosts.len() as u64;
             let line = self.state(&core).unwrap_or(&nobody);
-            if !seats::due(line, all, self.app.now()) {
+            let now = self.app.now();
+            if now < self.roster_after || !seats::due(line, all, now) {
                 return Ok(());
             }
             all

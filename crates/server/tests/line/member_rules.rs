@@ -192,18 +192,40 @@ async fn later_hosts_get_seats_of_their_own_and_nobodys_seat_changes() {
     for number in 44..=48 {
         enrol_in(&mut server, number, &[]).await;
     }
-    for lie in lies {
+    for (number, lie) in (1..).zip(lies) {
+        let ten_minutes = Millis::from_secs(86_400 + 600 * number);
+        server.app.clock.set(START.plus(ten_minutes));
         vendor.script.lock().unwrap().seats = lie;
         let refused = turn(&mut server, &mut member).await;
         assert!(matches!(refused, Err(TurnError::Doubt(_))), "{refused:?}");
         assert_eq!(known(&server), want);
     }
+    server.app.clock.set(START.plus(Millis::from_secs(90_000)));
     // The vendor line knows more than our journal does: its 409 says what it gave.
     vendor.script.lock().unwrap().seats = [want.to_vec(), vec![block(44, 3001, 5)]].concat();
     turn(&mut server, &mut member).await.unwrap();
     assert_eq!(known(&server).len(), 3);
     let server = line.restart(server).await;
     assert_eq!(known(&server).len(), 3);
+}
+
+#[tokio::test]
+async fn a_line_without_seats_for_more_hosts_is_heard_and_answered_all_the_same() {
+    let (_line, mut server, mut vendor, mut member, release) =
+        clinic(Rules::default(), vec![]).await;
+    vendor.start(release, START);
+    vendor.issue(16, Time(START.0 + 1000));
+    for number in 41..=50 {
+        enrol_in(&mut server, number, &[]).await;
+    }
+    vendor.script.lock().unwrap().full = true;
+    vendor.say(1, LineStanding::Live, START);
+    let refused = turn(&mut server, &mut member).await;
+    assert!(matches!(refused, Err(TurnError::Http(_))), "it is said: {refused:?}");
+    assert_eq!((vendor.sent().len(), server.app.core().state.rollouts.len()), (1, 1));
+    vendor.say(2, LineStanding::Live, START);
+    turn(&mut server, &mut member).await.unwrap();
+    assert_eq!(vendor.sent().len(), 2, "and it is not asked again at every turn");
 }
 
 type Lie = fn(&Vendor, Plan, Places) -> (Plan, Places);

@@ -37,6 +37,8 @@ pub(crate) struct Script {
     pub(crate) rosters: Vec<Envelope>,
     pub(crate) seats: Vec<SeatBlock>,
     pub(crate) tallies: Vec<Vec<u8>>,
+    /// it has no seats for more hosts
+    pub(crate) full: bool,
     pub(crate) calls: Vec<String>,
 }
 
@@ -62,6 +64,7 @@ async fn serve(State((script, called)): Shared, request: Request<Body>) -> Respo
     let mut script = script.lock().unwrap();
     script.calls.push(format!("{} {}", parts.method, parts.uri.path()));
     match (&parts.method, parts.uri.path()) {
+        (&Method::POST, "/v1/line/roster") if script.full => StatusCode::FORBIDDEN.into_response(),
         (&Method::POST, "/v1/line/roster") => roster(&mut script, &body),
         (&Method::POST, "/v1/line/tallies") => {
             script.tallies.push(body.to_vec());

@@ -5,7 +5,7 @@ use serde_json::Value;
 #[test]
 fn exit_codes_are_as_documented() {
     let place = Place::laid_out();
-    let cases: [(i32, &[&str]); 9] = [
+    let cases: [(i32, &[&str]); 11] = [
         (0, &["--help"]),
         (0, &["--version"]),
         (2, &[]),
@@ -13,9 +13,11 @@ fn exit_codes_are_as_documented() {
         (2, &["rollout", "get", "NOT A NAME"]),
         (2, &["why", "host", "17"]),
         (2, &["pull", "all"]),
+        (2, &["line", "withdraw", "clinic"]),
         (1, &["keys", "show", "--dir", "nowhere"]),
         // Port 1 of the loopback: nobody listens there.
         (5, &["rollout", "get", "r1"]),
+        (5, &["line", "status"]),
     ];
     for (code, words) in cases {
         let ran = place.andon(words);

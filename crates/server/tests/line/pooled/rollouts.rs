@@ -1,16 +1,17 @@
 //! Whole rollouts of a vendor line.
 use super::member::Member;
 use super::world::World;
-use crate::rig::post;
+use crate::rig::{START, post};
 use crate::rollouts::get;
-use andon_model::HostId;
 use andon_model::envelope::PayloadType;
 use andon_model::index::Index;
 use andon_model::line::{LineStanding, seat};
 use andon_model::position::Position;
 use andon_model::text::Text;
 use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::{HostId, Millis};
 use andon_rollout::lines::MemberStanding;
+use andon_server::pooled::intake;
 use andon_server::record::Record;
 
 fn handed(waves: &[Vec<u32>]) -> u32 {
@@ -181,4 +182,40 @@ async fn rounds_are_waited_for_and_not_sent_again() {
     let news = news.unwrap();
     assert_eq!(news.status(), 200);
     assert_ne!(news.headers()[header::ETAG].to_str().unwrap(), version);
+}
+
+/// Mutant: tallies are taken while the next ticket is on its way.
+#[tokio::test]
+async fn no_round_is_open_while_a_ticket_is_being_issued() {
+    // In which second the same line widens when nothing is in its way.
+    let mut free = World::two().await;
+    let mut seconds = 0;
+    while free.round().await.generation < 2 {
+        free.second(&[0, 1]).await;
+        seconds += 1;
+    }
+    // Without a policy in force no ticket is issued: it ends after the tallies of that second.
+    let mut world = World::two().await;
+    let far = world.line.policy.expires;
+    world.line.policy.expires = START.plus(Millis(seconds * 1000 + 1));
+    world.line.set_policy(&mut world.server).await;
+    for _ in 1..seconds {
+        world.second(&[0, 1]).await;
+    }
+    world.wait(1000);
+    for at in 0..2 {
+        assert_eq!(world.answer(at).await.0, 200);
+    }
+    world.wait(1);
+    world.tick().await;
+    let now = |world: &World| {
+        let core = world.server.app.core();
+        let rollout = &core.state.rollouts[&"r1".parse().unwrap()];
+        (rollout.issue_due(), intake::due(rollout))
+    };
+    assert_eq!(now(&world), (true, None), "tallies are due that no ticket has waves for");
+    world.line.policy.expires = far;
+    world.line.set_policy(&mut world.server).await;
+    let round = seconds + 1;
+    assert_eq!(now(&world), (false, Some(intake::Due { round, generation: 2 })));
 }

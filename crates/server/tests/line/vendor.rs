@@ -256,6 +256,7 @@ impl Vendor {
             seats: vec![],
             order: None,
             ceilings: vec![Ceiling {
+                late_max: None,
                 stratum: plan.strata[0].stratum.clone(),
                 position_max: last.map(|last| self.order[last].0),
                 handed: count,

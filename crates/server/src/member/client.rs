@@ -1,4 +1,4 @@
-//! The task that attends to one vendor line: it asks, has the answers verified, stages what follows,
+//! One turn with one vendor line: it asks, has the answers verified, stages what follows,
 //! and sends what is due. It decides nothing: that is the other files' here, and the core's.
 //!
 //! Its contract:
@@ -13,7 +13,6 @@ use super::record::LineFact;
 use super::state::{Followed, LineState};
 use super::verify::{self, LineDoubt};
 use super::{begin, permit, seats, tally};
-use crate::api::in_words;
 use crate::app::{App, Core};
 use crate::config::VendorLineAt;
 use crate::driver::say;
@@ -21,24 +20,16 @@ use crate::record::Record;
 use crate::store::{Receipt, StoreError};
 use crate::tally::silent_before;
 use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
-use andon_model::limits::{BELL_WAIT_MAX, ENVELOPE_BYTES_MAX, MESSAGE_AGE_MAX, PLACES_BYTES_MAX};
+use andon_model::limits::{ENVELOPE_BYTES_MAX, MESSAGE_AGE_MAX, PLACES_BYTES_MAX};
 use andon_model::line::{LineStanding, Round, Rounds, SeatBlock, VendorLine};
 use andon_model::ticket::Newcomers;
 use andon_model::{LineId, Millis, OperatorId, RolloutId, Time, VendorId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-
-/// Pause after a turn that failed: doubles from the first to the second.
-const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// Pause after a roster that was refused: somebody has to change a policy first.
 const ROSTER_RETRY: Millis = Millis::from_secs(600);
-/// Least time between two turns, whatever the line answers.
-const SPACING: Duration = Duration::from_millis(20);
-
 /// Why a turn ended early. All but the first pass, or are looked at again after a pause.
 #[derive(Debug, thiserror::Error)]
 pub enum TurnError {
@@ -92,55 +83,6 @@ pub struct Member {
     roster_after: Time,
 }
 
-/// Attends to all configured vendor lines until the server closes.
-pub async fn run(app: Arc<App>) {
-    let mut lines = JoinSet::new();
-    for at in &app.inputs.vendor_lines {
-        lines.spawn(attend(Arc::clone(&app), at.clone()));
-    }
-    while lines.join_next().await.is_some() {}
-}
-
-async fn attend(app: Arc<App>, at: VendorLineAt) {
-    let mut member = match Member::new(Arc::clone(&app), &at) {
-        Ok(Some(member)) => member,
-        Ok(None) => return,
-        Err(why) => return say(&format!("vendor line {}: {}", at.vendor, in_words(&why))),
-    };
-    let mut closing = app.closing.subscribe();
-    let mut said = String::new();
-    let mut pause = PAUSE[0];
-    loop {
-        let turn = tokio::select! {
-            _ = closing.wait_for(|closing| *closing) => return,
-            turn = member.turn(BELL_WAIT_MAX) => turn,
-        };
-        let well = turn.is_ok();
-        let rest = match turn {
-            Ok(Turn::News) => SPACING,
-            // A line that answers at once what it said before is not asked in a loop.
-            Ok(Turn::Quiet) => app.inputs.tick.std(),
-            Ok(Turn::NoConsent) => PAUSE[1],
-            Err(TurnError::Store(_)) => return,
-            Err(why) => {
-                let words = in_words(&why);
-                if said != words {
-                    say(&format!("vendor line {}: {words}", at.vendor));
-                    said = words;
-                }
-                pause
-            }
-        };
-        pause = if well { PAUSE[0] } else { (pause * 2).min(PAUSE[1]) };
-        tokio::select! {
-            _ = closing.wait_for(|closing| *closing) => return,
-            // A policy that names the line, or a release that may begin now, does not wait.
-            () = member.woken(), if well => {}
-            () = tokio::time::sleep(rest) => {}
-        }
-    }
-}
-
 impl Member {
     /// For a configured line; `None`: this server's own line is no operator's.
     /// # Errors
@@ -163,7 +105,8 @@ impl Member {
         }))
     }
 
-    async fn woken(&mut self) {
+    /// Until something here may have changed what is due.
+    pub(super) async fn woken(&mut self) {
         // An error means that the server is gone; its closing says so too.
         let _ = self.bell.changed().await;
     }

@@ -3,10 +3,11 @@
 //!
 //! What it is: what the journal knows of each line ([`LineState`]), checks of what a vendor line says
 //! ([`verify`]), what follows from it as values ([`seats`], [`permit`], [`tally`], [`begin`]), and one
-//! task per line that asks, stages and sends ([`client`]).
+//! task per line ([`attend`]) that asks, stages and sends ([`client`]).
 //! What it is not: it believes nothing for its address, nor because it came first. What does not
 //! verify permits nothing, and is said.
 //! Read first: [`LineState`], [`verify`], [`client`].
+pub mod attend;
 pub mod begin;
 pub mod client;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod state;
 pub mod tally;
 pub mod verify;
 
-pub use client::{Member, run};
+pub use attend::run;
+pub use client::Member;
 pub use http::address;
 pub use state::{Followed, LineState};

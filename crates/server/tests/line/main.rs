@@ -10,4 +10,5 @@ mod refusals;
 mod rig;
 mod rollouts;
 mod rules;
+mod two_lines;
 mod vendor;

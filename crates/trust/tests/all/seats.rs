@@ -54,6 +54,7 @@ fn sixteen_means_sixteen_by_the_seats_on_the_vendor_line() {
     assert_ne!(by_number, want);
     // Who has no seat is a newcomer, as is who enrolled later.
     ticket.newcomers = Newcomers::Included;
+    ticket.steps[0].at = andon_model::Time(NOW.0 - 3_600_000); // newcomers follow what has soaked
     world.issue(&ticket);
     let more: Vec<u64> = (1..=105).filter(|n| want.contains(n) || *n > 90).collect();
     assert_eq!(covered(&mut world), more);

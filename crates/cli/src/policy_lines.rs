@@ -46,14 +46,14 @@ const MEMBERS: &str = "
 # may bring. With members this line has no hosts of its own. For example:
 #   [[member]]
 #   operator = \"hospital\"
-#   key = \"…\"               # andon --dir OPERATOR keys show: the line's online key
+#   key = \"…\"               # `online` in that operator's policy.toml
 #   hosts_max = 5000";
 
 /// What stands above the vendor lines in `policy.toml` of an operator's line.
 const VENDOR_LINES: &str = "
 # Vendor lines that this line's hosts take part in: their releases go no further here than the
-# vendor's line covers. Who signs that line's policy, and how fast this line goes inside it: by its
-# \"own\" evidence too, or as fast as the \"vendor\" line. For example:
+# vendor's line covers. Who signs that line's policy (`operators` in its anchor.json), and how fast
+# this line goes inside it: by its \"own\" evidence too, or as fast as the \"vendor\" line. For example:
 #   [[vendor_line]]
 #   vendor = \"acme\"
 #   threshold = 2

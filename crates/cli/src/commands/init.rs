@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ops::init::{self, InitOptions, Made};
 use crate::output;
-use andon_model::{OperatorId, PersonId, VendorId};
+use andon_model::{LineId, OperatorId, PersonId, VendorId};
 use serde_json::json;
 
 /// Options of `andon init`.
@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// Name of the fleet's owner
     #[arg(long, default_value = "operator")]
     operator: OperatorId,
+    /// Lay out a vendor's line over member operators instead: its people, keys and policy
+    #[arg(long, value_name = "VENDOR", conflicts_with_all = ["operator", "vendors"])]
+    vendor_line: Option<VendorId>,
     /// A vendor with a signing role of its own; may be repeated
     #[arg(long = "vendor", value_name = "NAME")]
     vendors: Vec<VendorId>,
@@ -35,7 +38,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
         let text = format!("listen address {:?} is not ADDRESS:PORT", args.listen);
         return Err(Failure::usage(text).next("for example --listen 127.0.0.1:7300"));
     }
-    let mut options = InitOptions::new(args.operator);
+    let line = args.vendor_line.map_or(LineId::Operator(args.operator), LineId::Vendor);
+    let mut options = InitOptions::new(line);
     options.vendors = args.vendors;
     options.people = args.people;
     options.threshold = args.threshold;
@@ -48,6 +52,12 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
 
 fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Failure> {
     let layout = &made.layout;
+    let record = match &options.line {
+        LineId::Operator(operator) => {
+            init::vendor_of_record(operator).map_err(anyhow::Error::new)?
+        }
+        LineId::Vendor(vendor) => vendor.clone(),
+    };
     let value = json!({
         "dir": layout.dir(),
         "line": made.anchor.line,
@@ -61,8 +71,7 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         "people": options.people,
         "threshold": options.threshold,
         "vendors": options.vendors,
-        "vendor_of_record": init::vendor_of_record(&options.operator)
-            .map_err(anyhow::Error::new)?,
+        "vendor_of_record": record,
         "next": next(layout.dir()),
     });
     output::either(context.form(), &value, || {

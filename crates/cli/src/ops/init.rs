@@ -28,8 +28,8 @@ const TIMESTAMP_VALID: Millis = Millis::from_secs(7 * DAY);
 /// What a new line is to be like.
 #[derive(Clone, Debug)]
 pub(crate) struct InitOptions {
-    /// the fleet's owner
-    pub(crate) operator: OperatorId,
+    /// whose line: an operator's fleet, or a vendor's line over its members' hosts
+    pub(crate) line: LineId,
     /// vendors with a role of their own
     pub(crate) vendors: Vec<VendorId>,
     /// the operator's people
@@ -46,11 +46,10 @@ pub(crate) struct InitOptions {
 
 impl InitOptions {
     /// Three people, two of whom must agree, and the promised policy.
-    pub(crate) fn new(operator: OperatorId) -> InitOptions {
+    pub(crate) fn new(line: LineId) -> InitOptions {
         let people = ["alice", "bob", "carol"].iter().filter_map(|name| PersonId::new(name).ok());
-        let line = LineId::Operator(operator.clone());
         InitOptions {
-            operator,
+            line: line.clone(),
             vendors: Vec::new(),
             people: people.collect(),
             threshold: 2,
@@ -112,7 +111,7 @@ pub(crate) enum InitError {
     },
 }
 
-/// The vendor of record: the operator under its own name.
+/// The vendor of record of an operator's line: the operator under its own name.
 /// # Errors
 /// [`IdError`], never for a valid operator name.
 pub(crate) fn vendor_of_record(operator: &OperatorId) -> Result<VendorId, IdError> {
@@ -152,7 +151,10 @@ fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
     {
         return Err(InitError::People { people, threshold: options.threshold });
     }
-    let mut names = BTreeSet::from([vendor_of_record(&options.operator)?]);
+    let mut names = BTreeSet::from([match &options.line {
+        LineId::Operator(operator) => vendor_of_record(operator)?,
+        LineId::Vendor(vendor) => vendor.clone(),
+    }]);
     match options.vendors.iter().find(|vendor| !names.insert((*vendor).clone())) {
         Some(vendor) => Err(InitError::Vendor(vendor.clone())),
         None => Ok(()),
@@ -180,7 +182,7 @@ fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, In
     };
     let anchor = Anchor {
         schema: 1,
-        line: LineId::Operator(options.operator.clone()),
+        line: options.line.clone(),
         operators: options.people.iter().zip(&roots).map(person).collect(),
         operators_threshold: options.threshold,
         tuf_root: root,
@@ -239,9 +241,17 @@ fn make_tuf(
         snapshot: one(&snapshot_key),
         targets: one(&targets_key),
     };
-    let record = Role { keys: public(people), threshold: options.threshold };
-    let mut vendors =
-        vec![Delegation { vendor: vendor_of_record(&options.operator)?, role: record }];
+    // An operator vouches for third-party files by its people's keys; a vendor signs with its own.
+    let first = match &options.line {
+        LineId::Operator(operator) => {
+            let role = Role { keys: public(people), threshold: options.threshold };
+            Delegation { vendor: vendor_of_record(operator)?, role }
+        }
+        LineId::Vendor(vendor) => {
+            Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? }
+        }
+    };
+    let mut vendors = vec![first];
     for vendor in &options.vendors {
         vendors.push(Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? });
     }
@@ -272,9 +282,15 @@ fn public(held: &[HeldKey]) -> Vec<PublicKey> {
     held.iter().map(|held| held.key.public()).collect()
 }
 
+/// What stands at the end of an operator's configuration.
+const VENDOR_LINE_HINT: &str = "# Where a vendor line is served that policy.toml names:\n\
+     # [[vendor_line]]\n\
+     # vendor = \"acme\"\n\
+     # url = \"http://line.acme.example:7300\"\n";
+
 fn server_config(options: &InitOptions, token: &Digest) -> String {
     format!(
-        "# The server of line operator:{operator}. Paths are relative to this file.\n\
+        "# The server of line {line}. Paths are relative to this file.\n\
          # Start it with: andond --config andond.toml\n\
          listen = {listen:?}\n\
          data = \"data\"\n\
@@ -285,8 +301,12 @@ fn server_config(options: &InitOptions, token: &Digest) -> String {
          snapshot_key = \"keys/snapshot.json\"\n\
          # SHA-256 of the tokens that admit new hosts; the token itself is in ../join-token\n\
          join_tokens = [\"{token}\"]\n\
-         tick_ms = {tick}\n",
-        operator = options.operator,
+         tick_ms = {tick}\n{inside}",
+        line = options.line,
+        inside = match options.line {
+            LineId::Operator(_) => VENDOR_LINE_HINT,
+            LineId::Vendor(_) => "",
+        },
         listen = options.listen,
         tick = options.tick.0,
     )

@@ -29,6 +29,23 @@ fn a_new_line_is_complete_and_its_policy_is_signed_by_the_threshold() {
     }
 }
 
+/// A vendor's own line: it signs releases with vendor keys, and nobody is its vendor of record.
+#[test]
+fn a_vendors_line_is_laid_out_as_one() {
+    let place = Place::new();
+    place.andon(&["init", "--vendor-line", "acme"]).expect(0);
+    let anchor: Anchor =
+        serde_json::from_slice(&std::fs::read(place.path("d/anchor.json")).unwrap()).unwrap();
+    assert_eq!(anchor.line.to_string(), "vendor:acme");
+    let bytes = std::fs::read(place.path("d/server/policy.json")).unwrap();
+    let envelope = Envelope::parse(&bytes).unwrap();
+    let policy = andon_trust::policy::verify(&envelope, &anchor, JUST_NOW(), 0).unwrap();
+    assert_eq!(policy.line, anchor.line);
+    assert!(place.path("d/keys/vendors/acme").is_dir(), "keys that sign its releases");
+    let both = place.andon(&["init", "--vendor-line", "acme", "--operator", "hospital"]);
+    both.expect(2);
+}
+
 #[test]
 fn only_the_owner_can_read_secrets() {
     let place = Place::laid_out();

@@ -21,7 +21,7 @@ use crate::store::{Receipt, StoreError};
 use crate::tally::silent_before;
 use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
 use andon_model::limits::{ENVELOPE_BYTES_MAX, MESSAGE_AGE_MAX, PLACES_BYTES_MAX};
-use andon_model::line::{LineStanding, Round, Rounds, SeatBlock, VendorLine};
+use andon_model::line::{LineStanding, Roster, Round, Rounds, SeatBlock, VendorLine};
 use andon_model::ticket::Newcomers;
 use andon_model::{LineId, Millis, OperatorId, RolloutId, Time, VendorId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,7 +134,6 @@ impl Member {
             self.policy_due = early.is_err();
         }
         if let Err(why) = self.show_hosts().await {
-            self.roster_after = self.app.now().plus(ROSTER_RETRY);
             early = early.and(Err(why));
         }
         if matches!(early, Err(TurnError::Store(_))) {
@@ -224,11 +223,21 @@ impl Member {
                 seats::roster(&self.line, &self.operator, seated, &core.state.hosts)
             };
             let Some(roster) = roster else { return Ok(()) };
-            let payload = serde_json::to_vec(&roster)?;
-            let body = self.app.inputs.online.seal(PayloadType::Roster, &payload).to_bytes();
-            let (_, answer) = self.http.post("/v1/line/roster", body).await?;
-            self.take_seats(roster.host_first, &answer).await?;
+            let shown = self.show(&roster).await;
+            // Only an answer is a refusal; a line out of reach is asked again as soon as it is there.
+            let unheard = matches!(shown, Err(TurnError::Http(HttpError::Call(..))));
+            if shown.is_err() && !unheard {
+                self.roster_after = self.app.now().plus(ROSTER_RETRY);
+            }
+            shown?;
         }
+    }
+
+    async fn show(&self, roster: &Roster) -> Result<(), TurnError> {
+        let payload = serde_json::to_vec(roster)?;
+        let body = self.app.inputs.online.seal(PayloadType::Roster, &payload).to_bytes();
+        let (_, answer) = self.http.post("/v1/line/roster", body).await?;
+        self.take_seats(roster.host_first, &answer).await
     }
 
     /// All seats so far, also where a roster began elsewhere than after the last one (409).

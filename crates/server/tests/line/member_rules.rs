@@ -228,6 +228,23 @@ async fn a_line_without_seats_for_more_hosts_is_heard_and_answered_all_the_same(
     assert_eq!(vendor.sent().len(), 2, "and it is not asked again at every turn");
 }
 
+/// Found by starting the servers by hand: the operator's came up first, and showed no hosts for ten
+/// minutes.
+#[tokio::test]
+async fn a_line_that_was_not_there_at_first_is_shown_the_hosts_as_soon_as_it_is() {
+    let mut line = Line::new();
+    let vendor = Vendor::of(&mut line, Pace::Own).await;
+    let mut server = line.open(START).await.unwrap();
+    enrol(&mut server, 5).await;
+    let mut member = vendor.member(&server);
+    vendor.script.lock().unwrap().files.clear();
+    assert!(turn(&mut server, &mut member).await.is_err());
+    vendor.show_policy();
+    // The script has no rounds yet: that turn fails too, after the hosts were shown.
+    let _no_rounds = turn(&mut server, &mut member).await;
+    assert_eq!(vendor.script.lock().unwrap().rosters.len(), 1);
+}
+
 type Lie = fn(&Vendor, Plan, Places) -> (Plan, Places);
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use crate::clock;
 use crate::ops::init::{self, InitOptions, Made};
 use crate::ops::release::Release;
 use crate::policy_form::PolicyForm;
-use andon_model::OperatorId;
 use andon_model::host_journal::Which;
+use andon_model::{LineId, OperatorId};
 use anyhow::Context;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(in super::super) struct Asked {
 
 /// The policy of this demo.
 pub(in super::super) fn options() -> anyhow::Result<InitOptions> {
-    let mut options = InitOptions::new(OperatorId::new("demo")?);
+    let mut options = InitOptions::new(LineId::Operator(OperatorId::new("demo")?));
     options.vendors = vec![bundles::rules_vendor()?, bundles::legacy_vendor()?];
     options.listen = "127.0.0.1:0".to_owned();
     options.tick = setting::TICK;

@@ -1,4 +1,5 @@
 //! The server's journal, read from its database file by a reader that is not the server.
+use andon_model::Time;
 use anyhow::{Context as _, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -9,6 +10,8 @@ use std::path::Path;
 pub struct Row {
     /// number
     pub seq: i64,
+    /// when it was taken down
+    pub at: Time,
     /// kind of record
     pub kind: String,
     /// whom it is about
@@ -40,15 +43,16 @@ async fn read(path: &Path) -> Result<Vec<Row>> {
     if there == 0 {
         return Ok(Vec::new());
     }
-    let all = sqlx::query("SELECT seq, kind, subject, json FROM journal ORDER BY seq");
+    let all = sqlx::query("SELECT seq, at_ms, kind, subject, json FROM journal ORDER BY seq");
     let rows = all.fetch_all(&mut database).await.context("read the journal")?;
     rows.iter()
         .map(|row| {
             Ok(Row {
                 seq: row.try_get(0)?,
-                kind: row.try_get(1)?,
-                subject: row.try_get(2)?,
-                json: row.try_get(3)?,
+                at: Time(row.try_get::<i64, _>(1)?.unsigned_abs()),
+                kind: row.try_get(2)?,
+                subject: row.try_get(3)?,
+                json: row.try_get(4)?,
             })
         })
         .collect::<Result<_, sqlx::Error>>()

@@ -1,21 +1,25 @@
 //! Real processes, driven from outside: what the end-to-end tests and the benchmark share.
 //!
 //! What it is: a line laid out by `andon init` ([`line::Line`]), a real `andond` on loopback
-//! ([`server::Server`]), hosts that speak the protocol ([`host::Caller`]), and ways to look at what
-//! was kept ([`journal`], [`strace`], [`disk`]). What it is not: it simulates nothing that is proven;
+//! ([`server::Server`]), hosts that speak the protocol ([`host::Caller`]) or are real light hosts
+//! ([`fleet::Fleet`]), people's commands ([`tool`]), and ways to look at what was kept ([`journal`],
+//! [`recount`], [`strace`], [`disk`]). What it is not: it simulates nothing that is proven;
 //! the programs under test are the ones that are shipped.
 #![forbid(unsafe_code)]
 
 pub mod bad;
 pub mod disk;
+pub mod fleet;
 pub mod host;
 pub mod http;
 pub mod journal;
 pub mod line;
 pub mod programs;
+pub mod recount;
 pub mod release;
 pub mod server;
 pub mod strace;
+pub mod tool;
 pub mod wait;
 pub mod zoo;
 

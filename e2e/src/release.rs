@@ -2,7 +2,7 @@
 //! vendor's signed role.
 use crate::http::{Answer, Http};
 use crate::line::Line;
-use crate::now;
+use crate::{now, wait};
 use andon_model::command::{Approval, Command, Verb};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::policy::Lane;
@@ -13,6 +13,8 @@ use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, Millis, RolloutId};
 use andon_trust::repository::{self, SignedMetadata};
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use std::time::Duration;
 
 /// A release ready to be published.
 #[derive(Clone, Debug)]
@@ -85,7 +87,18 @@ impl Release {
     }
 }
 
-/// The vendor of record's role with this release added, signed by two people.
+/// A service that ends by a signal as soon as it is started, as the vendor's did in July 2024.
+/// # Panics
+/// When the component's name is not a valid one.
+#[must_use]
+pub fn killing(line: &Line, component: &str, version: u32) -> Release {
+    let files: [(&str, &[u8], bool); 1] = [("service", b"#!/bin/sh\nkill -SEGV $$\n", true)];
+    let mut killing = make(line, component, version, ComponentKind::Service, &files);
+    killing.manifest.exec = vec!["service".to_owned()];
+    killing
+}
+
+/// The role of the release's vendor with this release added, signed by as many as it takes.
 /// # Errors
 /// When a key is missing.
 pub fn role(line: &Line, previous: Option<&[u8]>, release: &Release) -> Result<SignedMetadata> {
@@ -94,8 +107,9 @@ pub fn role(line: &Line, previous: Option<&[u8]>, release: &Release) -> Result<S
     let added = [(path, release.digest(), release.bytes().len() as u64)];
     let expires = now().plus(Millis::from_secs(86_400));
     let mut role = repository::vendor_role(previous, expires, &added)?;
-    role.sign(&line.key("people/alice")?)?;
-    role.sign(&line.key("people/bob")?)?;
+    for key in line.release_keys(&manifest.vendor)? {
+        role.sign(&key)?;
+    }
     Ok(role)
 }
 
@@ -113,7 +127,7 @@ pub fn publish(
     took(&http.put(&bundle, &release.bundle)?, &bundle)?;
     let manifest = format!("/v1/manifests/{}", release.digest());
     took(&http.put(&manifest, &release.bytes())?, &manifest)?;
-    let path = format!("/v1/releases/{}/metadata", line.vendor());
+    let path = format!("/v1/releases/{}/metadata", release.manifest.vendor);
     took(&http.post(&path, &role)?, &path)?;
     Ok(role)
 }
@@ -149,18 +163,44 @@ pub fn approval(line: &Line, person: &str, release: Digest, lane: Lane) -> Resul
 /// # Errors
 /// When the server does not take it.
 pub fn start(http: &Http, line: &Line, rollout: &str, release: &Release) -> Result<()> {
-    let lane = Lane::Emergency;
+    start_in(http, line, (rollout, Lane::Emergency), release, &["alice", "bob"])
+}
+
+/// Starts a rollout in the usual lane, which by default asks nobody.
+/// # Errors
+/// When the server does not take it.
+pub fn start_routine(http: &Http, line: &Line, rollout: &str, release: &Release) -> Result<()> {
+    start_in(http, line, (rollout, Lane::Routine), release, &[])
+}
+
+fn start_in(
+    http: &Http,
+    line: &Line,
+    (rollout, lane): (&str, Lane),
+    release: &Release,
+    approvers: &[&str],
+) -> Result<()> {
+    let approve = |person: &&str| approval(line, person, release.digest(), lane);
     let verb = Verb::Start {
         rollout: RolloutId::new(rollout)?,
         release: release.digest(),
         component: release.manifest.component.clone(),
         lane,
-        approvals: vec![
-            approval(line, "alice", release.digest(), lane)?,
-            approval(line, "bob", release.digest(), lane)?,
-        ],
+        approvals: approvers.iter().map(approve).collect::<Result<_>>()?,
         seed: None,
     };
     let answer = http.post("/v1/commands", &command(line, "alice", 1, verb)?.to_bytes())?;
     took(&answer, "/v1/commands")
+}
+
+/// Waits until a rollout is over and gives its explanation.
+/// # Errors
+/// When it is not over in time; the message says where it stands.
+pub fn ended(http: &Http, rollout: &str, within: Duration) -> Result<Value> {
+    let path = format!("/v1/rollouts/{rollout}");
+    let over = wait::until(&format!("{rollout} to be over"), within, || {
+        let now = http.get(&path).ok()?.json();
+        (now["state"] == "completed" || now["state"] == "halted").then_some(now)
+    });
+    over.with_context(|| http.get(&path).map(|now| now.text()).unwrap_or_default())
 }

@@ -26,10 +26,23 @@ impl Server {
         Server::start_under(line, &[])
     }
 
+    /// SIGKILL, and a start of the same line at the same address: its hosts know no other.
+    /// # Errors
+    /// When the process cannot be waited for, or the new one is not ready in time.
+    pub fn kill_and_start_again(self, line: &Line) -> Result<Server> {
+        let address = self.address.clone();
+        self.kill()?;
+        Server::start_at(line, &address, &[])
+    }
+
     /// As [`Server::start`], under another program (`strace …`) that starts it.
     /// # Errors
     /// When it ends or is not ready in time.
     pub fn start_under(line: &Line, wrapper: &[String]) -> Result<Server> {
+        Server::start_at(line, "127.0.0.1:0", wrapper)
+    }
+
+    fn start_at(line: &Line, listen: &str, wrapper: &[String]) -> Result<Server> {
         let ready = line.aside().join("ready");
         match std::fs::remove_file(&ready) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -41,7 +54,7 @@ impl Server {
         words.push(programs::path("andond")?);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("--config").arg(line.config());
-        command.args(["--listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
+        command.args(["--listen", listen, "--ready-file"]).arg(&ready);
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)

@@ -171,6 +171,21 @@ fn journal_is_synced_before_each_acknowledgement() -> Result<()> {
 }
 
 #[test]
+fn folders_that_are_new_are_synced_before_anything_is_acknowledged() -> Result<()> {
+    let Some(Traced { line, steps, hosts }) = traced()? else { return Ok(()) };
+    let first = hosts.iter().filter_map(|host| acknowledgement(&steps, host)).min();
+    let before = &steps[..first.context("find an acknowledgement in the trace")?];
+    let data = line.journal().parent().context("find the data folder")?.to_path_buf();
+    // a name is durable once the folder that holds it is synced
+    for holds_a_new_one in [data.clone(), data.join("static")] {
+        let folder = holds_a_new_one.to_string_lossy();
+        let synced = |step: &Step| matches!(step, Step::Synced { path, .. } if *path == folder);
+        ensure!(before.iter().any(synced), "{folder} was not synced");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_disk_that_drops_unsynced_writes_keeps_every_acknowledged_event() -> Result<()> {
     let Some(Traced { line, steps, hosts }) = traced()? else { return Ok(()) };
     let folder = line.journal().parent().context("find the data folder")?.to_path_buf();

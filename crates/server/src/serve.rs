@@ -4,6 +4,7 @@ use crate::app::{App, ReplayError, replay};
 use crate::clock::Clock;
 use crate::config::Inputs;
 use crate::driver::{Driver, say};
+use crate::durable;
 use crate::publish::{OnlineKeys, PublishError, Repository};
 use crate::record::Record;
 use crate::store::sqlite::SqliteJournal;
@@ -86,7 +87,7 @@ impl Server {
     ) -> Result<Server, ServeError> {
         for folder in ["objects", "manifests", "tuf", "static/v1"] {
             let folder = inputs.data.join(folder);
-            std::fs::create_dir_all(&folder).map_err(|why| ServeError::Data(folder, why))?;
+            durable::make_folder(&folder).map_err(|why| ServeError::Data(folder, why))?;
         }
         let writer = Writer::start(journal);
         let state = replay(&writer).await?;
@@ -164,7 +165,7 @@ pub async fn bind(address: &str) -> Result<(TcpListener, SocketAddr), ServeError
 fn lock(inputs: &Inputs) -> Result<File, ServeError> {
     let path = inputs.data.join("andond.lock");
     let failed = |why| ServeError::Data(path.clone(), why);
-    std::fs::create_dir_all(&inputs.data).map_err(failed)?;
+    durable::make_folder(&inputs.data).map_err(failed)?;
     let file = File::create(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

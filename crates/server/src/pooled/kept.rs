@@ -10,7 +10,6 @@ use andon_model::policy::Policy;
 use andon_model::{Digest, OperatorId, PublicKey, RolloutId};
 use andon_rollout::lines::LineTally;
 use andon_trust::envelope::{VerifyError, verify_one};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,9 +38,8 @@ pub async fn keep_tally(
     tally: &LineTally,
     bytes: Vec<u8>,
 ) -> io::Result<()> {
-    let data = app.inputs.data.clone();
-    let path = tally_path(&data, &tally.rollout, due, &tally.operator);
-    written(tokio::task::spawn_blocking(move || write_below(&data, &path, &bytes)).await)
+    let path = tally_path(&app.inputs.data, &tally.rollout, due, &tally.operator);
+    written(tokio::task::spawn_blocking(move || durable::write(&path, &bytes)).await)
 }
 
 /// Keeps a ticket of a vendor line as first issued: a renewal of the same generation leaves it alone.
@@ -56,12 +54,11 @@ pub async fn keep_ticket(
     if app.core().state.rollouts.get(rollout).is_none_or(|rollout| rollout.members.is_none()) {
         return Ok(());
     }
-    let data = app.inputs.data.clone();
-    let path = ticket_path(&data, rollout, generation);
+    let path = ticket_path(&app.inputs.data, rollout, generation);
     let bytes = envelope.to_bytes();
     let write = move || match path.try_exists()? {
         true => Ok(()),
-        false => write_below(&data, &path, &bytes),
+        false => durable::write(&path, &bytes),
     };
     written(tokio::task::spawn_blocking(write).await)
 }
@@ -83,18 +80,6 @@ fn read(path: &Path, limit: usize) -> Option<Vec<u8>> {
 
 fn written(done: Result<io::Result<()>, tokio::task::JoinError>) -> io::Result<()> {
     done.unwrap_or_else(|why| Err(io::Error::other(why)))
-}
-
-/// Writes a file two folders below `data`; folders that are new are durable too.
-fn write_below(data: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(data);
-    if !folder.try_exists()? {
-        std::fs::create_dir_all(folder)?;
-        for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(data)) {
-            File::open(above)?.sync_all()?;
-        }
-    }
-    durable::write(path, bytes)
 }
 
 /// Why an envelope is no tally of a member.

@@ -187,6 +187,7 @@ impl PolicyForm {
             |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
         let policy = Policy {
             members: policy_lines::members(&self.members),
+            absent_max_ppm: 0,
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             schema: 1,
             line: self.line.clone(),

@@ -76,6 +76,8 @@ pub struct Member {
     answered: BTreeMap<RolloutId, (u64, u32)>,
     /// rollouts that none of our hosts is in
     outside: BTreeSet<RolloutId>,
+    /// what the line said last when it did not take a tally
+    refused: BTreeMap<RolloutId, String>,
     /// why our own rollout has not begun
     why_not: BTreeMap<RolloutId, String>,
     policy_due: bool,
@@ -98,6 +100,7 @@ impl Member {
             rounds: None,
             answered: BTreeMap::new(),
             outside: BTreeSet::new(),
+            refused: BTreeMap::new(),
             why_not: BTreeMap::new(),
             policy_due: true,
             roster_after: Time(0),
@@ -500,11 +503,23 @@ impl Member {
         let (taken, answer) = self.http.post("/v1/line/tallies", tally.to_bytes()).await?;
         if !taken {
             let words = String::from_utf8_lossy(&answer).chars().take(200).collect::<String>();
-            let (round, rollout) = (round.round, &round.rollout);
-            say(&format!("{} does not take round {round} of {rollout}: {words}", self.line));
+            self.not_taken(round, words);
         }
         self.answered.insert(round.rollout.clone(), key);
         Ok(())
+    }
+
+    /// Says why a tally was not taken; once, where the line says the same in every round: of a rollout
+    /// that goes on without us it does. It hears us all the same, should our own line halt.
+    fn not_taken(&mut self, round: &Round, words: String) {
+        let rollout = &round.rollout;
+        if self.refused.get(rollout) != Some(&words) {
+            say(&format!(
+                "{} does not take round {} of {rollout}: {words}",
+                self.line, round.round
+            ));
+            self.refused.insert(rollout.clone(), words);
+        }
     }
 
     fn stage_tally(&self, round: &Round) -> Result<Option<(Envelope, Receipt)>, TurnError> {

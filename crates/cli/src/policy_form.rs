@@ -51,6 +51,9 @@ pub(crate) struct PolicyForm {
     /// of a vendor line: whose hosts it counts
     #[serde(default, rename = "member")]
     pub(crate) members: Vec<MemberForm>,
+    /// of a vendor line: most seats whose members may be away, in millionths
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub(crate) absent_max_ppm: u32,
     /// of an operator's line: the vendor lines it takes part in
     #[serde(default, rename = "vendor_line")]
     pub(crate) vendor_lines: Vec<VendorLineForm>,
@@ -146,6 +149,7 @@ impl PolicyForm {
     /// 10 min: 0.1 %}, emergency lane {0 s: 100} by two people; a generation takes 35 s.
     pub(crate) fn defaults(line: LineId, online: PublicKey) -> PolicyForm {
         PolicyForm {
+            absent_max_ppm: policy_lines::absent_default(&line),
             line,
             valid_for: secs(365 * 86_400),
             online,
@@ -187,6 +191,7 @@ impl PolicyForm {
             |(person, key): (&PersonId, &PublicKey)| Person { person: person.clone(), key: *key };
         let policy = Policy {
             members: policy_lines::members(&self.members),
+            absent_max_ppm: self.absent_max_ppm,
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             schema: 1,
             line: self.line.clone(),
@@ -244,6 +249,10 @@ impl PolicyForm {
             "# A ticket covers nobody after this time; the server renews it.\nticket_valid = \"{}\"",
             self.ticket_valid
         ));
+        let of_vendor = matches!(self.line, LineId::Vendor(_));
+        if of_vendor {
+            put(format_args!("{}{}", policy_lines::ABSENT, self.absent_max_ppm));
+        }
         put(format_args!(
             "\n# Who may start, hold, resume, halt, approve and pull the cord, and their daily keys.\n[people]"
         ));
@@ -262,7 +271,6 @@ impl PolicyForm {
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
         put(format_args!("{}", policy_rules::COMMENT));
         put(format_args!("{}", self.rules.write()));
-        let of_vendor = matches!(self.line, LineId::Vendor(_));
         let lines = policy_lines::write(of_vendor, &self.members, &self.vendor_lines);
         put(format_args!("{lines}"));
         put(format_args!("{PROBES}"));
@@ -295,6 +303,11 @@ const PROBES: &str = "
 #   name = \"sshd\"
 #   command = [\"systemctl\", \"is-active\", \"--quiet\", \"ssh\"]
 #   timeout = \"5s\"";
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_nobody(ppm: &u32) -> bool {
+    *ppm == 0
+}
 
 fn is_default(rules: &RulesForm) -> bool {
     *rules == RulesForm::default()

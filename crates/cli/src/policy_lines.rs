@@ -1,8 +1,8 @@
 //! Two lines, as people write them in `policy.toml`: `[[member]]` on a vendor's line, `[[vendor_line]]`
 //! on an operator's. What they do is in `docs/spec/vendor-line.md`.
 use andon_model::line::{Member, Pace, VendorLine};
-use andon_model::policy::Person;
-use andon_model::{OperatorId, PersonId, PublicKey, VendorId};
+use andon_model::policy::{Person, Policy};
+use andon_model::{LineId, OperatorId, PersonId, PublicKey, VendorId};
 use serde::{Deserialize, Serialize};
 
 /// An operator whose hosts a vendor line counts.
@@ -38,6 +38,24 @@ pub(crate) struct VendorLineForm {
 enum PaceWord {
     Own,
     Vendor,
+}
+
+/// What stands above the share of absent members in `policy.toml` of a vendor's line.
+pub(crate) const ABSENT: &str = "\
+# Members' servers that are away: a rollout goes on without members that have up to so many millionths
+# of its seats (0: nobody; at most 200000), and beyond that it holds until a person decides. What it
+# costs: nothing is heard of their hosts; a fault that takes their servers with it hides on this share.
+absent_max_ppm = ";
+
+/// Of a new vendor line: one seat in twenty. Of a thousand members a few are always away.
+const ABSENT_DEFAULT_PPM: u32 = 50_000;
+
+/// The share of absent members that a new line's policy begins with.
+pub(crate) const fn absent_default(line: &LineId) -> u32 {
+    match line {
+        LineId::Vendor(_) => ABSENT_DEFAULT_PPM,
+        LineId::Operator(_) => 0,
+    }
 }
 
 /// What stands above the members in `policy.toml` of a vendor's line.
@@ -113,7 +131,16 @@ pub(crate) fn write(of_vendor: bool, members: &[MemberForm], lines: &[VendorLine
 }
 
 /// The lines in sentences, for `andon policy show`.
-pub(crate) fn words(members: &[Member], lines: &[VendorLine]) -> Vec<(&'static str, String)> {
+pub(crate) fn words(policy: &Policy) -> Vec<(&'static str, String)> {
+    let absent = matches!(policy.line, LineId::Vendor(_)).then(|| {
+        let text = match policy.absent_max_ppm {
+            0 => "nobody: a rollout holds for every member that does not answer".to_owned(),
+            ppm => {
+                format!("a rollout goes on without members that have up to {ppm} ppm of its seats")
+            }
+        };
+        ("absent", text)
+    });
     let member =
         |it: &Member| ("member", format!("{}: at most {} hosts", it.operator, it.hosts_max));
     let line = |it: &VendorLine| {
@@ -126,15 +153,17 @@ pub(crate) fn words(members: &[Member], lines: &[VendorLine]) -> Vec<(&'static s
         let text = format!("inside vendor:{vendor}, {pace}; signed there by {threshold} of ");
         ("line", text + &names.join(", "))
     };
-    members.iter().map(member).chain(lines.iter().map(line)).collect()
+    let (members, lines) =
+        (policy.members.iter().map(member), policy.vendor_lines.iter().map(line));
+    members.chain(absent).chain(lines).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy_form::PolicyForm;
+    use andon_model::Time;
     use andon_model::policy::PolicyError;
-    use andon_model::{LineId, Time};
 
     fn key(number: u8) -> PublicKey {
         PublicKey([number; 32])
@@ -167,16 +196,48 @@ mod tests {
         let vendor = form("vendor:acme", &(member("b") + &member("a"))).unwrap();
         assert_eq!(PolicyForm::parse(&vendor.write()).unwrap(), vendor);
         let policy = vendor.policy(1, Time(0)).unwrap();
-        let said = words(&policy.members, &policy.vendor_lines);
-        let want = ["a: at most 40 hosts", "b: at most 40 hosts"];
-        assert_eq!(said, want.map(|text| ("member", text.to_owned())), "sorted, as they must be");
+        let said = words(&policy);
+        let want = [
+            ("member", "a: at most 40 hosts"),
+            ("member", "b: at most 40 hosts"),
+            ("absent", "a rollout goes on without members that have up to 50000 ppm of its seats"),
+        ];
+        let want = want.map(|(what, text)| (what, text.to_owned()));
+        assert_eq!(said, want, "sorted, as they must be");
         let operator = form("operator:clinic", &vendor_line(1, "vendor")).unwrap();
         assert_eq!(PolicyForm::parse(&operator.write()).unwrap(), operator);
         let policy = operator.policy(1, Time(0)).unwrap();
         assert_eq!(policy.vendor_lines[0].pace, Pace::Vendor);
-        let said = words(&policy.members, &policy.vendor_lines);
+        let said = words(&policy);
         let text = "inside vendor:acme, as fast as the vendor line; signed there by 1 of eve";
         assert_eq!(said, [("line", text.to_owned())]);
+    }
+
+    #[test]
+    fn the_share_of_absent_members_is_written_for_vendor_lines_and_may_be_left_out() {
+        let vendor = form("vendor:acme", "").unwrap();
+        assert_eq!(vendor.policy(1, Time(0)).unwrap().absent_max_ppm, 50_000);
+        let text = vendor.write();
+        let with = |value: &str| PolicyForm::parse(&text.replace("absent_max_ppm = 50000", value));
+        let policy = |value: &str| with(value).unwrap().policy(1, Time(0));
+        assert_eq!(policy("absent_max_ppm = 7").unwrap().absent_max_ppm, 7);
+        for nobody in ["absent_max_ppm = 0", ""] {
+            let policy = policy(nobody).unwrap();
+            assert_eq!(policy.absent_max_ppm, 0, "{nobody:?}");
+            let said = "nobody: a rollout holds for every member that does not answer";
+            assert_eq!(words(&policy), [("absent", said.to_owned())]);
+            let form = with(nobody).unwrap();
+            assert_eq!(PolicyForm::parse(&form.write()).unwrap(), form);
+        }
+        let error = policy("absent_max_ppm = 200001").unwrap_err();
+        let field = PolicyError::Field("absent_max_ppm", "is over 200000");
+        let PolicyFormError::Policy(error) = error else { panic!("{error}") };
+        assert_eq!(error.to_string(), field.to_string());
+        assert!(with("absent_max_ppm = -1").is_err() && with("absent_max_ppm = 0.05").is_err());
+        let mut operator = form("operator:clinic", "").unwrap();
+        assert!(!operator.write().contains("absent_max_ppm"));
+        operator.absent_max_ppm = 1;
+        assert!(operator.policy(1, Time(0)).is_err(), "for vendor lines only");
     }
 
     #[test]

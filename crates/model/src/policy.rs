@@ -4,7 +4,8 @@ use crate::eligible::{Rules, RulesError};
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
 use crate::limits::{
-    APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, PROBES_MAX, VENDOR_LINES_MAX,
+    ABSENT_MAX_PPM, APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, PROBES_MAX,
+    VENDOR_LINES_MAX,
 };
 use crate::line::{Member, VendorLine};
 use crate::release::Probe;
@@ -135,6 +136,10 @@ pub struct Policy {
     /// hosts of its own
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Member>,
+    /// on a vendor line: most of the seats in a plan whose members' servers may be away before the line
+    /// holds for a person, in millionths (default 0: nobody's)
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub absent_max_ppm: u32,
     /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<VendorLine>,
@@ -157,6 +162,11 @@ const fn is_default_background(ppm: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 const fn is_default_controls(hosts: &u64) -> bool {
     *hosts == controls_max()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_nobody(ppm: &u32) -> bool {
+    *ppm == 0
 }
 
 /// Why a policy was refused.
@@ -240,6 +250,8 @@ impl Policy {
         rule(self.members.len() <= MEMBERS_MAX, "members", "is too long")?;
         let sorted = self.members.windows(2).all(|pair| pair[0].operator < pair[1].operator);
         rule(sorted, "members", "is not sorted by name, or names one twice")?;
+        rule(pooled || self.absent_max_ppm == 0, "absent_max_ppm", "is for vendor lines only")?;
+        rule(self.absent_max_ppm <= ABSENT_MAX_PPM, "absent_max_ppm", "is over 200000")?;
         rule(self.vendor_lines.len() <= VENDOR_LINES_MAX, "vendor_lines", "is too long")?;
         let sorted = self.vendor_lines.windows(2).all(|pair| pair[0].vendor < pair[1].vendor);
         rule(sorted, "vendor_lines", "is not sorted by name, or names one twice")?;
@@ -254,6 +266,14 @@ impl Policy {
             Lane::Routine => &self.routine,
             Lane::Emergency => &self.emergency,
         }
+    }
+
+    /// Most seats that may stand absent in a plan of `seats` seats. Rounded down: a share under one seat
+    /// is nobody's.
+    #[must_use]
+    pub fn absent_max(&self, seats: u64) -> u64 {
+        let most = u128::from(seats) * u128::from(self.absent_max_ppm) / 1_000_000;
+        u64::try_from(most).unwrap_or(u64::MAX)
     }
 
     /// From hand-out to the moment when a host without a fault of horizon D = 0 counts as vouched:
@@ -291,5 +311,83 @@ impl Horizon {
     pub fn budget(&self, hosts: u64) -> u64 {
         let share = u128::from(hosts) * u128::from(self.share_max_ppm) / 1_000_000;
         self.hosts_max.min(u64::try_from(share).unwrap_or(u64::MAX)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(approvals_min: u32) -> LanePolicy {
+        LanePolicy {
+            budget: vec![Horizon { after: Millis::ZERO, hosts_max: 9, share_max_ppm: 1_000_000 }],
+            first_wave_max: 1,
+            growth_max_permille: 2000,
+            soak_min: Millis(1000),
+            approvals_min,
+        }
+    }
+
+    fn policy(line: &str, absent_max_ppm: u32) -> Policy {
+        let key = PublicKey([7; 32]);
+        Policy {
+            schema: 1,
+            line: line.parse().unwrap(),
+            version: 1,
+            expires: Time(1),
+            online: key,
+            people: vec![Person { person: PersonId::new("ada").unwrap(), key }],
+            routine: lane(0),
+            emergency: lane(2),
+            alpha_ppm: 1000,
+            delta_ppm: 1000,
+            holdback_permille: 5,
+            holdback_min: 1,
+            watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
+            background_ppm_per_h: background_ppm_per_h(),
+            controls_max: controls_max(),
+            timing: Timing { delivery: Millis(1000), window: Millis(3000) },
+            ticket_valid: Millis(1000),
+            probes: vec![],
+            eligibility: Rules::default(),
+            budgets: vec![],
+            members: vec![],
+            absent_max_ppm,
+            vendor_lines: vec![],
+        }
+    }
+
+    #[test]
+    fn a_share_of_absent_members_is_for_vendor_lines_and_within_its_range() {
+        for (line, ppm, problem) in [
+            ("vendor:acme", 0, None),
+            ("vendor:acme", 200_000, None),
+            ("vendor:acme", 200_001, Some("is over 200000")),
+            ("operator:clinic", 0, None),
+            ("operator:clinic", 1, Some("is for vendor lines only")),
+        ] {
+            let problem = problem.map(|why| format!("policy field absent_max_ppm {why}"));
+            let said = policy(line, ppm).check().err().map(|why| why.to_string());
+            assert_eq!(said, problem, "{line} {ppm}");
+        }
+    }
+
+    /// Digests of policies that were signed before the field was known stay what they are.
+    #[test]
+    fn a_policy_that_lets_nobody_be_absent_has_the_bytes_it_always_had() {
+        let nobody = serde_json::to_string(&policy("vendor:acme", 0)).unwrap();
+        assert!(!nobody.contains("absent"), "{nobody}");
+        assert_eq!(Policy::parse(nobody.as_bytes()).unwrap(), policy("vendor:acme", 0));
+        let some = serde_json::to_string(&policy("vendor:acme", 50_000)).unwrap();
+        assert_eq!(some.replace(",\"absent_max_ppm\":50000", ""), nobody);
+        assert_eq!(Policy::parse(some.as_bytes()).unwrap(), policy("vendor:acme", 50_000));
+    }
+
+    #[test]
+    fn the_share_of_absent_seats_is_exact_and_rounded_down() {
+        let most = |ppm, seats| policy("vendor:acme", ppm).absent_max(seats);
+        assert_eq!([most(0, u64::MAX), most(50_000, 19), most(50_000, 20)], [0, 0, 1]);
+        assert_eq!([most(50_000, 8_500_000), most(1, 999_999)], [425_000, 0]);
+        assert_eq!(most(200_000, u64::MAX), u64::MAX / 5, "no overflow");
     }
 }

@@ -64,6 +64,7 @@ fn policy() -> Policy {
     };
     Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:measured".parse().unwrap(),

@@ -44,6 +44,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
     let member = |at| Member { operator: operator(at), key, hosts_max: hosts };
     Policy {
         members: (0..members).map(member).collect(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: line(),

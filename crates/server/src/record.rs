@@ -137,6 +137,30 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         halted: Vec<(OperatorId, Text)>,
     },
+    /// on a vendor line: members did not answer a round in time, and the policy lets the rollout go on
+    /// without them
+    MembersAbsent {
+        /// which rollout
+        rollout: RolloutId,
+        /// the round that they did not answer
+        round: u64,
+        /// newest ticket in it
+        generation: u32,
+        /// who
+        operators: Vec<OperatorId>,
+    },
+    /// on a vendor line: a member said for the first time that its own line has halted; stored before
+    /// its tally is answered
+    MemberHalted {
+        /// which rollout
+        rollout: RolloutId,
+        /// who
+        operator: OperatorId,
+        /// why, in its words
+        why: Text,
+        /// digest of the envelope of the tally that says so, as it is kept
+        tally: Digest,
+    },
     /// on a vendor line: a person lets a rollout go on without a member
     MemberWithdrawn {
         /// which rollout
@@ -262,6 +286,8 @@ impl Record {
             Record::CommandAccepted { .. } => "command_accepted",
             Record::SeatsTaken { .. } => "seats_taken",
             Record::TalliesPooled { .. } => "tallies_pooled",
+            Record::MembersAbsent { .. } => "members_absent",
+            Record::MemberHalted { .. } => "member_halted",
             Record::MemberWithdrawn { .. } => "member_withdrawn",
         }
     }
@@ -280,6 +306,8 @@ impl Record {
             | Record::Rollout { rollout, .. }
             | Record::CommandAccepted { rollout, .. }
             | Record::TalliesPooled { rollout, .. }
+            | Record::MembersAbsent { rollout, .. }
+            | Record::MemberHalted { rollout, .. }
             | Record::MemberWithdrawn { rollout, .. } => rollout.to_string(),
             Record::SeatsTaken { operator, .. } => operator.to_string(),
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),

@@ -4,12 +4,13 @@ use crate::group_order;
 use crate::noted;
 use crate::pooled::members::{self, Members};
 use crate::pooled::seats::Seats;
+use crate::pooled::start::pools;
 use crate::record::{Counted, HostChange};
 use crate::state::{HostState, column, host_at};
 use andon_model::beat::ComponentStatus;
 use andon_model::envelope::Envelope;
-use andon_model::line::Member;
 use andon_model::order::{self, Commitment};
+use andon_model::policy::Policy;
 use andon_model::position::Position;
 use andon_model::ticket::Newcomers;
 use andon_model::{HostId, Time, VendorId};
@@ -172,11 +173,9 @@ impl RolloutState {
 
     /// The same plan over the seats of these members; nothing changes if there are none.
     #[must_use]
-    pub fn over_seats(self, seats: &Seats, members: &[Member]) -> RolloutState {
-        if members.is_empty() {
-            return self;
-        }
-        match members::seated(&self.plan, seats, members) {
+    pub fn over_seats(self, seats: &Seats, policy: Option<&Policy>) -> RolloutState {
+        let Some(policy) = policy.filter(|policy| pools(policy)) else { return self };
+        match members::seated(&self.plan, seats, policy) {
             Ok((order, members)) => {
                 RolloutState { order, members: Some(Box::new(members)), ..self }
             }

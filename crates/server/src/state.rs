@@ -166,7 +166,8 @@ impl State {
                     seq,
                     &self.hosts,
                 );
-                let rollout = rollout.over_seats(&self.seats, self.members());
+                let policy = self.policy.as_ref().map(|policy| &policy.policy);
+                let rollout = rollout.over_seats(&self.seats, policy);
                 self.started.push(plan.rollout.clone());
                 self.rollouts.insert(plan.rollout.clone(), rollout);
             }
@@ -195,6 +196,16 @@ impl State {
             Record::TalliesPooled { rollout, round, halted, .. } => {
                 if let Some(members) = self.members_of(rollout) {
                     members.pooled(at, *round, halted);
+                }
+            }
+            Record::MembersAbsent { rollout, operators, .. } => {
+                if let Some(members) = self.members_of(rollout) {
+                    members.absent(operators);
+                }
+            }
+            Record::MemberHalted { rollout, operator, why, .. } => {
+                if let Some(members) = self.members_of(rollout) {
+                    members.halts(operator, why);
                 }
             }
             Record::MemberWithdrawn { rollout, operator, .. } => {

@@ -114,6 +114,7 @@ impl AndonPolicy {
             person.into_iter().map(|person| Person { person, key: PublicKey([8; 32]) }).collect();
         Policy {
             members: Vec::new(),
+            absent_max_ppm: 0,
             vendor_lines: Vec::new(),
             schema: 1,
             line,

@@ -206,6 +206,7 @@ fn policy(version: u64) -> Policy {
     };
     Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),

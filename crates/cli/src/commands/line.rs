@@ -65,10 +65,11 @@ async fn status(context: &Context) -> Outcome {
                 text(&it["generation"]),
                 text(&it["round"]),
                 names(&it["due"]),
+                names(&it["absent"]),
                 names(&it["withdrawn"]),
             ]
         });
-        let header = ["rollout", "generation", "round", "waits for", "without"];
+        let header = ["rollout", "generation", "round", "waits for", "absent", "withdrawn"];
         output::line(output::table(&header, rollouts));
     })?;
     Ok(Exit::Ok)

@@ -113,7 +113,7 @@ fn people(policy: &Policy) {
     for budget in policy_budgets::words(&policy.budgets) {
         output::line(format_args!("budget     {budget}"));
     }
-    for (what, text) in policy_lines::words(&policy.members, &policy.vendor_lines) {
+    for (what, text) in policy_lines::words(policy) {
         output::line(format_args!("{what:<10} {text}"));
     }
     output::line(format_args!(

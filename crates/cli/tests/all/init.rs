@@ -41,6 +41,7 @@ fn a_vendors_line_is_laid_out_as_one() {
     let envelope = Envelope::parse(&bytes).unwrap();
     let policy = andon_trust::policy::verify(&envelope, &anchor, JUST_NOW(), 0).unwrap();
     assert_eq!(policy.line, anchor.line);
+    assert_eq!(policy.absent_max_ppm, 50_000, "one seat in twenty may be away");
     assert!(place.path("d/keys/vendors/acme").is_dir(), "keys that sign its releases");
     let both = place.andon(&["init", "--vendor-line", "acme", "--operator", "hospital"]);
     both.expect(2);

@@ -24,6 +24,9 @@ pub enum Standing {
     Consenting,
     /// its own line has halted: a tally that comes is evidence, one that does not is missing
     Halted,
+    /// it did not answer in time, and the vendor's policy lets the line go on without so many hosts:
+    /// they stay unvouched, and it is not counted again in this rollout
+    Absent,
     /// a person let the vendor line go on without it: its handed hosts stay unvouched for good
     Withdrawn,
 }
@@ -173,7 +176,8 @@ impl Pool {
         self.round
     }
 
-    /// Changes an operator's standing; withdrawing is a person's decision. False: not of this pool.
+    /// Changes an operator's standing; withdrawing is a person's decision, being absent the vendor line's
+    /// within its policy. False: not of this pool.
     pub fn set_standing(&mut self, operator: &OperatorId, standing: Standing) -> bool {
         let member = self.members.get_mut(operator);
         member.is_some_and(|member| {
@@ -226,7 +230,7 @@ impl Pool {
             return Err(PoolDoubt::OperatorUnknown(name.clone()));
         }
         let find = |name: &OperatorId, standing| match standing {
-            Standing::Withdrawn => None,
+            Standing::Absent | Standing::Withdrawn => None,
             Standing::Consenting | Standing::Halted => reports.get(name),
         };
         let sum = self.sum(handed, find, |_, report| Cow::Borrowed(report))?;
@@ -252,7 +256,7 @@ impl Pool {
         for (name, member) in &self.members {
             match (find(name, member.standing), member.standing) {
                 (Some(report), _) => found.push((name, member, report)),
-                (None, Standing::Withdrawn) => {
+                (None, Standing::Absent | Standing::Withdrawn) => {
                     left.iter_mut().zip(&member.hosts).for_each(|(left, hosts)| *left += hosts);
                 }
                 (None, _) => return Err(PoolDoubt::OperatorMissing(name.clone())),
@@ -272,7 +276,7 @@ impl Pool {
             }
         }
         for (at, (tally, left)) in sum.iter_mut().zip(left).enumerate() {
-            add_withdrawn(at, tally, handed, left).ok_or(PoolDoubt::Overflow)?;
+            add_left(at, tally, handed, left).ok_or(PoolDoubt::Overflow)?;
             if !told[at] {
                 tally.wave_windows.clear();
             }
@@ -316,12 +320,7 @@ impl Pool {
 
 /// The `left` hosts of operators that are gone stand where the pooled order puts them. Nothing of them
 /// is new, none is at risk, none has confirmed: they are no controls and are never vouched.
-fn add_withdrawn(
-    at: usize,
-    tally: &mut StratumTally,
-    handed: &[&[u32]],
-    mut left: u32,
-) -> Option<()> {
+fn add_left(at: usize, tally: &mut StratumTally, handed: &[&[u32]], mut left: u32) -> Option<()> {
     let mut before = 0;
     for (arm, handed) in tally.waves.iter_mut().zip(handed) {
         let now = handed.get(at).copied().unwrap_or(before);

@@ -286,8 +286,14 @@ fn an_operators_halt_holds_the_vendor_line_and_its_tally_still_counts() {
 
 #[test]
 fn an_operator_that_left_is_neither_control_nor_vouched() {
+    for left in [Standing::Withdrawn, Standing::Absent] {
+        others_go_on_without(left);
+    }
+}
+
+fn others_go_on_without(left: Standing) {
     let mut line = VendorLine::new(4, 50);
-    assert!(line.pool.set_standing(&operator(2), Standing::Withdrawn));
+    assert!(line.pool.set_standing(&operator(2), left));
     let mut reports = line.reports(false);
     reports.remove(&operator(2));
     let mut seen = line.pool.merge(&line.rollout.waves(), &reports).unwrap();

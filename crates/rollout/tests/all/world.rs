@@ -78,6 +78,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
     };
     let policy = Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:demo".parse::<LineId>().unwrap(),

@@ -155,7 +155,7 @@ fn withdraw(
         let message = format!("operator {operator} was withdrawn before");
         return Err(Refusal::conflict(&message, "nothing"));
     }
-    if members.awaited().count() < 2 {
+    if !members.awaited().any(|other| other != operator) {
         let message = format!("operator {operator} is the last member of this rollout");
         return Err(Refusal::conflict(&message, "halt the rollout: nobody is left to be seen"));
     }

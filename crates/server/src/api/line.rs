@@ -4,6 +4,7 @@ use super::people::rollout_id;
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
 use crate::deliver::{self, Cache, Item};
+use crate::pooled::absent;
 use crate::pooled::intake::{self, Due, IntakeError, Reserved};
 use crate::pooled::kept::{self, TALLY_ENVELOPE_MAX, TallyRefusal};
 use crate::pooled::seats::SeatError;
@@ -221,10 +222,18 @@ pub(super) async fn tally(
     };
     let (due, reserved) = match taken {
         Ok(taken) => taken,
+        Err(why @ IntakeError::Absent(_)) => {
+            // Nothing of it is counted. That its line has halted is heard all the same.
+            hear(&app, &tally, digest, Some(&bytes)).await?;
+            return refused(why);
+        }
         Err(why) => return refused(why),
     };
     match reserved {
-        Reserved::Known => return Ok(accepted()),
+        Reserved::Known => {
+            hear(&app, &tally, digest, None).await?;
+            return Ok(accepted());
+        }
         Reserved::Underway => return Err(Refusal::overloaded()),
         Reserved::Write => (),
     }
@@ -232,14 +241,47 @@ pub(super) async fn tally(
         app.core().collected.forget(due, digest, &tally);
         return Err(Refusal::disk(&format!("keep tally: {why}")));
     }
-    let mut core = app.core();
-    if core.collected.keep(due, digest, tally.clone()) {
-        return Ok(accepted());
+    let kept = app.core().collected.keep(due, digest, tally.clone());
+    hear(&app, &tally, digest, None).await?;
+    let core = app.core();
+    let rollout = core.state.rollouts.get(&tally.rollout);
+    let standing =
+        rollout.and_then(|rollout| rollout.members.as_deref()?.standing(&tally.operator));
+    match standing {
+        // It came too late by as long as it took to write.
+        Some(Standing::Absent) => refused(IntakeError::Absent(tally.operator)),
+        _ if kept => Ok(accepted()),
+        // A ticket was issued meanwhile: the round is asked again.
+        _ => {
+            let got = Due { round: tally.round, generation: tally.generation };
+            refused(IntakeError::NotDue { got, due: rollout.and_then(intake::due) })
+        }
     }
-    // A ticket was issued meanwhile: the round is asked again.
-    let got = Due { round: tally.round, generation: tally.generation };
-    let due = core.state.rollouts.get(&tally.rollout).and_then(intake::due);
-    refused(IntakeError::NotDue { got, due })
+}
+
+/// Journals that a member's line has halted, if its tally says so for the first time, and lets the line
+/// hold before the tally is answered. `bytes`: the tally, if it is on disk nowhere else.
+async fn hear(
+    app: &Arc<App>,
+    tally: &LineTally,
+    digest: Digest,
+    bytes: Option<&[u8]>,
+) -> Result<(), Refusal> {
+    if absent::heard(&app.core().state, tally, digest).is_empty() {
+        return Ok(());
+    }
+    if let Some(bytes) = bytes {
+        let kept = kept::keep_halt(app, &tally.rollout, bytes.to_vec()).await;
+        kept.map_err(|why| Refusal::disk(&format!("keep tally: {why}")))?;
+    }
+    let receipt = {
+        let mut core = app.core();
+        let records = absent::heard(&core.state, tally, digest);
+        app.stage(&mut core, &records)?
+    };
+    receipt.durable().await?;
+    app.drive().await;
+    Ok(())
 }
 
 /// The tally, if the member that it names signed it. Megabytes are parsed and hashed here: on a thread
@@ -266,6 +308,10 @@ fn refused(error: IntakeError) -> Result<Response, Refusal> {
         }
         IntakeError::Rollout(_) => Err(Refusal::not_found(&words)),
         IntakeError::Stranger(_) => Err(Refusal::not_allowed(&words)),
+        IntakeError::Absent(_) => {
+            let next = "nothing: it is counted again from the next rollout on";
+            Ok(with(Refusal::conflict(&words, next), "absent", json!(true)))
+        }
         IntakeError::Withdrawn(_) => Err(Refusal::conflict(&words, "nothing")),
         IntakeError::Taken(_) => Err(Refusal::replayed(&words)),
         IntakeError::Text(_)
@@ -312,6 +358,8 @@ struct RolloutLine {
     generation: u32,
     /// members that have not answered the round yet
     due: Vec<OperatorId>,
+    /// members that did not answer in time, and without which it goes on by the policy
+    absent: Vec<OperatorId>,
     withdrawn: Vec<OperatorId>,
 }
 
@@ -337,13 +385,16 @@ fn line_of(core: &Core, rollout: &RolloutState) -> Option<RolloutLine> {
     let open = due.and_then(|due| core.collected.at(&rollout.plan.rollout, due));
     let answered = |operator: &&OperatorId| open.is_some_and(|open| open.tally(operator).is_some());
     let awaited = members.awaited().filter(|operator| due.is_some() && !answered(operator));
-    let standings = members.pool.standings();
-    let withdrawn = standings.filter(|(_, how)| *how == Standing::Withdrawn);
+    let who = |standing: Standing| {
+        let standings = members.pool.standings().filter(move |(_, how)| *how == standing);
+        standings.map(|(operator, _)| operator.clone()).collect()
+    };
     Some(RolloutLine {
         rollout: rollout.plan.rollout.clone(),
         round: members.pool.round(),
         generation: rollout.waves.last().map_or(0, |wave| wave.generation),
         due: awaited.cloned().collect(),
-        withdrawn: withdrawn.map(|(operator, _)| operator.clone()).collect(),
+        absent: who(Standing::Absent),
+        withdrawn: who(Standing::Withdrawn),
     })
 }

@@ -37,6 +37,9 @@ pub enum IntakeError {
     /// no hosts of it are in the plan
     #[error("operator {0} has no hosts in this rollout")]
     Stranger(OperatorId),
+    /// it did not answer in time, and the policy lets the rollout go on without it
+    #[error("operator {0} did not answer in time: this rollout goes on without it")]
+    Absent(OperatorId),
     /// a person lets the rollout go on without it
     #[error("operator {0} was withdrawn from this rollout")]
     Withdrawn(OperatorId),
@@ -85,6 +88,11 @@ pub fn check(state: &State, tally: &LineTally) -> Result<Due, IntakeError> {
     let members = rollout.members.as_deref().ok_or_else(none)?;
     match members.standing(&tally.operator) {
         None => return Err(IntakeError::Stranger(tally.operator.clone())),
+        Some(Standing::Absent) => {
+            // Its text is checked all the same: a halt in it is heard.
+            tally.clone().spread(rollout.plan.strata.len(), rollout.waves.len())?;
+            return Err(IntakeError::Absent(tally.operator.clone()));
+        }
         Some(Standing::Withdrawn) => return Err(IntakeError::Withdrawn(tally.operator.clone())),
         Some(Standing::Consenting | Standing::Halted) => (),
     }

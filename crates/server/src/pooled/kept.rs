@@ -42,6 +42,17 @@ pub async fn keep_tally(
     written(tokio::task::spawn_blocking(move || durable::write(&path, &bytes)).await)
 }
 
+/// Keeps a tally that is not counted, for the halt that it tells of: by its digest, so that it takes
+/// the place of no tally of a round.
+/// # Errors
+/// The disk's.
+pub async fn keep_halt(app: &Arc<App>, rollout: &RolloutId, bytes: Vec<u8>) -> io::Result<()> {
+    let data = app.inputs.data.clone();
+    let folder = data.join("tallies").join(rollout.as_str()).join("halted");
+    let path = folder.join(format!("{}.json", Digest::of(&bytes)));
+    written(tokio::task::spawn_blocking(move || write_below(&data, &path, &bytes)).await)
+}
+
 /// Keeps a ticket of a vendor line as first issued: a renewal of the same generation leaves it alone.
 /// # Errors
 /// The disk's.

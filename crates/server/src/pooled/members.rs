@@ -3,7 +3,8 @@
 use crate::pooled::seats::Seats;
 use crate::rollout_state::{Place, RolloutState, Wave};
 use crate::state::column;
-use andon_model::line::{Member, Places};
+use andon_model::line::Places;
+use andon_model::policy::Policy;
 use andon_model::position::Position;
 use andon_model::text::Text;
 use andon_model::{Digest, HostId, OperatorId, Time};
@@ -23,6 +24,9 @@ pub struct Members {
     pub pool: Pool,
     /// digest of the plan's payload, as members fetch it
     pub plan: Digest,
+    /// most seats whose members may stand absent, by the policy that the plan was made under: a later
+    /// one is for later plans, as budgets are
+    pub absent_max: u64,
     /// what members said whose own line has halted
     pub halted: BTreeMap<OperatorId, Text>,
     /// when the last round was pooled
@@ -33,21 +37,21 @@ pub struct Members {
     strata: Vec<u16>,
 }
 
-/// Hosts of each stratum in order of their positions, and who they are. `operators` are those of the
-/// policy that the plan was made under.
+/// Hosts of each stratum in order of their positions, and who they are, by the policy that the plan was
+/// made under.
 /// # Errors
 /// [`PoolError`].
 pub fn seated(
     plan: &Plan,
     seats: &Seats,
-    operators: &[Member],
+    policy: &Policy,
 ) -> Result<(Vec<Vec<HostId>>, Members), PoolError> {
     let at = |name| plan.strata.binary_search_by(|stratum| stratum.stratum.cmp(name)).ok();
     let index = |name| at(name).and_then(|at| u16::try_from(at).ok()).unwrap_or(NO_STRATUM);
     let strata: Vec<u16> = seats.strata().iter().map(index).collect();
     let mut order: Vec<Vec<(Position, HostId)>> = vec![Vec::new(); plan.strata.len()];
     let mut counts: BTreeMap<OperatorId, Vec<u32>> = BTreeMap::new();
-    for member in operators {
+    for member in &policy.members {
         for seat in seats.of(&member.operator, plan.enrolled_max) {
             let stratum = seats.stratum(seat).and_then(|at| strata.get(usize::from(at)));
             let Some(hosts) = stratum.and_then(|at| order.get_mut(usize::from(*at))) else {
@@ -75,6 +79,7 @@ pub fn seated(
     let members = Members {
         pool: Pool::new(names, counts)?,
         plan: Digest::of(&payload),
+        absent_max: policy.absent_max(plan.hosts()),
         halted: BTreeMap::new(),
         pooled_at: None,
         ranks,
@@ -86,7 +91,10 @@ pub fn seated(
 impl Members {
     /// Members whose tallies are awaited in every round.
     pub fn awaited(&self) -> impl Iterator<Item = &OperatorId> {
-        let awaited = self.pool.standings().filter(|(_, how)| *how != Standing::Withdrawn);
+        let awaited = self.pool.standings().filter(|(_, how)| match how {
+            Standing::Consenting | Standing::Halted => true,
+            Standing::Absent | Standing::Withdrawn => false,
+        });
         awaited.map(|(name, _)| name)
     }
 
@@ -101,9 +109,31 @@ impl Members {
         self.pool.pooled(round);
         self.pooled_at = Some(at);
         for (operator, why) in halted {
-            self.pool.set_standing(operator, Standing::Halted);
-            self.halted.insert(operator.clone(), why.clone());
+            self.halts(operator, why);
         }
+    }
+
+    /// The line goes on without members that did not answer. Never without one that has said that its
+    /// line halted: what it has to tell is what the line is there for.
+    pub fn absent(&mut self, operators: &[OperatorId]) {
+        for operator in operators.iter().filter(|operator| !self.halted.contains_key(*operator)) {
+            self.pool.set_standing(operator, Standing::Absent);
+        }
+    }
+
+    /// A member said that its own line has halted. One that is absent stays so.
+    pub fn halts(&mut self, operator: &OperatorId, why: &Text) {
+        if self.standing(operator) == Some(Standing::Consenting) {
+            self.pool.set_standing(operator, Standing::Halted);
+        }
+        self.halted.insert(operator.clone(), why.clone());
+    }
+
+    /// Seats of one member in the plan.
+    #[must_use]
+    pub fn seats_of(&self, operator: &OperatorId) -> u64 {
+        let hosts = self.pool.hosts_of(operator).unwrap_or_default();
+        hosts.iter().map(|hosts| u64::from(*hosts)).sum()
     }
 
     /// A seat's place in the plan.

@@ -1,6 +1,8 @@
-//! One look at the vendor line's open rounds: what is complete is pooled, what is late makes the line
-//! hold and say who. It decides as values; [`crate::driver`] writes them down.
+//! One look at the vendor line's open rounds: what is complete is pooled; of what is late, members within
+//! the policy's share are left out ([`absent`]), else the line holds and says who. It decides as values;
+//! [`crate::driver`] writes them down.
 use crate::app::Core;
+use crate::pooled::absent;
 use crate::pooled::intake::{self, Due, Open};
 use crate::pooled::members::Members;
 use crate::record::Record;
@@ -8,9 +10,7 @@ use crate::rollout_state::RolloutState;
 use crate::state::State;
 use andon_model::text::Text;
 use andon_model::{LineId, OperatorId, RolloutId, Time};
-use andon_rollout::lines::{
-    LineOrder, LineTally, MemberStanding, PoolDoubt, Standing, on_member_halt,
-};
+use andon_rollout::lines::{LineTally, MemberStanding, PoolDoubt, Standing};
 use andon_rollout::{Event, HoldReason, Observation, Reason, StateName};
 use std::borrow::Cow;
 
@@ -36,16 +36,18 @@ pub fn look(core: &mut Core, now: Time) -> Vec<Record> {
         }
         match sum(state, rollout, members, open) {
             Ok(seen) => records.extend(pooled(name, due, members, open, seen, &rollout.plan.line)),
-            Err(doubt) => {
-                let missing = matches!(doubt, PoolDoubt::OperatorMissing(_));
+            Err(PoolDoubt::OperatorMissing(_)) => {
                 let late = now.since(open.since) >= rollout.plan.generation();
-                if exposing && (late || !missing) {
+                if exposing && late {
+                    records.push(absent::late(name, due, members, open));
+                }
+            }
+            Err(doubt) => {
+                if exposing {
                     records.push(Record::event(name, doubt.event()));
                 }
-                if !missing {
-                    // What made the doubt must not make it again: whoever answers counts afresh.
-                    collected.close(name);
-                }
+                // What made the doubt must not make it again: whoever answers counts afresh.
+                collected.close(name);
             }
         }
     }
@@ -69,7 +71,7 @@ fn sum(
 ) -> Result<Observation, PoolDoubt> {
     let (strata, waves) = (rollout.plan.strata.len(), rollout.waves.len());
     let find = |operator: &OperatorId, standing| match standing {
-        Standing::Withdrawn => Some(Source::Left),
+        Standing::Absent | Standing::Withdrawn => Some(Source::Left),
         Standing::Consenting | Standing::Halted => {
             open.tally(operator).map(|(_, tally)| Source::Told(tally))
         }
@@ -94,11 +96,7 @@ fn pooled(
     let mut records = Vec::new();
     let mut halted = Vec::new();
     for (operator, why) in newly_halted(members, open) {
-        let orders = match line {
-            LineId::Vendor(vendor) => on_member_halt(vendor, &operator, why.as_str()),
-            LineId::Operator(_) => Vec::new(),
-        };
-        let events = orders.iter().filter_map(LineOrder::event);
+        let events = absent::halts(line, &operator, &why).into_iter();
         records.extend(events.map(|event| Record::event(name, event)));
         halted.push((operator, why));
     }
@@ -127,20 +125,18 @@ fn newly_halted(members: &Members, open: &Open) -> Vec<(OperatorId, Text)> {
     halted.collect()
 }
 
-/// Whether the line holds for this member's sake and nobody else's: then withdrawing it lets it go on.
+/// Whether the line holds for this member's sake, because it halted or is among those that did not
+/// answer: then withdrawing it lets the line go on, and the others have their time again.
 #[must_use]
 pub fn holds_for(rollout: &RolloutState, operator: &OperatorId, now: Time) -> bool {
     let Some(members) = rollout.members.as_deref() else { return false };
-    let held = match rollout.machine.explain(now).reason {
-        Reason::Held(HoldReason::ActionFailed { generation, what }) => {
-            Event::ActionFailed { generation, what }
-        }
-        _ => return false,
+    let Reason::Held(HoldReason::ActionFailed { generation, what }) =
+        rollout.machine.explain(now).reason
+    else {
+        return false;
     };
-    let missing = PoolDoubt::OperatorMissing(operator.clone()).event();
-    let halted = match (members.halted.get(operator), &rollout.plan.line) {
-        (Some(why), LineId::Vendor(vendor)) => on_member_halt(vendor, operator, why.as_str()),
-        _ => Vec::new(),
-    };
-    held == missing || halted.iter().filter_map(LineOrder::event).any(|event| event == held)
+    let why = members.halted.get(operator);
+    let halted = why.map(|why| absent::halts(&rollout.plan.line, operator, why));
+    absent::names(&what, operator)
+        || halted.is_some_and(|halted| halted.contains(&Event::ActionFailed { generation, what }))
 }

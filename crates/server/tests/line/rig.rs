@@ -56,6 +56,7 @@ fn lane(approvals_min: u32) -> LanePolicy {
 fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line,

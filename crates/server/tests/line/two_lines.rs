@@ -1,5 +1,5 @@
 //! A vendor line and two operators' servers inside it, all three real; only the hosts are played.
-use crate::pooled::world::line_of;
+use crate::pooled::world::line_sharing;
 use crate::rig::*;
 use crate::rollouts::get;
 use andon_model::beat::ComponentState;
@@ -10,6 +10,7 @@ use andon_model::policy::Person;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{Digest, HostId, LineId, Millis, PersonId, Time, VendorId};
 use andon_rollout::StateName;
+use andon_rollout::lines::Standing;
 use andon_server::config::VendorLineAt;
 use andon_server::member::Member;
 use andon_server::serve::Server;
@@ -40,6 +41,8 @@ struct World {
     at: VendorLineAt,
     /// the vendor line's newest ticket; a halt takes it away and nobody's host with it
     pooled: Option<Ticket>,
+    /// an operator whose server does not reach the vendor line
+    away: Option<usize>,
 }
 
 fn acme() -> LineId {
@@ -70,14 +73,15 @@ impl World {
             crate::pooled::member::Member::new(name, 50 + at, hosts)
         };
         let named: Vec<_> = (0..).zip(operators).map(member).collect();
-        let vendor = line_of(&named);
+        let vendor = line_sharing(&named, 50_000);
         let mut server = vendor.open(START).await.unwrap();
         let release = vendor.publish(&mut server, 1).await;
         let front = Arc::new(Mutex::new(andon_server::api::router(Arc::clone(&server.app))));
         let url = serve(Arc::clone(&front)).await;
         let at = VendorLineAt { vendor: VendorId::new("acme").unwrap(), url };
+        let (operators_of, pooled, away) = (vec![], None, None);
         let mut world =
-            World { vendor, server, front, operators: vec![], release, at, pooled: None };
+            World { vendor, server, front, operators: operators_of, release, at, pooled, away };
         for (number, (name, hosts, pace)) in (50..).zip(operators) {
             world.add(name, number, *hosts, *pace).await;
         }
@@ -117,7 +121,8 @@ impl World {
             operator.live(second, now, self.release, bad).await;
         }
         self.server.driver.tick().await.unwrap();
-        for at in 0..self.operators.len() {
+        for at in (0..self.operators.len()).filter(|at| self.away != Some(*at)).collect::<Vec<_>>()
+        {
             self.turn(at).await;
         }
         self.nobody_is_ahead_of_the_vendor_line().await;
@@ -255,4 +260,34 @@ async fn a_release_that_kills_stops_at_the_vendor_lines_first_wave_for_all_opera
     for operator in &mut world.operators {
         assert!(operator.freezes().await > 0, "{} hears of no freeze", operator.name);
     }
+}
+
+/// Three of sixty hosts are within the share; their operator's server is away at the beginning.
+#[tokio::test]
+async fn a_member_that_comes_back_goes_on_inside_though_it_is_not_counted_again() {
+    let mut world = World::new(&[("clinic", 57, Pace::Own), ("farm", 3, Pace::Own)]).await;
+    world.start().await;
+    world.away = Some(1);
+    let absent = |world: &World| {
+        let core = world.server.app.core();
+        let rollout = core.state.rollouts.values().next().unwrap();
+        rollout.members.as_deref().unwrap().standing(&"farm".parse().unwrap())
+    };
+    let mut second = 0;
+    while absent(&world) != Some(Standing::Absent) {
+        second += 1;
+        assert!(second < 30, "the line waits for a member within the share");
+        world.second(second, false).await;
+    }
+    let farm = |world: &World| world.operators[1].reached.len();
+    assert_eq!(farm(&world), 0, "it never heard of the rollout");
+    world.away = None;
+    for second in second + 1..400 {
+        world.second(second, false).await;
+        if world.states().iter().all(|state| *state == StateName::Completed) {
+            break;
+        }
+    }
+    assert_eq!((world.operators[0].reached.len(), farm(&world)), (57, 3), "{:?}", world.states());
+    assert_eq!(absent(&world), Some(Standing::Absent));
 }

@@ -30,6 +30,7 @@ fn policy() -> Policy {
     let ada = Person { person: PersonId::new("ada").unwrap(), key: PublicKey([8; 32]) };
     Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: "vendor:simulated".parse().unwrap(),

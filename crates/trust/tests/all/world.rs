@@ -77,6 +77,7 @@ fn lane(approvals_min: u32) -> LanePolicy {
 pub(crate) fn policy() -> Policy {
     Policy {
         members: Vec::new(),
+        absent_max_ppm: 0,
         vendor_lines: Vec::new(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),

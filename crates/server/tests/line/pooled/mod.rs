@@ -5,4 +5,5 @@ pub(crate) mod member;
 mod refusals;
 mod restarts;
 mod rollouts;
+mod share;
 pub(crate) mod world;

@@ -24,7 +24,13 @@ pub(crate) struct World {
 
 /// A vendor line that these members may take part in, with up to 100 seats each.
 pub(crate) fn line_of(members: &[Member]) -> Line {
+    line_sharing(members, 0)
+}
+
+/// The same, where members with so many millionths of the seats may be away.
+pub(crate) fn line_sharing(members: &[Member], absent_max_ppm: u32) -> Line {
     Line::made("vendor:acme", |policy| {
+        policy.absent_max_ppm = absent_max_ppm;
         let member = |member: &Member| line::Member {
             operator: member.operator.clone(),
             key: member.key.public(),
@@ -49,7 +55,11 @@ impl World {
 
     /// Members that have seats, in blocks of ten.
     pub(crate) async fn seated(members: Vec<Member>) -> World {
-        let line = line_of(&members);
+        World::seated_on(line_of(&members), members).await
+    }
+
+    /// The same on a line of their own making.
+    pub(crate) async fn seated_on(line: Line, members: Vec<Member>) -> World {
         let mut server = line.open(START).await.unwrap();
         let release = line.publish(&mut server, 1).await;
         let mut world = World { line, members, server, release, now: START };

@@ -6,10 +6,11 @@ use crate::outcome::RunOutcome;
 use crate::peers::Peer;
 use crate::policy::{Kind, PolicySpec};
 use crate::random::mix;
-use crate::scenario::Scenario;
+use crate::scenario::{Attack, Scenario};
 use crate::{counts, individual, operators};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// How a run is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,14 +104,32 @@ pub fn played(
         return line(&scenario, policy, mode, seed, run, trace);
     }
     let sizes = operators::sizes(scenario.hosts, scenario.operators);
+    let mut before = 0;
     let one = |(at, hosts): (u64, &u64)| {
         // The place in the order takes part in the seed: no two operators live the same day.
-        let own =
-            Scenario { hosts: *hosts, operators: 1, vendor_line: true, ..(*scenario).clone() };
+        let theirs = before..before + hosts;
+        before = theirs.end;
+        let attack = scenario.attack.map(|it| part_of(it, theirs, scenario.hosts));
+        let own = Scenario {
+            hosts: *hosts,
+            operators: 1,
+            vendor_line: true,
+            attack,
+            ..(*scenario).clone()
+        };
         line(&own, policy, mode, mix(seed ^ mix(at)), run, false).outcome
     };
     let outcomes: Vec<RunOutcome> = (0..).zip(&sizes).map(one).collect();
     Played { outcome: together(&outcomes, &sizes), journal: Vec::new() }
+}
+
+/// The attack as it begins among these of all hosts: a worm's first hosts are theirs by their share.
+fn part_of(attack: Attack, own: Range<u64>, all: u64) -> Attack {
+    let Attack::Spreads { per_min, infected } = attack else { return attack };
+    // Differences of rounded sums: over all parts they add up exactly. Far below 2^128.
+    let upto = |hosts: u64| u128::from(infected) * u128::from(hosts) / u128::from(all.max(1));
+    let infected = u64::try_from(upto(own.end) - upto(own.start)).unwrap_or(infected);
+    Attack::Spreads { per_min, infected }
 }
 
 /// The scenario as it goes under this policy. One that takes days plays for days: whoever comes late is
@@ -216,6 +235,19 @@ mod tests {
         assert_eq!((one.crashed, one.halted_s.is_some()), (16, true));
         assert!((160..=320).contains(&alone.crashed), "{}", alone.crashed);
         assert_eq!(run(false), alone);
+    }
+
+    /// The worm's first hosts are shared out among the operators, not given to each of them anew.
+    #[test]
+    fn a_worm_begins_with_as_many_hosts_however_many_lines_there_are() {
+        let attack = Some(Attack::Spreads { per_min: 0.0, infected: 1001 });
+        let policy = catalogue::policy("andon").unwrap();
+        for (vendor_line, mode) in
+            [(true, Mode::Counts), (false, Mode::Counts), (false, Mode::Individual)]
+        {
+            let worm = Scenario { fault: None, attack, ends_s: 60.0, ..july(vendor_line) };
+            assert_eq!(play(&worm, &policy, mode, 1, 0, false).infected, 1001);
+        }
     }
 
     #[test]

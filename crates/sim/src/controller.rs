@@ -76,6 +76,18 @@ pub struct Pace {
     pub soak_min_s: f64,
 }
 
+impl Pace {
+    /// Whether hosts that saw `handed` covered `since_s` seconds ago believe in a ticket for `asked`.
+    #[must_use]
+    pub fn admits(self, handed: u64, asked: u64, since_s: f64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "hosts are far below 2^53")]
+        match handed {
+            0 => asked <= self.first_wave_max,
+            _ => since_s >= self.soak_min_s && asked as f64 <= handed as f64 * self.growth_max,
+        }
+    }
+}
+
 /// Decides about hand-outs.
 pub trait Controller {
     /// What its tallies look like; `None` for a controller that reads none.

@@ -241,6 +241,9 @@ pub enum Theft {
     },
 }
 
+/// A thief comes so long after the first activation, seconds.
+pub(crate) const THEFT_AFTER_S: f64 = 60.0;
+
 const fn one() -> u32 {
     1
 }
@@ -255,19 +258,20 @@ const fn ends_s() -> f64 {
 }
 
 impl Scenario {
-    /// Hosts per stratum, largest first: proportional to rank^-exponent, every host somewhere.
+    /// Hosts per stratum, largest first: proportional to rank^-exponent, every host somewhere. Hosts that
+    /// sleep are among them: a plan reserves their places.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of hosts")]
     #[expect(clippy::cast_precision_loss, reason = "hosts are far below 2^53")]
     pub fn sizes(&self) -> Vec<u32> {
-        let awake = self.hosts as f64 * (1.0 - self.presence.asleep_share);
         let count = self.strata.count.max(1);
         let weight = |rank: u16| f64::from(rank).powf(-self.strata.exponent);
         let all: f64 = (1..=count).map(weight).sum();
-        let mut sizes: Vec<u32> =
-            (1..=count).map(|rank| (awake * weight(rank) / all).floor() as u32).collect();
+        let mut sizes: Vec<u32> = (1..=count)
+            .map(|rank| (self.hosts as f64 * weight(rank) / all).floor() as u32)
+            .collect();
         let given: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
-        sizes[0] += u32::try_from((awake.round() as u64).saturating_sub(given)).unwrap_or(0);
+        sizes[0] += u32::try_from(self.hosts.saturating_sub(given)).unwrap_or(0);
         sizes.retain(|size| *size > 0);
         sizes
     }

@@ -4,18 +4,26 @@
 //! One tick is one beat. A host that falls silent in a tick is seen to be silent `silent_after` later,
 //! treated hosts and controls alike. An order of hosts that is random within strata makes every
 //! prefix a draw without replacement, so pools and hypergeometric draws lose nothing.
+//! Read first: `Play` (a tick), `stratum.rs` (what is seen), `trouble.rs` (what happens to hosts).
+mod attack;
 mod pool;
+mod presence;
 mod stratum;
+mod theft;
+mod trouble;
 
 use crate::andon::START;
 use crate::controller::{Controller, Shape, Sight, Standing};
 use crate::outcome::{RunOutcome, TracePoint};
 use crate::random::{Random, mix};
-use crate::scenario::{Outage, Place, Rate, Scenario, Shows};
+use crate::scenario::{Scenario, Shows, Theft};
 use andon_model::{Millis, Time};
 use andon_rollout::{Observation, Window};
-use pool::{LAG_MAX, Pool};
-use stratum::{Ages, Stratum, What};
+use attack::Infection;
+use pool::LAG_MAX;
+use presence::Delay;
+use stratum::{Ages, Nature, Stratum, What};
+use trouble::{common, rates};
 
 /// Something that will be seen of a cohort.
 #[derive(Clone, Copy, Debug)]
@@ -31,17 +39,28 @@ struct Play<'a> {
     controller: &'a mut dyn Controller,
     random: Random,
     strata: Vec<Stratum>,
-    /// per stratum: probability that the update crashes a host
+    /// per stratum: probability that the update crashes an honest host
     rates: Vec<f64>,
+    /// share of hosts that lie, and whether they report crashes that were none
+    liars: (f64, bool),
+    infection: Option<Infection>,
     ages: Vec<Ages>,
     beat_s: f64,
     lag: usize,
     soak: usize,
+    delay: Delay,
     /// hosts covered in a tick, released over the next ones: (tick, stratum, wave, hosts)
     releases: Vec<Vec<(usize, usize, u32)>>,
     due: Vec<Vec<Due>>,
     common: Vec<(usize, f64)>,
     reads_tallies: bool,
+    first_activation: Option<usize>,
+    /// when hosts saw the last ticket
+    ticketed: usize,
+    tickets: usize,
+    thief_came: bool,
+    /// the controller has nothing more to decide, and what it decided has been played
+    settled: bool,
     out: RunOutcome,
 }
 
@@ -65,7 +84,8 @@ pub fn run(
             Standing::Halted | Standing::Done => after_end += 1,
             Standing::Running | Standing::Held => {}
         }
-        if after_end > play.lag + play.soak {
+        play.settled = after_end > play.lag + play.soak;
+        if play.settled && !play.goes_on() {
             break;
         }
     }
@@ -111,6 +131,10 @@ impl<'a> Play<'a> {
             .map(|(size, sample)| Stratum::new(*size, sample, shape.horizons_s.len(), by_wave))
             .collect();
         let ticks = ticks_of(scenario.ends_s, shape.beat_s) + 2;
+        let liars = match scenario.theft {
+            Some(Theft::Sybils { share, fake_crashes }) => (share, fake_crashes),
+            _ => (0.0, false),
+        };
         let rates = rates(scenario, &shape.strata, &mut random);
         let common = common(scenario, shape.beat_s, &mut random);
         let reads_tallies = controller.reads_tallies();
@@ -119,6 +143,9 @@ impl<'a> Play<'a> {
             random,
             strata,
             rates,
+            liars,
+            infection: Infection::new(scenario, &shape.strata, seed, run),
+            delay: Delay::new(scenario, shape.beat_s),
             ages: shape.horizons_s.iter().map(end).collect(),
             beat_s: shape.beat_s,
             lag,
@@ -127,14 +154,29 @@ impl<'a> Play<'a> {
             due: vec![Vec::new(); ticks],
             common,
             reads_tallies,
+            first_activation: None,
+            ticketed: 0,
+            tickets: 0,
+            thief_came: false,
+            settled: false,
             out: RunOutcome::default(),
             controller,
         };
+        let asleep_share = scenario.presence.asleep_share;
+        for stratum in play.strata.iter_mut().filter(|_| asleep_share > 0.0) {
+            stratum.put_to_sleep(asleep_share, &mut play.random);
+        }
         play.cover(0, None);
         play
     }
 
+    /// Whether something goes on that no controller decides about: an attack, or hosts that will wake.
+    fn goes_on(&self) -> bool {
+        self.infection.is_some() || self.anybody_wakes()
+    }
+
     fn tick(&mut self, tick: usize) {
+        self.wake(tick);
         self.release(tick);
         self.deliver(tick);
         self.trouble(tick);
@@ -148,11 +190,17 @@ impl<'a> Play<'a> {
             let window = &mut windows[due.stratum];
             self.strata[due.stratum].see(due.cohort, due.hosts, due.what, tick, &self.ages, window);
         }
+        self.infect(tick);
+        self.measure(tick);
+        if self.settled {
+            return;
+        }
+        self.strata.iter_mut().for_each(|stratum| stratum.settle(&mut self.random));
         let tallies = self.reads_tallies.then(|| Observation {
             strata: self.strata.iter().zip(windows).map(|(s, w)| s.tally(w)).collect(),
         });
-        self.measure(tick);
         self.cover(tick, Some(tallies));
+        self.steal(tick);
     }
 
     /// Shows the controller what is seen, and covers what it hands out.
@@ -170,20 +218,25 @@ impl<'a> Play<'a> {
             }
             return;
         }
-        let waves = self.controller.waves().len().max(1);
-        let spread = ticks_of(self.scenario.delivery.within_s, self.beat_s).max(1);
+        let tickets = self.controller.waves().len();
+        let waves = tickets.max(1);
+        let before = self.out.handed;
         for (at, handed) in handed.iter().enumerate() {
-            let mut left = self.strata[at].cover(*handed, waves, &mut self.random);
-            self.out.handed += u64::from(left);
-            for step in 0..spread {
-                let share = 1.0 / f64::from(u32::try_from(spread - step).unwrap_or(1));
-                let now = self.random.binomial(left, share);
-                left -= now;
-                let when = (tick + 1 + step).min(self.releases.len() - 1);
-                if now > 0 {
-                    self.releases[when].push((at, waves - 1, now));
-                }
-            }
+            let own_before = self.strata[at].handed;
+            let turn = self.strata[at].cover(*handed, waves, &mut self.random);
+            self.out.handed += u64::from(self.strata[at].handed - own_before);
+            self.release_later(tick + 1, at, waves - 1, turn);
+        }
+        if self.out.handed > before || tickets > self.tickets {
+            (self.ticketed, self.tickets) = (tick, tickets);
+        }
+    }
+
+    /// Covered hosts are released from a tick on, each after its delay.
+    fn release_later(&mut self, from: usize, stratum: usize, wave: usize, hosts: u32) {
+        for (step, hosts) in self.delay.deal(hosts, &mut self.random) {
+            let when = (from + step).min(self.releases.len() - 1);
+            self.releases[when].push((stratum, wave, hosts));
         }
     }
 
@@ -234,152 +287,18 @@ impl<'a> Play<'a> {
         if hosts == 0 {
             return;
         }
-        let rate = self.rates[stratum];
-        let alive = self.strata[stratum].deliver(wave, hosts, tick, rate, &mut self.random);
+        let (liars, fake_crashes) = self.liars;
+        let nature = Nature { crashes: self.rates[stratum], liars, fake_crashes };
+        let own = &mut self.strata[stratum];
+        let alive = own.deliver(wave, hosts, tick, nature, &mut self.random);
         if alive > 0 {
+            let (cohort, fakes) =
+                (own.cohorts.len() - 1, own.cohorts.last().map_or(0, |c| c.fakes));
+            self.see_later(tick, stratum, cohort, fakes, What::FakeReport);
+            self.first_activation.get_or_insert(tick);
             self.out.exposed += u64::from(alive);
             self.event(tick, 1, stratum, alive);
         }
-    }
-
-    /// What happens to hosts in this tick: the update's fault, and everything else.
-    fn trouble(&mut self, tick: usize) {
-        for stratum in 0..self.strata.len() {
-            self.fault(tick, stratum);
-            self.background(tick, stratum);
-        }
-        let common: Vec<f64> =
-            self.common.iter().filter(|(when, _)| *when == tick).map(|(_, share)| *share).collect();
-        for share in common {
-            (0..self.strata.len()).for_each(|stratum| self.strike(tick, stratum, share));
-        }
-        for outage in self.scenario.outages.clone() {
-            if let Outage::Sites { sites, per_h } = outage {
-                let mean = f64::from(sites) * per_h * self.beat_s / 3600.0;
-                for _ in 0..self.random.poisson(mean) {
-                    let share = 1.0 / f64::from(sites.max(1));
-                    (0..self.strata.len()).for_each(|stratum| self.strike(tick, stratum, share));
-                }
-            }
-        }
-    }
-
-    fn fault(&mut self, tick: usize, stratum: usize) {
-        let Some(fault) = &self.scenario.fault else { return };
-        let shows = fault.shows;
-        for cohort in 0..self.strata[stratum].cohorts.len() {
-            let Cohort { doomed, tick: born, .. } = self.strata[stratum].cohorts[cohort];
-            if doomed == 0 {
-                continue;
-            }
-            let crashes = match shows {
-                Shows::AtLoad if tick == born => doomed,
-                Shows::AtLoad => 0,
-                Shows::After(after_s) if tick - born == ticks_of(after_s, self.beat_s) => doomed,
-                Shows::After(_) => 0,
-                Shows::NextBoot { boots_per_h } => {
-                    let p = -(-boots_per_h * self.beat_s / 3600.0).exp_m1();
-                    self.random.binomial(doomed, p)
-                }
-            };
-            self.crash(tick, stratum, cohort, crashes);
-        }
-    }
-
-    fn crash(&mut self, tick: usize, stratum: usize, cohort: usize, hosts: u32) {
-        if hosts == 0 {
-            return;
-        }
-        let Some(fault) = &self.scenario.fault else { return };
-        let speak = self.random.binomial(hosts, fault.reports_share);
-        let healing = self.scenario.healing;
-        let healed = self.healed(hosts);
-        self.strata[stratum].lose(cohort, hosts, hosts);
-        self.out.crashed += u64::from(hosts);
-        self.out.hands += u64::from(hosts - healed);
-        self.event(tick, 2, stratum, hosts);
-        let back = ticks_of(healing.after_s, self.beat_s);
-        self.see_later(tick + 1, stratum, cohort, speak, What::Report);
-        self.see_later(tick + self.lag, stratum, cohort, hosts - speak, What::Silence);
-        let late = healed.saturating_sub(speak);
-        self.see_later(tick + back.max(self.lag + 1), stratum, cohort, late, What::LateReport);
-    }
-
-    /// Crashed hosts that come back by themselves; all others need hands.
-    fn healed(&mut self, hosts: u32) -> u32 {
-        let healing = self.scenario.healing;
-        if healing.broken { 0 } else { self.random.binomial(hosts, healing.share) }
-    }
-
-    fn see_later(&mut self, when: usize, stratum: usize, cohort: usize, hosts: u32, what: What) {
-        if hosts > 0
-            && let Some(due) = self.due.get_mut(when)
-        {
-            due.push(Due { stratum, cohort, hosts, what });
-        }
-    }
-
-    /// Hosts fall silent for reasons of their own, at the same rate wherever they stand.
-    fn background(&mut self, tick: usize, stratum: usize) {
-        let p = self.background_p(tick);
-        let seen = tick + self.lag;
-        let (own, random) = (&mut self.strata[stratum], &mut self.random);
-        let mut pools: Vec<&mut Pool> = vec![&mut own.idle];
-        pools.extend(&mut own.controls);
-        pools.extend(own.waves.iter_mut().map(|wave| &mut wave.pending));
-        for pool in pools.into_iter().filter(|pool| pool.alive > 0) {
-            let lost = random.binomial(pool.alive, p);
-            pool.lose(lost, seen);
-        }
-        let lost = random.binomial(own.active, p);
-        for _ in 0..lost {
-            if let Some(cohort) = self.strata[stratum].any_cohort(&mut self.random) {
-                self.lose_one(seen, stratum, cohort);
-            }
-        }
-        self.event(tick, 4, stratum, lost);
-    }
-
-    fn lose_one(&mut self, seen: usize, stratum: usize, cohort: usize) {
-        let Cohort { alive, doomed, .. } = self.strata[stratum].cohorts[cohort];
-        let was_doomed = self.random.below(u64::from(alive)) < u64::from(doomed);
-        self.strata[stratum].lose(cohort, 1, u32::from(was_doomed));
-        self.see_later(seen, stratum, cohort, 1, What::Silence);
-    }
-
-    /// Probability of a first silence in this tick: the quiet background, and flapping hosts that have
-    /// not been silent before.
-    fn background_p(&self, tick: usize) -> f64 {
-        let quiet = self.scenario.background_per_h * self.beat_s / 3600.0;
-        let presence = self.scenario.presence;
-        if presence.flapping_share <= 0.0 || presence.flapping_every_s <= 0.0 {
-            return quiet;
-        }
-        let each = self.beat_s / presence.flapping_every_s;
-        let fresh = presence.flapping_share
-            * (-seconds(tick, self.beat_s) / presence.flapping_every_s).exp();
-        quiet + fresh * each.min(1.0)
-    }
-
-    /// An outage takes this share of everybody in a stratum.
-    fn strike(&mut self, tick: usize, stratum: usize, share: f64) {
-        let seen = tick + self.lag;
-        let (own, random) = (&mut self.strata[stratum], &mut self.random);
-        let mut pools: Vec<&mut Pool> = vec![&mut own.idle];
-        pools.extend(&mut own.controls);
-        pools.extend(own.waves.iter_mut().map(|wave| &mut wave.pending));
-        for pool in pools {
-            let lost = random.binomial(pool.alive, share);
-            pool.lose(lost, seen);
-        }
-        for cohort in 0..self.strata[stratum].cohorts.len() {
-            let Cohort { alive, doomed, .. } = self.strata[stratum].cohorts[cohort];
-            let lost = self.random.binomial(alive, share);
-            let lost_doomed = self.random.hypergeometric(alive, doomed, lost);
-            self.strata[stratum].lose(cohort, lost, lost_doomed);
-            self.see_later(seen, stratum, cohort, lost, What::Silence);
-        }
-        self.event(tick, 5, stratum, 1);
     }
 
     fn measure(&mut self, tick: usize) {
@@ -415,6 +334,7 @@ impl<'a> Play<'a> {
 
     /// Whoever is doomed crashes in the end: nobody takes the update away from a healthy host.
     fn finish(mut self) -> RunOutcome {
+        self.out.infected = self.infection.as_ref().map_or(0, |it| u64::from(it.infected()));
         let cohorts = self.strata.iter().flat_map(|s| &s.cohorts);
         let doomed: Vec<u32> = cohorts.map(|cohort| cohort.doomed).collect();
         for hosts in doomed {
@@ -430,22 +350,10 @@ impl<'a> Play<'a> {
         if let Some(shape) = self.controller.shape() {
             let promised = shape.horizons_s.iter().zip(&shape.budget);
             let within = promised.filter(|(after_s, _)| **after_s >= shows_s);
-            self.out.violations =
-                within.filter(|(_, budget)| self.out.crashed > **budget).count() as u64;
+            let overdrawn = within.filter(|(_, budget)| self.out.crashed > **budget).count();
+            self.out.violations += overdrawn as u64;
         }
         self.out
-    }
-}
-
-use stratum::Cohort;
-
-impl Stratum {
-    /// Hosts of a cohort are gone, so many of them doomed.
-    fn lose(&mut self, cohort: usize, hosts: u32, doomed: u32) {
-        let cohort = &mut self.cohorts[cohort];
-        cohort.alive -= hosts;
-        cohort.doomed -= doomed;
-        self.active -= hosts;
     }
 }
 
@@ -453,39 +361,4 @@ fn at(tick: usize, beat_s: f64) -> Time {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
     let elapsed = (seconds(tick, beat_s) * 1000.0) as u64;
     START.plus(Millis(elapsed))
-}
-
-/// Per stratum: the share of hosts that the update crashes, drawn for this run.
-fn rates(scenario: &Scenario, sizes: &[u32], random: &mut Random) -> Vec<f64> {
-    let Some(fault) = &scenario.fault else { return vec![0.0; sizes.len()] };
-    let rate = match fault.rate {
-        Rate::Fixed(rate) => rate,
-        Rate::LogUniform { low, high } => (low.ln() + random.unit() * (high / low).ln()).exp(),
-    };
-    let only = match fault.place {
-        Place::Everywhere => None,
-        Place::StratumRank(rank) => Some(usize::from(rank).saturating_sub(1)),
-        Place::AnyStratumOrAll { hosts_min } => {
-            let large: Vec<usize> =
-                (0..sizes.len()).filter(|at| u64::from(sizes[*at]) >= hosts_min).collect();
-            let drawn = random.below(large.len() as u64 + 1);
-            usize::try_from(drawn).ok().and_then(|drawn| large.get(drawn).copied())
-        }
-    };
-    let own = |at: usize| if only.is_none_or(|only| only == at) { rate } else { 0.0 };
-    (0..sizes.len()).map(own).collect()
-}
-
-/// When common outages strike in this run.
-fn common(scenario: &Scenario, beat_s: f64, random: &mut Random) -> Vec<(usize, f64)> {
-    let strikes = scenario.outages.iter().filter_map(|outage| match outage {
-        Outage::Common { at_s, share } => Some((*at_s, *share)),
-        Outage::Sites { .. } => None,
-    });
-    let mut out = Vec::new();
-    for (at_s, share) in strikes {
-        let when = if at_s < 0.0 { random.unit() * -at_s } else { at_s };
-        out.push((ticks_of(when, beat_s).max(1), share));
-    }
-    out
 }

@@ -14,6 +14,10 @@ pub(crate) struct Pool {
     pub unseen: [u32; LAG_MAX],
     /// seen to be silent
     pub silent: u32,
+    /// away by their own word, and sooner or later back
+    pub asleep: u32,
+    /// the same, but an outage took them meanwhile: nobody will ever know
+    pub asleep_gone: u32,
 }
 
 impl Pool {
@@ -21,11 +25,15 @@ impl Pool {
         Pool { alive, ..Pool::default() }
     }
     pub(crate) fn hosts(&self) -> u32 {
-        self.alive + self.unseen.iter().sum::<u32>() + self.silent
+        self.alive + self.unseen.iter().sum::<u32>() + self.silent + self.away()
+    }
+    /// Hosts that said goodbye: not at risk of a first silence.
+    pub(crate) fn away(&self) -> u32 {
+        self.asleep + self.asleep_gone
     }
     /// Hosts of which silence is still to be seen.
     pub(crate) fn at_risk(&self) -> u32 {
-        self.hosts() - self.silent
+        self.hosts() - self.silent - self.away()
     }
     /// Takes `hosts` at random out of it, as a prefix of a random order does.
     pub(crate) fn take(&mut self, hosts: u32, random: &mut Random) -> Pool {
@@ -45,6 +53,10 @@ impl Pool {
                 draw(from, into);
             }
         }
+        if self.away() > 0 {
+            draw(&mut self.asleep, &mut out.asleep);
+            draw(&mut self.asleep_gone, &mut out.asleep_gone);
+        }
         self.alive -= left;
         out.alive = left;
         out
@@ -52,6 +64,8 @@ impl Pool {
     pub(crate) fn add(&mut self, other: &Pool) {
         self.alive += other.alive;
         self.silent += other.silent;
+        self.asleep += other.asleep;
+        self.asleep_gone += other.asleep_gone;
         for (own, more) in self.unseen.iter_mut().zip(other.unseen) {
             *own += more;
         }
@@ -60,6 +74,11 @@ impl Pool {
     pub(crate) fn lose(&mut self, hosts: u32, seen: usize) {
         self.alive -= hosts;
         self.unseen[seen % LAG_MAX] += hosts;
+    }
+    /// So many of the sleeping will not wake.
+    pub(crate) fn lose_asleep(&mut self, hosts: u32) {
+        self.asleep -= hosts;
+        self.asleep_gone += hosts;
     }
     /// Those whose silence is seen at `tick`.
     pub(crate) fn see(&mut self, tick: usize) -> u32 {

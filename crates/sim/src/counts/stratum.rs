@@ -1,5 +1,6 @@
 //! One stratum by counts: who waits, who was covered when, who activated when, and what of it is seen.
 use super::pool::Pool;
+use super::theft::Stolen;
 use crate::controller::Seen;
 use crate::random::Random;
 use andon_rollout::{ArmTally, Count, StratumTally, Window};
@@ -14,8 +15,21 @@ pub(crate) struct Cohort {
     pub alive: u32,
     /// of these, those that the update will crash
     pub doomed: u32,
+    /// of these, those that lie, and have reported a crash that was none
+    pub fakes: u32,
     /// seen to be bad
     pub bad: u32,
+}
+
+/// What hosts that activate are like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nature {
+    /// share of the honest ones that the update crashes
+    pub crashes: f64,
+    /// share that belongs to an attacker: real only in that they beat
+    pub liars: f64,
+    /// whether these report a crash at once
+    pub fake_crashes: bool,
 }
 
 /// One ticket's hosts.
@@ -48,6 +62,10 @@ pub(crate) enum What {
     Report,
     /// its report of a crash after its silence was seen
     LateReport,
+    /// its report of a crash that was none
+    FakeReport,
+    /// its silence, after a report of a crash that was none
+    LateSilence,
 }
 
 /// The cohorts within one horizon's window: those from `left` up to `entered`.
@@ -87,6 +105,15 @@ pub(crate) struct Stratum {
     soaking: usize,
     seen_new: [u32; 2],
     at_risk: [u32; 2],
+    /// whom a thief's ticket moved
+    pub stolen: Option<Box<Stolen>>,
+}
+
+impl Wave {
+    /// Seen in this tick: silent, reported; first of either.
+    pub(crate) fn seen_now(&self) -> (u32, u32, u32) {
+        (self.silent_new, self.reported_new, self.bad_new)
+    }
 }
 
 impl Stratum {
@@ -109,6 +136,7 @@ impl Stratum {
             soaking: 0,
             seen_new: [0; 2],
             at_risk: [0; 2],
+            stolen: None,
         }
     }
 
@@ -118,8 +146,20 @@ impl Stratum {
         self.idle.alive + self.controls[0].alive + self.controls[1].alive + covered
     }
 
-    /// Covers hosts up to `handed`, under the newest of `waves` tickets.
+    /// Hosts that may yet wake.
+    pub(crate) fn asleep(&self) -> u32 {
+        let covered: u32 =
+            self.waves.iter().map(|wave| wave.pending.asleep + wave.missed.asleep).sum();
+        self.idle.asleep + self.controls[0].asleep + self.controls[1].asleep + covered
+    }
+
+    /// Covers hosts up to `handed`, under the newest of `waves` tickets. Answers how many have their turn
+    /// now.
     pub(crate) fn cover(&mut self, handed: u32, waves: usize, random: &mut Random) -> u32 {
+        if self.stolen.is_some() {
+            self.cover_stolen(handed, waves, random);
+            return 0;
+        }
         self.waves.resize_with(waves, Wave::default);
         let more = handed.saturating_sub(self.handed);
         if more == 0 {
@@ -130,7 +170,7 @@ impl Stratum {
         // Beyond the idle ones the prefix takes sampled ranks, the gauge's among them.
         let from = self.handed + idle;
         let sampled = more - idle;
-        let gauge = (from + sampled) / self.gauge_every - from / self.gauge_every;
+        let gauge = self.gauges(from, sampled);
         pool.add(&self.controls[0].take(sampled - gauge, random));
         pool.add(&self.controls[1].take(gauge, random));
         self.handed = handed;
@@ -141,13 +181,30 @@ impl Stratum {
         more
     }
 
+    /// How many of `hosts` ranks from `from` on are the gauge's.
+    fn gauges(&self, from: u32, hosts: u32) -> u32 {
+        (from + hosts) / self.gauge_every - from / self.gauge_every
+    }
+
+    /// The same once a thief has covered everybody: nobody is moved who is not on the way already.
+    fn cover_stolen(&mut self, handed: u32, waves: usize, random: &mut Random) {
+        self.waves.resize_with(waves + 1, Wave::default);
+        let more = handed.saturating_sub(self.handed);
+        let idle = self.stolen.as_ref().map_or(0, |stolen| more.min(stolen.idle()));
+        let gauge = self.gauges(self.handed + idle, more - idle);
+        if let Some(stolen) = self.stolen.as_mut().filter(|_| more > 0) {
+            stolen.cover([idle, more - idle - gauge, gauge], waves - 1, random);
+            self.handed = handed;
+        }
+    }
+
     /// Lets up to `hosts` of a wave's released hosts fetch and activate. Answers the cohort's size.
     pub(crate) fn deliver(
         &mut self,
         wave: usize,
         hosts: u32,
         tick: usize,
-        rate: f64,
+        nature: Nature,
         random: &mut Random,
     ) -> u32 {
         let Some(from) = self.waves.get_mut(wave) else { return 0 };
@@ -158,8 +215,10 @@ impl Stratum {
         if alive == 0 {
             return 0;
         }
-        let doomed = random.binomial(alive, rate);
-        self.cohorts.push(Cohort { wave, tick, hosts: alive, alive, doomed, bad: 0 });
+        let liars = random.binomial(alive, nature.liars);
+        let doomed = random.binomial(alive - liars, nature.crashes);
+        let fakes = if nature.fake_crashes { liars } else { 0 };
+        self.cohorts.push(Cohort { wave, tick, hosts: alive, alive, doomed, fakes, bad: 0 });
         self.active += alive;
         self.delivered += alive;
         alive
@@ -204,8 +263,9 @@ impl Stratum {
         }
         for wave in &mut self.waves {
             (wave.silent_new, wave.reported_new, wave.bad_new) = (0, 0, 0);
+            let away = wave.pending.away() + wave.missed.away();
             wave.silent_at_risk =
-                wave.hosts - wave.silent - wave.pending.silent - wave.missed.silent;
+                wave.hosts - wave.silent - wave.pending.silent - wave.missed.silent - away;
         }
         self.at_risk = [self.controls[0].at_risk(), self.controls[1].at_risk()];
         out
@@ -237,7 +297,7 @@ impl Stratum {
         let Some(cohort) = self.cohorts.get_mut(cohort) else { return };
         let wave = &mut self.waves[cohort.wave];
         match what {
-            What::Silence => {
+            What::Silence | What::LateSilence => {
                 wave.silent += hosts;
                 wave.silent_new += hosts;
             }
@@ -246,8 +306,12 @@ impl Stratum {
                 wave.reported_new += hosts;
                 wave.fell_back += hosts;
             }
+            What::FakeReport => {
+                wave.reported += hosts;
+                wave.reported_new += hosts;
+            }
         }
-        if what == What::LateReport {
+        if matches!(what, What::LateReport | What::LateSilence) {
             return;
         }
         cohort.bad += hosts;
@@ -304,27 +368,63 @@ impl Stratum {
                 ..ArmTally::default()
             }
         };
-        StratumTally {
+        let mut tally = StratumTally {
             waves: self.waves.iter().map(wave).collect(),
             controls: control(0),
             gauge: control(1),
             windows,
             wave_windows: self.by_wave.iter().flatten().map(shown).collect(),
             ..StratumTally::default()
+        };
+        if let Some(stolen) = &self.stolen {
+            self.tell_of_stolen(stolen, &mut tally);
+        }
+        tally
+    }
+
+    /// The thief's wave is no wave of the policy's: its hosts are told of where they stand.
+    fn tell_of_stolen(&self, stolen: &Stolen, tally: &mut StratumTally) {
+        let thief = &self.waves[stolen.wave];
+        for (place, arm) in tally.waves.iter_mut().enumerate() {
+            stolen.join_wave(place, thief, arm);
+        }
+        tally.waves.remove(stolen.wave);
+        stolen.join_control(0, thief, &mut tally.controls);
+        stolen.join_control(1, thief, &mut tally.gauge);
+        let own = |waves: &Vec<Window>| {
+            let policy = waves.iter().enumerate().filter(|(place, _)| *place != stolen.wave);
+            policy.map(|(_, window)| shown(window)).collect::<Vec<Window>>()
+        };
+        tally.wave_windows = self.by_wave.iter().flat_map(own).collect();
+    }
+
+    /// What was seen in this tick of hosts that a thief moved is dealt out to their arms.
+    pub(crate) fn settle(&mut self, random: &mut Random) {
+        if let Some(stolen) = &mut self.stolen {
+            let thief = &self.waves[stolen.wave];
+            stolen.settle(thief, random);
         }
     }
 
     /// What a server without a gate sees.
     pub(crate) fn seen(&self) -> Seen {
-        let sum = |of: fn(&Wave) -> u32| self.waves.iter().map(of).sum();
-        Seen {
+        let sum = |of: fn(&Wave) -> u32| -> u32 { self.waves.iter().map(of).sum() };
+        let silent = |wave: &Wave| wave.silent + wave.pending.silent + wave.missed.silent;
+        let mut seen = Seen {
             hosts: self.size,
             handed: self.handed,
             delivered: self.delivered,
             confirmed: sum(|wave| wave.confirmed),
             reported: sum(|wave| wave.reported),
-            silent: sum(|wave| wave.silent + wave.pending.silent + wave.missed.silent),
+            silent: sum(silent),
+        };
+        if let Some(stolen) = &self.stolen {
+            // Nobody looks at hosts that were not handed anything.
+            let (thief, covered) = (&self.waves[stolen.wave], stolen.covered());
+            seen.silent = seen.silent - silent(thief) + covered.0;
+            seen.reported = seen.reported - thief.reported + covered.1;
         }
+        seen
     }
 }
 

@@ -13,11 +13,8 @@ use super::wheel::{Kind, Wheel};
 use crate::controller::{Controller, Pace, Shape, Sight, Standing};
 use crate::outcome::{RunOutcome, TracePoint};
 use crate::random::{Random, mix};
-use crate::scenario::{Scenario, Theft};
+use crate::scenario::{Scenario, THEFT_AFTER_S, Theft};
 use std::ops::Range;
-
-/// The thief comes so long after the first activation.
-const THEFT_AFTER_S: f64 = 60.0;
 
 /// What is written into the trace's hash besides the kinds of [`Kind`].
 #[derive(Clone, Copy, Debug)]
@@ -148,10 +145,16 @@ impl<'a> Engine<'a> {
             if !self.over() {
                 self.look();
             }
-            if self.over() && self.wheel.awaited == 0 && self.scenario.attack.is_none() {
+            if self.over() && self.wheel.awaited == 0 && !self.goes_on() {
                 break;
             }
         }
+    }
+
+    /// Whether something goes on that no controller decides about: an attack, or hosts that will wake.
+    fn goes_on(&self) -> bool {
+        let wakes = self.scenario.presence.wakes_per_h > 0.0 && self.trouble.asleep() > 0;
+        wakes || self.scenario.attack.is_some()
     }
 
     /// Whether the controller has nothing more to decide, and everybody it covered has had their turn.
@@ -286,7 +289,7 @@ impl<'a> Engine<'a> {
         let handed: u64 = self.covered.iter().map(|hosts| u64::from(*hosts)).sum();
         let asked = u64::from(self.fleet.hosts());
         let since_s = seconds(self.now().saturating_sub(self.ticketed));
-        let believed = |pace| believed(pace, handed, asked, since_s);
+        let believed = |pace: Pace| pace.admits(handed, asked, since_s);
         let believed = self.controller.pace().is_none_or(believed);
         let reached = if believed { asked - handed } else { 0 };
         self.thief = Thief::Done { reached };
@@ -369,19 +372,10 @@ fn count_of<T>(of: impl Iterator<Item = T>) -> u32 {
     u32::try_from(of.count()).unwrap_or(u32::MAX)
 }
 
-/// Whether hosts that saw `handed` covered `since_s` seconds ago believe in a ticket for `asked`.
-fn believed(pace: Pace, handed: u64, asked: u64, since_s: f64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "hosts are far below 2^53")]
-    match handed {
-        0 => asked <= pace.first_wave_max,
-        _ => since_s >= pace.soak_min_s && asked as f64 <= handed as f64 * pace.growth_max,
-    }
-}
-
 /// How a fleet is watched by a controller that says nothing of it.
 fn shape_of(scenario: &Scenario) -> Shape {
     Shape {
-        strata: sizes(scenario),
+        strata: scenario.sizes(),
         beat_s: 5.0,
         silent_after_s: 15.0,
         window_s: 10.0,
@@ -390,19 +384,4 @@ fn shape_of(scenario: &Scenario) -> Shape {
         controls: Vec::new(),
         gauge_every: Vec::new(),
     }
-}
-
-/// Hosts per stratum, largest first: proportional to rank^-exponent, every host somewhere.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of hosts")]
-#[expect(clippy::cast_precision_loss, reason = "hosts are far below 2^53")]
-fn sizes(scenario: &Scenario) -> Vec<u32> {
-    let count = scenario.strata.count.max(1);
-    let weight = |rank: u16| f64::from(rank).powf(-scenario.strata.exponent);
-    let all: f64 = (1..=count).map(weight).sum();
-    let share = |rank: u16| (scenario.hosts as f64 * weight(rank) / all).floor() as u32;
-    let mut sizes: Vec<u32> = (1..=count).map(share).collect();
-    let given: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
-    sizes[0] += u32::try_from(scenario.hosts.saturating_sub(given)).unwrap_or(0);
-    sizes.retain(|size| *size > 0);
-    sizes
 }

@@ -65,6 +65,7 @@ fn policy() -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "operator:measured".parse().unwrap(),
         version: 1,

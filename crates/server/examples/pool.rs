@@ -45,6 +45,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
     Policy {
         members: (0..members).map(member).collect(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: line(),
         version: 1,

@@ -115,6 +115,7 @@ impl AndonPolicy {
         Policy {
             members: Vec::new(),
             vendor_lines: Vec::new(),
+            verifiers: Default::default(),
             schema: 1,
             line,
             version: 1,

@@ -207,6 +207,7 @@ fn policy(version: u64) -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
         version,

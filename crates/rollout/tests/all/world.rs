@@ -79,6 +79,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
     let policy = Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "operator:demo".parse::<LineId>().unwrap(),
         version: 1,

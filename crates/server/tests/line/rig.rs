@@ -57,6 +57,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line,
         version: 1,

@@ -31,6 +31,7 @@ fn policy() -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "vendor:simulated".parse().unwrap(),
         version: 1,

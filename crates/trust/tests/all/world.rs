@@ -78,6 +78,7 @@ pub(crate) fn policy() -> Policy {
     Policy {
         members: Vec::new(),
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
         version: 3,

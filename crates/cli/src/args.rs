@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
     adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rollout, simulate,
-    tuf_client, why, witness,
+    tuf_client, verifier, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Log(log::Command),
     /// Watch public logs: cosign checkpoints that continue what was cosigned before
     Witness(witness::Args),
+    /// Verify the gate: recompute a server's tickets from its journal and cosign what is right
+    Verifier(verifier::Args),
     /// The whole story on this machine: good update, faulty update, fix
     Demo(demo::Args),
 }

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// Largest key file, bytes.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
 
+/// What the key file of a gate verifier says it is for.
+pub(crate) const VERIFIER: &str = "gate verifier: cosigns tickets; keep off the server";
+
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {

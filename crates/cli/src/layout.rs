@@ -1,5 +1,5 @@
 //! Where `andon init` puts things. It knows names only; it reads and writes nothing.
-use andon_model::{PersonId, VendorId};
+use andon_model::{PersonId, VendorId, VerifierId};
 use std::path::{Path, PathBuf};
 
 /// A folder made by `andon init`.
@@ -56,6 +56,10 @@ impl Layout {
     /// One of a vendor's keys, counted from 1.
     pub(crate) fn vendor_key(&self, vendor: &VendorId, number: u32) -> PathBuf {
         self.keys().join("vendors").join(vendor.as_str()).join(format!("{number}.json"))
+    }
+    /// A gate verifier's key; belongs on that verifier's machine, never on the server's.
+    pub(crate) fn verifier_key(&self, verifier: &VerifierId) -> PathBuf {
+        self.keys().join("verifiers").join(format!("{verifier}.json"))
     }
     /// Everything the server needs.
     pub(crate) fn server(&self) -> PathBuf {

@@ -15,6 +15,7 @@ mod keys;
 mod layout;
 mod ops;
 mod output;
+mod own_folder;
 mod policy_budgets;
 mod policy_form;
 mod policy_lines;

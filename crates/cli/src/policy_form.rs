@@ -6,6 +6,7 @@ use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
 use andon_model::policy::{Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch};
 use andon_model::release::{ComponentKind, Hook, Probe, ProbeCheck};
+use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
 use andon_rollout::defaults;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub(crate) struct PolicyForm {
     /// who may take what when
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) rules: RulesForm,
+    /// who must cosign tickets
+    #[serde(default, skip_serializing_if = "Verifiers::is_none")]
+    pub(crate) verifiers: Verifiers,
     /// operator's probes
     #[serde(default, rename = "probe")]
     pub(crate) probes: Vec<ProbeForm>,
@@ -170,6 +174,7 @@ impl PolicyForm {
             routine: LaneForm::of(&defaults::routine(ComponentKind::Content)),
             emergency: LaneForm::of(&defaults::emergency()),
             rules: RulesForm::default(),
+            verifiers: Verifiers::default(),
             probes: Vec::new(),
             members: Vec::new(),
             vendor_lines: Vec::new(),
@@ -193,6 +198,7 @@ impl PolicyForm {
             members: policy_lines::members(&self.members),
             absent_max_ppm: self.absent_max_ppm,
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
+            verifiers: self.sorted_verifiers(),
             schema: 1,
             line: self.line.clone(),
             version,
@@ -216,6 +222,12 @@ impl PolicyForm {
         };
         policy.check()?;
         Ok(policy)
+    }
+
+    fn sorted_verifiers(&self) -> Verifiers {
+        let mut verifiers = self.verifiers.clone();
+        verifiers.keys.sort_by(|a, b| a.name.cmp(&b.name));
+        verifiers
     }
 
     /// `policy.toml`, commented.
@@ -271,6 +283,10 @@ impl PolicyForm {
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
         put(format_args!("{}", policy_rules::COMMENT));
         put(format_args!("{}", self.rules.write()));
+        put(format_args!("{VERIFIERS}"));
+        if !self.verifiers.is_none() {
+            put(format_args!("{}", write_verifiers(&self.verifiers)));
+        }
         let lines = policy_lines::write(of_vendor, &self.members, &self.vendor_lines);
         put(format_args!("{lines}"));
         put(format_args!("{PROBES}"));
@@ -307,6 +323,20 @@ const PROBES: &str = "
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 const fn is_nobody(ppm: &u32) -> bool {
     *ppm == 0
+}
+
+const VERIFIERS: &str = "
+# Gate verifiers: machines other than the server's that recompute each ticket from its journal. Hosts
+# obey no ticket that fewer than `needed` of them have cosigned, so a stolen online key moves nobody.
+# `andon keys verifier` makes a key, `andon verifier` is the program. For example:
+#   [verifiers]
+#   needed = 1
+#   keys = [ { name = \"v1\", key = \"…\" } ]";
+
+fn write_verifiers(verifiers: &Verifiers) -> String {
+    let line = |it: &Verifier| format!("  {{ name = \"{}\", key = \"{}\" }},\n", it.name, it.key);
+    let keys: String = verifiers.keys.iter().map(line).collect();
+    format!("[verifiers]\nneeded = {}\nkeys = [\n{keys}]", verifiers.needed)
 }
 
 fn is_default(rules: &RulesForm) -> bool {
@@ -401,6 +431,23 @@ mod tests {
     #[test]
     fn the_commented_file_reads_back_as_the_same_form() {
         assert_eq!(PolicyForm::parse(&form().write()).unwrap(), form());
+    }
+
+    #[test]
+    fn verifiers_read_back_and_stand_sorted_in_the_policy() {
+        let mut form = form();
+        let verifier = |name: &str, at: u8| Verifier {
+            name: andon_model::VerifierId::new(name).unwrap(),
+            key: PublicKey([at; 32]),
+        };
+        form.verifiers = Verifiers { needed: 1, keys: vec![verifier("b", 1), verifier("a", 2)] };
+        assert_eq!(PolicyForm::parse(&form.write()).unwrap(), form);
+        let policy = form.policy(1, Time(0)).unwrap();
+        assert_eq!(policy.verifiers.keys, [verifier("a", 2), verifier("b", 1)]);
+        form.verifiers.needed = 3;
+        let error = form.policy(1, Time(0)).unwrap_err();
+        let field = matches!(error, PolicyFormError::Policy(PolicyError::Field("verifiers", _)));
+        assert!(field, "{error}");
     }
 
     #[test]

@@ -85,6 +85,7 @@ macro_rules! name {
 name!(/** Who makes content; holds a delegated TUF role of the same name. */ VendorId);
 name!(/** Who owns the fleet and decides for it. */ OperatorId);
 name!(/** One human being: thresholds count people, not keys. */ PersonId);
+name!(/** Who recomputes a gate's verdicts and cosigns its tickets. */ VerifierId);
 name!(/** The unit of update on a host. */ ComponentId);
 name!(/** One plan carried out for one release. */ RolloutId);
 name!(/** Hosts that must not fail together: a service, a quorum, a rack, a site, a tenant. */ GroupId);

@@ -31,10 +31,12 @@ pub mod stop;
 pub mod text;
 pub mod ticket;
 pub mod time;
+pub mod verifiers;
 
 pub use digest::Digest;
 pub use id::{
     ComponentId, GroupId, HostId, LineId, OperatorId, PersonId, RolloutId, StratumId, VendorId,
+    VerifierId,
 };
 pub use key::{KeyId, PublicKey, Signature};
 pub use time::{Millis, Time};

@@ -164,3 +164,5 @@ pub const SEAT_BLOCKS_MAX: usize = 4096;
 pub const TALLY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Largest list of a member's places, bytes: two million hosts of 20 digits each.
 pub const PLACES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most gate verifiers of one line.
+pub const VERIFIERS_MAX: usize = 16;

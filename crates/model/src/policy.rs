@@ -10,6 +10,7 @@ use crate::limits::{
 use crate::line::{Member, VendorLine};
 use crate::release::Probe;
 use crate::time::{Millis, Time};
+use crate::verifiers::Verifiers;
 use serde::{Deserialize, Serialize};
 
 /// Speed class of a rollout.
@@ -96,6 +97,10 @@ pub struct Policy {
     pub expires: Time,
     /// the line's online key: signs tickets and this line's freezes, nothing else
     pub online: PublicKey,
+    /// who recomputes the gate's verdicts, and how many of them must have cosigned a ticket before a
+    /// host obeys it
+    #[serde(default, skip_serializing_if = "Verifiers::is_none")]
+    pub verifiers: Verifiers,
     /// who may start, hold, resume, halt, approve and pull the cord
     pub people: Vec<Person>,
     /// routine lane
@@ -234,6 +239,8 @@ impl Policy {
         self.eligibility.check()?;
         budget::check(&self.budgets)?;
         self.check_lines()?;
+        let verifiers = self.verifiers.check(self);
+        verifiers.map_err(|problem| PolicyError::Field("verifiers", problem))?;
         for lane in [&self.routine, &self.emergency] {
             lane.check()?;
         }

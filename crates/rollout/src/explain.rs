@@ -4,7 +4,7 @@ use crate::action::{Dated, HaltReason, HoldReason};
 use crate::gate::Evidence;
 use andon_model::policy::Lane;
 use andon_model::release::Version;
-use andon_model::{ComponentId, Digest, LineId, Millis, RolloutId, Time};
+use andon_model::{ComponentId, Digest, LineId, Millis, RolloutId, Time, VerifierId};
 use serde::{Deserialize, Serialize};
 
 /// Everything a person needs to judge a rollout.
@@ -60,6 +60,21 @@ pub struct Explanation {
     /// keeps the plan's report ([`crate::PlanReport::cannot_see`]); the machine leaves it empty
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cannot_see: Vec<String>,
+    /// who has cosigned the ticket that is being issued, where the policy names gate verifiers. Said by
+    /// whoever asks them; the machine leaves it empty
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosignatures: Option<Cosignatures>,
+}
+
+/// A ticket that waits for gate verifiers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cosignatures {
+    /// how many the policy asks for
+    pub needed: u32,
+    /// who has cosigned
+    pub have: Vec<VerifierId>,
+    /// since when it waits
+    pub since: Time,
 }
 
 /// Where a rollout stands.

@@ -46,6 +46,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
         members: (0..members).map(member).collect(),
         absent_max_ppm: 0,
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: line(),
         version: 1,

@@ -3,6 +3,7 @@
 //! After a failed write memory may be ahead of the disk: the process stops and reads again.
 use crate::clock::Clock;
 use crate::config::Inputs;
+use crate::cosign::Desk;
 use crate::deliver::Shelf;
 use crate::fleet::Fleet;
 use crate::pooled::bulletin::Posted;
@@ -35,6 +36,8 @@ pub struct Core {
     pub fleet: Fleet,
     /// on a vendor line: tallies of the rounds that are open
     pub collected: Collected,
+    /// tickets that wait for gate verifiers
+    pub desk: Desk,
 }
 
 /// Figures for `/metrics`.
@@ -69,6 +72,8 @@ pub struct App {
     pub counters: Counters,
     /// on a vendor line: what members are told
     pub rounds: watch::Sender<Option<Posted>>,
+    /// changes whenever another ticket waits for gate verifiers, or none any more
+    pub asked: watch::Sender<u64>,
     /// true once the server is to end
     pub closing: watch::Sender<bool>,
     core: Mutex<Core>,
@@ -127,7 +132,8 @@ impl App {
         repository: Repository,
     ) -> (Arc<App>, Kicks) {
         clock.set(state.at);
-        let fleet = Fleet::restarted(&state, clock.now());
+        let now = clock.now();
+        let fleet = Fleet::restarted(&state, now);
         let (kicks, kicked) = mpsc::channel(KICKS_MAX);
         let shelf = Shelf::new(inputs.data.join("static/v1"));
         let app = App {
@@ -140,8 +146,10 @@ impl App {
             bells: Arc::new(Semaphore::new(BELLS_MAX)),
             counters: Counters::default(),
             rounds: watch::Sender::new(None),
+            // Another number than before a restart, so that who waits for a change hears of it.
+            asked: watch::Sender::new(now.0),
             closing: watch::Sender::new(false),
-            core: Mutex::new(Core { state, fleet, collected: Collected::default() }),
+            core: Mutex::new(Core { state, fleet, ..Core::default() }),
             writer,
             kicks,
         };

@@ -4,29 +4,31 @@
 //! - it compares what the journal says is wanted with what is served, and does the difference; doing
 //!   it twice changes nothing, so a restart simply begins again;
 //! - a ticket is recorded durably before anybody can fetch it, and its decision before that;
+//! - where the policy names gate verifiers, a ticket waits for them before any of that;
 //! - a ticket that is not wanted any more (halt, freeze, replaced) leaves the index in the same pass;
 //! - an effect that fails is told to the core, which holds;
 //! - the shards of an explicit order are there before the first ticket that names it;
 //! - everything listed is on disk and on the shelf before the index names it, and the index before
 //!   the bell rings.
 use crate::app::{App, Core, Kicks};
+use crate::cosign::Waiting;
 use crate::deliver::Cache;
 use crate::group_order;
+use crate::issue::{self, Next, Wanted};
 use crate::pooled;
 use crate::record::Record;
 use crate::rollout_state::{Place, RolloutState, Wish};
+use crate::state::State;
 use crate::stops;
 use crate::store::StoreError;
 use crate::tally;
-use crate::ticketing::{self, TicketingError};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::index::{Index, IndexTicket};
 use andon_model::order::Commitment;
-use andon_model::policy::Policy;
 use andon_model::text::Text;
-use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::ticket::Ticket;
 use andon_model::{Digest, Millis, RolloutId, Time};
-use andon_rollout::{Event, HaltReason, StateName};
+use andon_rollout::{Event, HaltReason};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -41,15 +43,6 @@ const RETRY_AFTER: Millis = Millis::from_secs(30);
 pub(crate) const AFTERWARDS: Millis = Millis::from_secs(3600);
 /// Most rounds in one pass: one effect may make the next one due (ticket, completion), not more.
 const ROUNDS_MAX: u32 = 16;
-
-/// What makes a served ticket the wanted one.
-#[derive(Clone, Debug, PartialEq)]
-struct Wanted {
-    generation: u32,
-    newcomers: Newcomers,
-    late: Vec<u32>,
-    policy_version: u64,
-}
 
 #[derive(Clone, Debug)]
 struct Served {
@@ -73,8 +66,7 @@ pub struct Driver {
 
 /// One thing to do.
 enum Job {
-    Issue { rollout: RolloutId, ticket: Box<Ticket>, wanted: Wanted, fresh: bool },
-    Fail { rollout: RolloutId, generation: u32, what: String },
+    Ticket { rollout: RolloutId, next: Next },
     Freeze { rollout: RolloutId, reason: HaltReason },
 }
 
@@ -194,6 +186,7 @@ impl Driver {
             // Whatever the jobs are derived from is durable before the first of them is done.
             let (jobs, receipt) = {
                 let mut core = self.app.core();
+                self.clear_desk(&mut core);
                 (self.jobs(&core), self.app.stage(&mut core, &[])?)
             };
             receipt.durable().await?;
@@ -208,6 +201,19 @@ impl Driver {
         pooled::bulletin::post(&self.app).await
     }
 
+    /// Nobody cosigns what is not wanted any more: its rollout has halted, or is over.
+    fn clear_desk(&self, core: &mut Core) {
+        let now = self.app.now();
+        let Core { state, desk, .. } = core;
+        let rollouts = &state.rollouts;
+        let wanted = |name: &RolloutId| {
+            rollouts.get(name).is_some_and(|rollout| wants_ticket(state, rollout, now))
+        };
+        if desk.keep(wanted) {
+            self.app.asked.send_modify(|version| *version += 1);
+        }
+    }
+
     fn jobs(&self, core: &Core) -> Vec<Job> {
         let now = self.app.now();
         let mut jobs = Vec::new();
@@ -220,77 +226,59 @@ impl Driver {
                     jobs.push(Job::Freeze { rollout, reason: reason.clone() });
                 }
             } else if let Some(policy) = core.policy(now)
-                && wants_ticket(core, rollout, now)
+                && wants_ticket(&core.state, rollout, now)
             {
-                jobs.extend(self.issue(core, (name, rollout), &policy.policy, now));
+                let paused = self.paused.get(name).is_some_and(|until| now < *until);
+                let served = self.served.get(name);
+                let served = served.map(|served| (&served.wanted, served.renew_at));
+                let online = self.app.inputs.online.public();
+                let next = if paused {
+                    None
+                } else {
+                    issue::next(core, (name, rollout), &policy.policy, (served, &online), now)
+                };
+                jobs.extend(next.map(|next| Job::Ticket { rollout: name.clone(), next }));
             }
         }
         jobs
     }
 
-    fn issue(
-        &self,
-        core: &Core,
-        (name, rollout): (&RolloutId, &RolloutState),
-        policy: &Policy,
-        now: Time,
-    ) -> Option<Job> {
-        let exposure = rollout.exposure.as_ref()?;
-        let wanted = Wanted {
-            generation: exposure.generation,
-            newcomers: exposure.newcomers,
-            late: exposure.late.clone(),
-            policy_version: policy.version,
-        };
-        let served = self.served.get(name);
-        let same = served.is_some_and(|served| served.wanted == wanted && now < served.renew_at);
-        if same || self.paused.get(name).is_some_and(|until| now < *until) {
-            return None;
-        }
-        let fresh = rollout.issue_due();
-        let rollout_name = name.clone();
-        if fresh && policy.online != self.app.inputs.online.public() {
-            let what = "the policy names another online key than this server holds".to_owned();
-            let generation = wanted.generation;
-            return Some(Job::Fail { rollout: rollout_name, generation, what });
-        }
-        match ticketing::ticket(rollout, exposure, &core.state.hosts, policy, now) {
-            Ok(ticket) => {
-                let ticket = Box::new(ticket);
-                Some(Job::Issue { rollout: rollout_name, ticket, wanted, fresh })
-            }
-            // Only a fresh exposure is told to fail; a renewal cannot, it was a ticket before.
-            // But for an order that is not the plan's own after a restart: nobody may go by it.
-            Err(why) if fresh || (why == TicketingError::Order && exposing(rollout)) => {
-                Some(Job::Fail {
-                    rollout: rollout_name,
-                    generation: wanted.generation,
-                    what: why.to_string(),
-                })
-            }
-            Err(_) => None,
-        }
-    }
-
     async fn carry_out(&mut self, job: Job) -> Result<(), StoreError> {
         match job {
-            Job::Issue { rollout, ticket, wanted, fresh } => {
+            Job::Ticket { rollout, next: Next::Issue { ticket, cosigned, wanted, fresh } } => {
                 if fresh {
                     let (generation, at) = (ticket.generation, ticket.not_before);
                     let event = Event::TicketIssued { generation, at };
                     self.app.record(&[Record::event(&rollout, event)]).await?;
                 }
-                self.serve(rollout, &ticket, wanted).await
+                let envelope = cosigned.unwrap_or_else(|| self.sign(&ticket));
+                self.serve(rollout, &ticket, envelope, wanted).await
             }
-            Job::Fail { rollout, generation, what } => self.fail(&rollout, generation, &what).await,
+            Job::Ticket { rollout, next: Next::Ask { ticket, wanted, seq } } => {
+                let envelope = self.sign(&ticket);
+                let since = ticket.not_before;
+                let asked = Waiting { seq, ticket: *ticket, envelope, wanted, since };
+                self.app.core().desk.ask(&rollout, asked);
+                self.app.asked.send_modify(|version| *version += 1);
+                Ok(())
+            }
+            Job::Ticket { rollout, next: Next::Fail { generation, what } } => {
+                self.fail(&rollout, generation, &what).await
+            }
             Job::Freeze { rollout, reason } => self.freeze(&rollout, &reason).await,
         }
+    }
+
+    fn sign(&self, ticket: &Ticket) -> Envelope {
+        let payload = serde_json::to_vec(ticket).unwrap_or_default();
+        self.app.inputs.online.seal(PayloadType::Ticket, &payload)
     }
 
     async fn serve(
         &mut self,
         rollout: RolloutId,
         ticket: &Ticket,
+        envelope: Envelope,
         wanted: Wanted,
     ) -> Result<(), StoreError> {
         if let Some(signed) = &ticket.order
@@ -299,8 +287,6 @@ impl Driver {
             let what = format!("write the order's shards: {why}");
             return self.fail(&rollout, wanted.generation, &what).await;
         }
-        let payload = serde_json::to_vec(ticket).unwrap_or_default();
-        let envelope = self.app.inputs.online.seal(PayloadType::Ticket, &payload);
         // A member compares each generation's ticket with what it has handed out: the first one stays.
         if let Err(why) =
             pooled::kept::keep_ticket(&self.app, &rollout, wanted.generation, &envelope).await
@@ -314,6 +300,7 @@ impl Driver {
                 let valid = ticket.not_after.since(ticket.not_before);
                 // Renewed after half its life, so that a host always holds a valid one.
                 let renew_at = ticket.not_before.plus(Millis(valid.0 / 2));
+                self.app.core().desk.keep(|name| *name != rollout);
                 self.served.insert(rollout, Served { wanted, digest, renew_at });
                 Ok(())
             }
@@ -450,7 +437,7 @@ impl Driver {
         let now = self.app.now();
         let unwanted = |name: &&RolloutId| {
             let rollout = core.state.rollouts.get(*name);
-            rollout.is_none_or(|rollout| !wants_ticket(&core, rollout, now))
+            rollout.is_none_or(|rollout| !wants_ticket(&core.state, rollout, now))
         };
         let withdrawn = self.served.keys().filter(unwanted).cloned().collect();
         let policy = core.state.policy.as_ref().map(|policy| policy.envelope.clone());
@@ -477,14 +464,10 @@ impl Driver {
 }
 
 /// Whether a rollout's ticket may be served: not over, not frozen, not replaced by a newer one.
-fn wants_ticket(core: &Core, rollout: &RolloutState, now: Time) -> bool {
-    let frozen = core.state.frozen(&rollout.vendor, &rollout.plan.release, now).is_some();
-    let replaced = rollout.completed() && core.state.replaced(rollout);
+pub(crate) fn wants_ticket(state: &State, rollout: &RolloutState, now: Time) -> bool {
+    let frozen = state.frozen(&rollout.vendor, &rollout.plan.release, now).is_some();
+    let replaced = rollout.completed() && state.replaced(rollout);
     !rollout.halted() && !frozen && !replaced && rollout.exposure.is_some()
-}
-
-fn exposing(rollout: &RolloutState) -> bool {
-    rollout.machine.state() == StateName::Exposing
 }
 
 /// Where a shard of a rollout's order lies.

@@ -2,8 +2,10 @@
 //!
 //! A stolen online key can sign tickets. It cannot make a host believe in a wave larger or faster
 //! than the policy's offline signers allowed, nor use the emergency lane without people's approvals.
+//! Only who knows all hosts can tell whether a ceiling covers as many as the ticket says: that is what
+//! the gate verifiers of the policy cosign (docs/adr/0011), from the first wave on.
 use crate::command::verify_approval;
-use crate::envelope::{VerifyError, verify_one};
+use crate::envelope::{VerifyError, signature_is_valid, verify_one};
 use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::MESSAGE_SKEW_MAX;
@@ -11,7 +13,7 @@ use andon_model::order::Commitment;
 use andon_model::policy::{Lane, LanePolicy, Policy};
 use andon_model::position::Position;
 use andon_model::ticket::{Newcomers, Step, Ticket, TicketError, soaked};
-use andon_model::{Digest, HostId, StratumId, Time};
+use andon_model::{Digest, HostId, StratumId, Time, VerifierId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -86,6 +88,14 @@ pub enum TicketRefusal {
     /// everybody who enrolled later, and nothing has soaked
     #[error("ticket includes newcomers before any host of its plan has soaked")]
     Newcomers,
+    /// the line's online key alone, or with too few of the gate verifiers
+    #[error("ticket is cosigned by {got} distinct gate verifiers, {want} are needed")]
+    Cosignatures {
+        /// how many did
+        got: usize,
+        /// how many must
+        want: u32,
+    },
     /// emergency lane without enough people
     #[error("ticket carries approvals of {got} distinct people, {want} are needed")]
     Approvals {
@@ -96,11 +106,46 @@ pub enum TicketRefusal {
     },
 }
 
-/// The ticket, if it is signed by the policy's online key, in force, inside the policy's growth and
-/// soak limits, continues what was `seen`, and carries the approvals its lane needs.
+/// The ticket, if it is signed by the policy's online key and cosigned by as many gate verifiers as the
+/// policy asks for, in force, inside the policy's growth and soak limits, continues what was `seen`, and
+/// carries the approvals its lane needs.
 /// # Errors
 /// [`TicketRefusal`].
 pub fn verify(
+    envelope: &Envelope,
+    policy: &Policy,
+    now: Time,
+    seen: Option<&SeenTicket>,
+) -> Result<Ticket, TicketRefusal> {
+    let (got, want) = (cosigners(envelope, policy).len(), policy.verifiers.needed);
+    if (got as u64) < u64::from(want) {
+        return Err(TicketRefusal::Cosignatures { got, want });
+    }
+    verify_before_cosigning(envelope, policy, now, seen)
+}
+
+/// The gate verifiers of the policy that cosigned this envelope. Keys of a policy are distinct, and none
+/// is the online key's.
+#[must_use]
+pub fn cosigners(envelope: &Envelope, policy: &Policy) -> BTreeSet<VerifierId> {
+    let message = envelope.signed_bytes();
+    let mut names = BTreeSet::new();
+    for signature in &envelope.signatures {
+        let mut keys = policy.verifiers.keys.iter();
+        if let Some(verifier) = keys.find(|verifier| verifier.key.id() == signature.keyid)
+            && !names.contains(&verifier.name)
+            && signature_is_valid(&verifier.key, &message, &signature.sig)
+        {
+            names.insert(verifier.name.clone());
+        }
+    }
+    names
+}
+
+/// As [`verify`] for whoever is about to cosign: nobody's cosignature is asked for.
+/// # Errors
+/// [`TicketRefusal`].
+pub fn verify_before_cosigning(
     envelope: &Envelope,
     policy: &Policy,
     now: Time,

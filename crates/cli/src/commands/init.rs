@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ops::init::{self, InitOptions, Made};
 use crate::output;
-use andon_model::{LineId, OperatorId, PersonId, VendorId};
+use andon_model::{LineId, OperatorId, PersonId, VendorId, VerifierId};
 use serde_json::json;
 
 /// Options of `andon init`.
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// How many people must sign policy and adopted releases
     #[arg(long, default_value_t = 2)]
     threshold: u32,
+    /// A gate verifier that must cosign every ticket; may be repeated
+    #[arg(long = "verifier", value_name = "NAME")]
+    verifiers: Vec<VerifierId>,
     /// Where the server will listen
     #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDR:PORT")]
     listen: String,
@@ -43,6 +46,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
     options.vendors = args.vendors;
     options.people = args.people;
     options.threshold = args.threshold;
+    options.verifiers = args.verifiers;
     options.listen = args.listen;
     let made = init::create(layout.dir(), &options, clock::now())
         .map_err(|e| Failure::from(e).next("name a folder that is not there yet"))?;
@@ -71,6 +75,7 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         "people": options.people,
         "threshold": options.threshold,
         "vendors": options.vendors,
+        "verifiers": options.verifiers,
         "vendor_of_record": record,
         "next": next(layout.dir()),
     });
@@ -78,7 +83,7 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         let row = |what: &str, path: &std::path::Path, why: &str| {
             vec![what.to_owned(), path.display().to_string(), why.to_owned()]
         };
-        let rows = vec![
+        let mut rows = vec![
             row("anchor", &layout.anchor(), "give it to every host, by a way you trust"),
             row("join token", &layout.join_token(), "admits new hosts; secret"),
             row("people", &layout.keys().join("people"), "daily keys; one for each person"),
@@ -90,6 +95,10 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
             row("policy", &layout.policy_form(), "edit, then andon policy sign"),
             row("server", &layout.server_config(), "andond's configuration"),
         ];
+        for name in &options.verifiers {
+            let path = layout.verifier_key(name);
+            rows.push(row("verifier", &path, "move it to the verifier's machine: andon verifier"));
+        }
         output::line(format_args!("Line {} is laid out.\n", made.anchor.line));
         output::line(output::table(&["what", "where", "note"], rows));
         for command in next(layout.dir()) {

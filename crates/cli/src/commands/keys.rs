@@ -1,9 +1,10 @@
-//! `andon keys`: which keys the folder holds, without their private halves; a new key of a log or a
-//! witness. Keys of people and roles are made by `andon init`.
+//! `andon keys`: which keys the folder holds, without their private halves; a new key of a gate
+//! verifier, a log or a witness. Keys of people and roles are made by `andon init`.
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::keys;
 use crate::output;
+use andon_model::VerifierId;
 use andon_trust::log::KeyKind;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,15 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Command {
     /// List the keys of the folder by the name that --key takes
     Show,
+    /// Make the key of a gate verifier; prints what the policy has to name
+    Verifier {
+        /// Its name in the policy
+        #[arg(long)]
+        name: VerifierId,
+        /// File to make, for the private key
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Make the key of a public log or of a witness; prints its verifier key
     Note {
         /// What the key is for
@@ -39,8 +49,18 @@ pub(crate) enum Use {
 pub(crate) fn run(context: &Context, command: Command) -> Outcome {
     match command {
         Command::Show => show(context),
+        Command::Verifier { name, out } => verifier(context, &name, &out),
         Command::Note { kind, name, out } => note(context, kind, &name, &out),
     }
+}
+
+fn verifier(context: &Context, name: &VerifierId, out: &Path) -> Outcome {
+    let public = keys::make(out, name.as_str(), keys::VERIFIER)?.key.public();
+    output::either(context.form(), &json!({"name": name, "key": public, "file": out}), || {
+        output::line(format_args!("{{ name = \"{name}\", key = \"{public}\" }}"));
+        output::note("next: put it among the keys of [verifiers] in policy.toml, and sign that");
+    })?;
+    Ok(Exit::Ok)
 }
 
 fn note(context: &Context, kind: Use, name: &str, out: &Path) -> Outcome {

@@ -19,6 +19,7 @@ pub(crate) mod replay;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
 pub(crate) mod tuf_client;
+pub(crate) mod verifier;
 pub(crate) mod why;
 pub(crate) mod witness;
 pub(crate) mod words;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
             tokio::task::block_in_place(|| tuf_client::run(&context, &args))
         }
         Command::Log(command) => log::run(&context, command).await,
+        Command::Verifier(args) => verifier::run(&context, args).await,
         Command::Witness(args) => witness::run(&context, args).await,
         Command::Demo(args) => demo::run(args, context.form()).await,
     }

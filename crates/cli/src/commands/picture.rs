@@ -2,7 +2,7 @@
 //! an explanation and decides nothing.
 use crate::output::{self, Paint, clean};
 use andon_model::Time;
-use andon_rollout::explain::{Explanation, Reason, StateName};
+use andon_rollout::explain::{Cosignatures, Explanation, Reason, StateName};
 use andon_rollout::{Decision, HaltReason, HoldReason};
 use std::fmt::Write as _;
 
@@ -174,12 +174,26 @@ fn lane_word(lane: andon_model::policy::Lane) -> &'static str {
     }
 }
 
+/// Who has cosigned a ticket that waits, and for how long it has been waiting.
+fn waiting(generation: u32, cosigned: &Cosignatures, now: Time) -> String {
+    let have: Vec<&str> = cosigned.have.iter().map(andon_model::VerifierId::as_str).collect();
+    let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
+    format!(
+        "ticket {generation} waits for {} gate verifiers, {have} so far, since {:.0} s",
+        cosigned.needed,
+        now.since(cosigned.since).as_secs_f64()
+    )
+}
+
 /// The reason in a sentence.
 pub(crate) fn reason(it: &Explanation) -> String {
     match &it.reason {
         Reason::NotStarted => "not started".to_owned(),
         Reason::ApprovalsMissing { missing } => format!("{missing} more people must approve"),
-        Reason::TicketPending { generation } => format!("ticket {generation} is being issued"),
+        Reason::TicketPending { generation } => match &it.cosignatures {
+            Some(cosigned) => waiting(*generation, cosigned, it.at),
+            None => format!("ticket {generation} is being issued"),
+        },
         Reason::ObservationMissing { since } => format!("no tallies for {since}"),
         Reason::Soaking { until } => {
             format!("soaking for {:.1} s more", until.since(it.at).as_secs_f64())

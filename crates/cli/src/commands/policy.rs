@@ -113,6 +113,11 @@ fn people(policy: &Policy) {
     for budget in policy_budgets::words(&policy.budgets) {
         output::line(format_args!("budget     {budget}"));
     }
+    if !policy.verifiers.is_none() {
+        let names: Vec<&str> = policy.verifiers.keys.iter().map(|it| it.name.as_str()).collect();
+        let needed = policy.verifiers.needed;
+        output::line(format_args!("verifiers  {needed} of {} cosign tickets", names.join(", ")));
+    }
     for (what, text) in policy_lines::words(policy) {
         output::line(format_args!("{what:<10} {text}"));
     }

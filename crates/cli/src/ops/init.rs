@@ -8,7 +8,10 @@ use crate::policy_form::PolicyForm;
 use andon_model::enrol::Anchor;
 use andon_model::id::IdError;
 use andon_model::policy::Person;
-use andon_model::{Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId};
+use andon_model::verifiers::{Verifier, Verifiers};
+use andon_model::{
+    Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId, VerifierId,
+};
 use andon_trust::repository::{Delegation, Repository, RepositoryError, Role, TopRoles, Validity};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,6 +39,8 @@ pub(crate) struct InitOptions {
     pub(crate) people: Vec<PersonId>,
     /// how many of them it takes for policy and adopted releases
     pub(crate) threshold: u32,
+    /// gate verifiers; all of them must cosign
+    pub(crate) verifiers: Vec<VerifierId>,
     /// where the server listens
     pub(crate) listen: String,
     /// the server's tick
@@ -53,6 +58,7 @@ impl InitOptions {
             vendors: Vec::new(),
             people: people.collect(),
             threshold: 2,
+            verifiers: Vec::new(),
             listen: "127.0.0.1:7300".to_owned(),
             tick: Millis::from_secs(1),
             policy: PolicyForm::defaults(line, PublicKey([0; 32])),
@@ -196,6 +202,7 @@ fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, In
     form.online = online.key.public();
     form.people =
         options.people.iter().zip(&people).map(|(p, k)| (p.clone(), k.key.public())).collect();
+    form.verifiers = verifiers(layout, &options.verifiers)?;
     files::create(&layout.policy_form(), form.write().as_bytes(), Access::Public)?;
     let signers: Vec<_> = roots.iter().take(options.threshold as usize).collect();
     let envelope = policy::sign(&form, 1, now, &signers)?;
@@ -206,6 +213,16 @@ fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, In
     let config = server_config(options, &Digest::of(token.as_bytes()));
     files::create(&layout.server_config(), config.as_bytes(), Access::Public)?;
     Ok(anchor)
+}
+
+fn verifiers(layout: &Layout, names: &[VerifierId]) -> Result<Verifiers, KeyError> {
+    let make = |name: &VerifierId| {
+        let path = layout.verifier_key(name);
+        let held = keys::make(&path, name.as_str(), keys::VERIFIER)?;
+        Ok(Verifier { name: name.clone(), key: held.key.public() })
+    };
+    let keys: Vec<Verifier> = names.iter().map(make).collect::<Result<_, KeyError>>()?;
+    Ok(Verifiers { needed: u32::try_from(keys.len()).unwrap_or(u32::MAX), keys })
 }
 
 fn people_keys(layout: &Layout, options: &InitOptions) -> Result<Vec<HeldKey>, KeyError> {

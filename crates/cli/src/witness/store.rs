@@ -2,31 +2,26 @@
 //! by the SHA-256 of the log's origin. A file is believed only with our own cosignature on it.
 use super::cosigned;
 use crate::files::{self, Access, FileError};
+use crate::own_folder::{OwnFolder, OwnFolderError};
 use andon_model::Digest;
 use andon_model::limits::NOTE_BYTES_MAX;
 use andon_trust::log::checkpoint::CheckpointError;
 use andon_trust::log::{SignedCheckpoint, VerifierKey};
-use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder that nobody else uses.
+/// A folder that nobody else uses: two witnesses with one memory would contradict each other.
 #[derive(Debug)]
 pub(crate) struct Store {
-    dir: PathBuf,
-    /// held for as long as the witness lives
-    _lock: File,
+    folder: OwnFolder,
 }
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// the folder itself
-    #[error("prepare {0}")]
-    Folder(PathBuf, #[source] io::Error),
-    /// two witnesses with one memory would contradict each other
-    #[error("another witness uses {0}")]
-    Locked(PathBuf),
+    #[error("open the witness's folder")]
+    Folder(#[from] OwnFolderError),
     /// a record that is there and cannot be read
     #[error("read record of a log")]
     File(#[from] FileError),
@@ -43,19 +38,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn open(dir: &Path) -> Result<Store, StoreError> {
-        let failed = |why| StoreError::Folder(dir.to_owned(), why);
-        files::make_private_folder(dir)?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|file| file.sync_all());
-        synced.map_err(failed)?;
-        let lock = File::create(dir.join("witness.lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_owned())),
-            Err(TryLockError::Error(why)) => return Err(failed(why)),
-        }
-        sweep(dir).map_err(failed)?;
-        Ok(Store { dir: dir.to_owned(), _lock: lock })
+        Ok(Store { folder: OwnFolder::open(dir, "witness.lock")? })
     }
 
     /// The record of a log, and its time in POSIX seconds; `None` if nothing was ever cosigned.
@@ -90,18 +73,6 @@ impl Store {
     }
 
     fn path(&self, origin: &str) -> PathBuf {
-        self.dir.join(format!("{}.checkpoint", Digest::of(origin.as_bytes())))
+        self.folder.file(format!("{}.checkpoint", Digest::of(origin.as_bytes())))
     }
-}
-
-/// Removes files that a witness left when it was killed while writing: a process with the same number
-/// (the rule in a container) could not write again.
-fn sweep(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "new") {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The witness's memory: over restarts, with a disk that fails, with files that were changed.
 use super::*;
+use crate::own_folder::OwnFolderError;
 use andon_model::merkle::{Tree, leaf};
 use andon_trust::log::{Checkpoint, KeyKind};
 use andon_trust::sign::SigningKey;
@@ -57,7 +58,7 @@ fn what_was_cosigned_is_known_after_a_restart() {
     assert_eq!(witness.newest(&hash), None);
     let line = witness.add(&ask(0, 0, 5), NOW).unwrap();
     assert!(line.starts_with("\u{2014} witness.example/w ") && line.ends_with('\n'));
-    assert!(matches!(Store::open(&dir), Err(StoreError::Locked(_))));
+    assert!(matches!(Store::open(&dir), Err(StoreError::Folder(OwnFolderError::Locked(_)))));
     let newest = witness.newest(&hash);
     // the log's line and ours, nobody else's
     assert_eq!(newest.as_ref().unwrap().matches('\u{2014}').count(), 2);

@@ -51,6 +51,7 @@ impl Rollout {
             at: now,
             evidence,
             cannot_see: Vec::new(),
+            cosignatures: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod policy;
 mod releases;
 mod static_plane;
 mod stops;
+mod verifiers;
 
 pub use error::{Refusal, in_words};
 
@@ -40,6 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/manifests/{digest}", put(releases::put_manifest))
         .route("/v1/lines/{line}/policy", post(policy::accept))
         .route("/v1/lines/{line}/bell", get(static_plane::bell))
+        .route("/v1/lines/{line}/waiting", get(verifiers::waiting))
+        .route("/v1/lines/{line}/cosignatures", post(verifiers::cosign))
         .route("/v1/lines/{line}/{*file}", get(static_plane::line_file))
         .route("/v1/tuf/{file}", get(static_plane::tuf))
         .route("/v1/targets/releases/{vendor}/{component}/{file}", get(static_plane::manifest))
@@ -50,6 +53,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/line/places/{rollout}/{operator}", get(line::places))
         .route("/v1/line/tickets/{rollout}/{generation}", get(line::ticket))
         .route("/v1/line/tallies", post(line::tally))
+        .route("/v1/journal", get(verifiers::journal))
         .route("/v1/rollouts", get(people::rollouts))
         .route("/v1/rollouts/{id}", get(people::rollout))
         .route("/v1/rollouts/{id}/journal", get(people::journal))
@@ -72,8 +76,7 @@ async fn admit(Extract(app): Extract<Arc<App>>, request: Request, next: Next) ->
     let permit = if path == "/v1/stops" {
         None
     } else {
-        let bell =
-            path == "/v1/line/rounds" || path.starts_with("/v1/lines/") && path.ends_with("/bell");
+        let bell = path == "/v1/line/rounds" || path.starts_with("/v1/lines/") && waits(path);
         let permits = if bell { &app.bells } else { &app.requests };
         match Arc::clone(permits).try_acquire_owned() {
             Ok(permit) => Some(permit),
@@ -86,6 +89,11 @@ async fn admit(Extract(app): Extract<Arc<App>>, request: Request, next: Next) ->
     let response = next.run(request).await;
     drop(permit);
     response
+}
+
+/// Whether who asks for this waits until there is news.
+fn waits(path: &str) -> bool {
+    path.ends_with("/bell") || path.ends_with("/waiting")
 }
 
 /// A whole body of at most `limit` bytes.

@@ -1,11 +1,14 @@
 //! What people and their tools read: rollouts, hosts, alerts, releases, health, metrics.
 use super::Refusal;
 use super::beats::host_id;
-use crate::app::App;
+use crate::app::{App, Core};
+use crate::rollout_state::RolloutState;
 use crate::store::{Query as Rows, ROWS_MAX};
 use crate::why;
-use andon_model::{HostId, RolloutId};
+use andon_model::{HostId, RolloutId, Time};
 use andon_rollout::Explanation;
+use andon_rollout::explain::Cosignatures;
+use andon_trust::ticket::cosigners;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Extract};
@@ -24,7 +27,7 @@ pub(super) async fn rollouts(Extract(app): Extract<Arc<App>>) -> Json<Vec<Explan
     let now = app.now();
     let newest_first = core.state.started.iter().rev().take(PAGE_MAX);
     let known = newest_first.filter_map(|name| core.state.rollouts.get(name));
-    Json(known.map(|rollout| rollout.explain(now)).collect())
+    Json(known.map(|rollout| explain(&core, rollout, now)).collect())
 }
 
 pub(super) fn rollout_id(text: &str) -> Result<RolloutId, Refusal> {
@@ -39,14 +42,26 @@ pub(super) async fn rollout(
     let core = app.core();
     let rollout = core.state.rollouts.get(&id);
     let rollout = rollout.ok_or_else(|| Refusal::not_found(&format!("no rollout {id}")))?;
-    Ok(Json(rollout.explain(app.now())))
+    Ok(Json(explain(&core, rollout, app.now())))
+}
+
+/// Why a rollout is where it is; who has cosigned a ticket that waits is the desk's to say.
+fn explain(core: &Core, rollout: &RolloutState, now: Time) -> Explanation {
+    let policy = core.state.policy.as_ref();
+    let waiting = core.desk.get(&rollout.plan.rollout).zip(policy);
+    let cosignatures = waiting.map(|(waiting, policy)| Cosignatures {
+        needed: policy.policy.verifiers.needed,
+        have: cosigners(&waiting.envelope, &policy.policy).into_iter().collect(),
+        since: waiting.since,
+    });
+    Explanation { cosignatures, ..rollout.explain(now) }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AfterSeq {
     #[serde(default)]
-    after: u64,
+    pub(super) after: u64,
 }
 
 /// `GET /v1/rollouts/ID/journal?after=SEQ`: `{"seq","at","kind","record"}` per line, from the
@@ -62,11 +77,18 @@ pub(super) async fn journal(
     if !app.core().state.rollouts.contains_key(&id) {
         return Err(Refusal::not_found(&format!("no rollout {id}")));
     }
-    let rows = Rows { subject: Some(id.to_string()), after, limit: ROWS_MAX };
-    let rows = app.writer().read(rows).await?;
+    journal_lines(&app, Some(id.to_string()), after).await
+}
+
+/// Journal rows as lines: what they hold is JSON that this server wrote; it is passed on as it stands.
+pub(super) async fn journal_lines(
+    app: &App,
+    subject: Option<String>,
+    after: u64,
+) -> Result<Response, Refusal> {
+    let rows = app.writer().read(Rows { subject, after, limit: ROWS_MAX }).await?;
     let mut text = String::new();
     for row in rows {
-        // Rows hold JSON that this server wrote; it is passed on as it stands.
         let (seq, at, kind, json) = (row.seq, row.at.0, row.kind, row.json);
         let _ = writeln!(text, r#"{{"seq":{seq},"at":{at},"kind":"{kind}","record":{json}}}"#);
     }

@@ -12,3 +12,4 @@ mod rollouts;
 mod rules;
 mod two_lines;
 mod vendor;
+mod verifier;

@@ -58,6 +58,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line,
         version: 1,

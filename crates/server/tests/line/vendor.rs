@@ -124,6 +124,7 @@ impl Vendor {
             line: LineId::Vendor(vendor.clone()),
             members: vec![member],
             vendor_lines: vec![],
+            verifiers: Default::default(),
             online: online.public(),
             people: vec![vera],
             ..line.policy.clone()

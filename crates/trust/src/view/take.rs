@@ -315,7 +315,9 @@ fn shard_code(why: &ShardError) -> RefusalCode {
 
 fn ticket_code(why: &TicketRefusal) -> RefusalCode {
     match why {
-        TicketRefusal::Signature(_) | TicketRefusal::Approvals { .. } => RefusalCode::Signature,
+        TicketRefusal::Signature(_)
+        | TicketRefusal::Cosignatures { .. }
+        | TicketRefusal::Approvals { .. } => RefusalCode::Signature,
         TicketRefusal::Text(_) => RefusalCode::Malformed,
         TicketRefusal::Rollback => RefusalCode::Rollback,
         TicketRefusal::Expired | TicketRefusal::Future => RefusalCode::Expired,

@@ -9,6 +9,7 @@ mod repository;
 mod rules;
 mod seats;
 mod tuf;
+mod verifiers;
 mod view;
 mod words;
 mod world;

@@ -79,6 +79,7 @@ pub(crate) fn policy() -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         vendor_lines: Vec::new(),
+        verifiers: Default::default(),
         schema: 1,
         line: "operator:hospital".parse().unwrap(),
         version: 3,

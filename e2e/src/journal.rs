@@ -28,6 +28,28 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
     runtime.context("start a reader")?.block_on(read(path))
 }
 
+/// Tells what is written down differently, as only somebody with the server's disk can: its own journal
+/// refuses to.
+/// # Errors
+/// When nothing was changed, or the file is no journal.
+pub fn rewrite(path: &Path, from: &str, to: &str) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("start a writer")?.block_on(async {
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+        let mut database: SqliteConnection =
+            options.connect().await.with_context(|| format!("open {}", path.display()))?;
+        sqlx::query("DROP TRIGGER journal_is_append_only_update")
+            .execute(&mut database)
+            .await
+            .context("take the guard off the journal")?;
+        let told = "UPDATE journal SET json = replace(json, ?1, ?2) WHERE instr(json, ?1) > 0";
+        let changed = sqlx::query(told).bind(from).bind(to).execute(&mut database).await;
+        let rows = changed.context("rewrite the journal")?.rows_affected();
+        anyhow::ensure!(rows > 0, "no row says {from}");
+        Ok(())
+    })
+}
+
 async fn read(path: &Path) -> Result<Vec<Row>> {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
     let mut database: SqliteConnection =

@@ -2,9 +2,9 @@
 //!
 //! What it is: a line laid out by `andon init` ([`line::Line`]), a real `andond` on loopback
 //! ([`server::Server`]), hosts that speak the protocol ([`host::Caller`]) or are real light hosts
-//! ([`fleet::Fleet`]), people's commands ([`tool`]), and ways to look at what was kept ([`journal`],
-//! [`recount`], [`strace`], [`disk`]). What it is not: it simulates nothing that is proven;
-//! the programs under test are the ones that are shipped.
+//! ([`fleet::Fleet`]), people's commands ([`tool`]), a gate verifier ([`verifier`]), and ways to look at
+//! what was kept ([`journal`], [`recount`], [`strace`], [`disk`]). What it is not: it simulates nothing
+//! that is proven; the programs under test are the ones that are shipped.
 #![forbid(unsafe_code)]
 
 pub mod bad;
@@ -20,6 +20,7 @@ pub mod release;
 pub mod server;
 pub mod strace;
 pub mod tool;
+pub mod verifier;
 pub mod wait;
 pub mod zoo;
 

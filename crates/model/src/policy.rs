@@ -338,6 +338,7 @@ mod tests {
     fn policy(line: &str, absent_max_ppm: u32) -> Policy {
         let key = PublicKey([7; 32]);
         Policy {
+            verifiers: Verifiers::default(),
             schema: 1,
             line: line.parse().unwrap(),
             version: 1,

@@ -18,7 +18,6 @@ use andon_model::{
     VendorId,
 };
 use andon_rollout::Terms;
-use andon_rollout::lines::Standing;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Detections kept in memory for `GET /v1/alerts`; all of them stand in the journal.
@@ -193,24 +192,12 @@ impl State {
             Record::SeatsTaken { operator, seat_first, roster } => {
                 self.seats.take(operator, *seat_first, roster);
             }
-            Record::TalliesPooled { rollout, round, halted, .. } => {
+            Record::TalliesPooled { rollout, .. }
+            | Record::MembersAbsent { rollout, .. }
+            | Record::MemberHalted { rollout, .. }
+            | Record::MemberWithdrawn { rollout, .. } => {
                 if let Some(members) = self.members_of(rollout) {
-                    members.pooled(at, *round, halted);
-                }
-            }
-            Record::MembersAbsent { rollout, operators, .. } => {
-                if let Some(members) = self.members_of(rollout) {
-                    members.absent(operators);
-                }
-            }
-            Record::MemberHalted { rollout, operator, why, .. } => {
-                if let Some(members) = self.members_of(rollout) {
-                    members.halts(operator, why);
-                }
-            }
-            Record::MemberWithdrawn { rollout, operator, .. } => {
-                if let Some(members) = self.members_of(rollout) {
-                    members.pool.set_standing(operator, Standing::Withdrawn);
+                    members.apply(at, record);
                 }
             }
         }

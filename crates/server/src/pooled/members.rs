@@ -1,6 +1,7 @@
 //! Who takes part in one rollout of a vendor line, and where each member's hosts stand in it. Made when
 //! the plan is; folded on by what the journal says of rounds. It counts nothing itself.
 use crate::pooled::seats::Seats;
+use crate::record::Record;
 use crate::rollout_state::{Place, RolloutState, Wave};
 use crate::state::column;
 use andon_model::line::Places;
@@ -104,8 +105,22 @@ impl Members {
         self.pool.standings().find(|(name, _)| *name == operator).map(|(_, how)| how)
     }
 
+    /// Takes what the journal says of who takes part.
+    pub fn apply(&mut self, at: Time, record: &Record) {
+        match record {
+            Record::TalliesPooled { round, halted, .. } => self.pooled(at, *round, halted),
+            Record::MembersAbsent { operators, .. } => self.absent(operators),
+            Record::MemberHalted { operator, why, .. } => self.halts(operator, why),
+            Record::MemberWithdrawn { operator, .. } => {
+                self.pool.set_standing(operator, Standing::Withdrawn);
+            }
+            // All others are the state's, or its rollout's.
+            _ => (),
+        }
+    }
+
     /// A round is in the journal.
-    pub fn pooled(&mut self, at: Time, round: u64, halted: &[(OperatorId, Text)]) {
+    fn pooled(&mut self, at: Time, round: u64, halted: &[(OperatorId, Text)]) {
         self.pool.pooled(round);
         self.pooled_at = Some(at);
         for (operator, why) in halted {
@@ -115,14 +130,14 @@ impl Members {
 
     /// The line goes on without members that did not answer. Never without one that has said that its
     /// line halted: what it has to tell is what the line is there for.
-    pub fn absent(&mut self, operators: &[OperatorId]) {
+    fn absent(&mut self, operators: &[OperatorId]) {
         for operator in operators.iter().filter(|operator| !self.halted.contains_key(*operator)) {
             self.pool.set_standing(operator, Standing::Absent);
         }
     }
 
     /// A member said that its own line has halted. One that is absent stays so.
-    pub fn halts(&mut self, operator: &OperatorId, why: &Text) {
+    fn halts(&mut self, operator: &OperatorId, why: &Text) {
         if self.standing(operator) == Some(Standing::Consenting) {
             self.pool.set_standing(operator, Standing::Halted);
         }

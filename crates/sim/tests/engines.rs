@@ -144,20 +144,26 @@ fn a_thief_reaches_by_counts_whom_a_thief_reaches_host_by_host() {
     }
 }
 
-/// A pace that lets a thief's ticket through, and a gate that then looks at hosts that obeyed the thief
-/// among its controls.
+/// Paces that let a thief's ticket through, always and sometimes; and a gate that then has hosts among its
+/// controls that obeyed the thief.
 #[test]
 fn a_thief_within_the_pace_is_believed_by_counts_as_host_by_host() {
-    let eager = ours(
-        "soak_min_s = 20.0\nfirst_wave = 100\nbudget = [{ after_s = 0.0, hosts_max = 2000 }]\n",
-    );
-    for fault in ["", "[fault]\nrate = 0.05\n", "[fault]\nrate = 0.5\nshows = { after = 65.0 }\n"] {
-        let fleet = scenario(
-            60_000,
-            &format!("theft = \"online_key\"\nstrata = {{ count = 4, exponent = 1.0 }}\n{fault}"),
-        );
-        let both = Both::play(&fleet, &eager, 30);
+    let always = "soak_min_s = 20.0\nfirst_wave = 100\ngrowth_max_permille = 1000000\n\
+                  budget = [{ after_s = 120.0, hosts_max = 500 }]\n";
+    let sometimes = "soak_min_s = 5.0\n";
+    for fault in
+        ["", "rate = 0.3\nshows = { after = 70.0 }\n", "rate = 0.3\nshows = { after = 600.0 }\n"]
+    {
+        let fault = if fault.is_empty() { String::new() } else { format!("[fault]\n{fault}") };
+        let fleet = "theft = \"online_key\"\nstrata = { count = 4, exponent = 1.0 }\n";
+        let fleet = scenario(60_000, &format!("{fleet}{fault}"));
+        let both = Both::play(&fleet, &ours(always), 20);
         both.all_alike();
+        assert!(both.counts.iter().all(|one| one.violations > 0 && one.exposed > 59_900));
+        let both = Both::play(&fleet, &ours(sometimes), 40);
+        both.all_alike();
+        let (believed, _) = both.alike("violations", 0.0, |one| one.violations as f64);
+        assert!(believed > 0.2, "{believed}");
     }
 }
 

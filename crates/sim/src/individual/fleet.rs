@@ -36,6 +36,8 @@ impl State {
     pub(super) const GONE: State = State(1 << 11);
     /// was bad already when it activated
     pub(super) const BAD_BEFORE: State = State(1 << 12);
+    /// activated by a thief's ticket, before any wave covered it
+    pub(super) const STOLEN: State = State(1 << 13);
 
     /// Bad in the tallies' sense.
     pub(super) const BAD: State = State(State::SILENT.0 | State::REPORTED.0);

@@ -118,6 +118,9 @@ impl Engine<'_> {
         self.fleet.activated[host as usize] = at;
         let place = self.fleet.place(host);
         let (stratum, rank) = (place.stratum, place.rank(host));
+        if !self.tallies.covered(stratum, rank) {
+            self.fleet.states[host as usize].set(State::STOLEN);
+        }
         self.tallies.activate(self.tick, stratum, rank, before);
         self.waiting -= 1;
         self.out.exposed += 1;
@@ -338,9 +341,10 @@ impl Engine<'_> {
     }
 
     fn see_bad(&mut self, place: (usize, u32), host: u32, at: Ms, first_bad: bool) {
-        if first_bad && self.fleet.states[host as usize].has(State::ACTIVATED) {
+        let state = self.fleet.states[host as usize];
+        if first_bad && state.has(State::ACTIVATED) {
             let activated = self.fleet.activated[host as usize];
-            self.tallies.bad(self.tick, place, activated, at);
+            self.tallies.bad(self.tick, place, activated, at, state.has(State::STOLEN));
         }
     }
 

@@ -135,7 +135,7 @@ impl Tallies {
         Some(if gauges(rank, place.every) { &mut tally.gauge } else { &mut tally.controls })
     }
 
-    fn covered(&mut self, stratum: usize, rank: u32) -> bool {
+    pub(super) fn covered(&self, stratum: usize, rank: u32) -> bool {
         rank < self.seen[stratum].handed
     }
 
@@ -201,13 +201,21 @@ impl Tallies {
         }
     }
 
-    /// The first bad thing that is seen of a host which has activated.
-    pub(super) fn bad(&mut self, tick: u32, at: (usize, u32), activated: Ms, seen: Ms) {
+    /// The first bad thing that is seen of a host which has activated. One that a thief moved never entered
+    /// the windows of the wave that has covered it since.
+    pub(super) fn bad(
+        &mut self,
+        tick: u32,
+        at: (usize, u32),
+        activated: Ms,
+        seen: Ms,
+        stolen: bool,
+    ) {
         if self.reads {
             let (stratum, rank) = at;
             let place = &mut self.strata[stratum];
             place.windows.bad(tick, activated, seen, self.grid, &self.ages);
-            if let Some(own) = place.own(rank) {
+            if let Some(own) = place.own(rank).filter(|_| !stolen) {
                 own.bad(tick, activated, seen, self.grid, &self.ages);
             }
         }

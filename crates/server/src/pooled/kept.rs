@@ -50,7 +50,7 @@ pub async fn keep_halt(app: &Arc<App>, rollout: &RolloutId, bytes: Vec<u8>) -> i
     let data = app.inputs.data.clone();
     let folder = data.join("tallies").join(rollout.as_str()).join("halted");
     let path = folder.join(format!("{}.json", Digest::of(&bytes)));
-    written(tokio::task::spawn_blocking(move || write_below(&data, &path, &bytes)).await)
+    written(tokio::task::spawn_blocking(move || durable::write(&path, &bytes)).await)
 }
 
 /// Keeps a ticket of a vendor line as first issued: a renewal of the same generation leaves it alone.

@@ -21,24 +21,31 @@ pub(crate) enum OwnFolderError {
     #[error("make folder")]
     File(#[from] FileError),
     /// somebody else has it
-    #[error("another process uses {0}")]
-    Locked(PathBuf),
+    #[error("another {who} uses {folder}")]
+    Locked {
+        /// what uses it
+        who: &'static str,
+        /// which
+        folder: PathBuf,
+    },
 }
 
 impl OwnFolder {
-    /// Makes the folder if need be, durably, and locks it by the file `lock` in it.
+    /// Makes the folder if need be, durably, and locks it for a `who` by the file `WHO.lock` in it.
     /// # Errors
     /// [`OwnFolderError`].
-    pub(crate) fn open(dir: &Path, lock: &str) -> Result<OwnFolder, OwnFolderError> {
+    pub(crate) fn open(dir: &Path, who: &'static str) -> Result<OwnFolder, OwnFolderError> {
         let failed = |why| OwnFolderError::Folder(dir.to_owned(), why);
         files::make_private_folder(dir)?;
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|file| file.sync_all());
         synced.map_err(failed)?;
-        let lock = File::create(dir.join(lock)).map_err(failed)?;
+        let lock = File::create(dir.join(format!("{who}.lock"))).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(OwnFolderError::Locked(dir.to_owned())),
+            Err(TryLockError::WouldBlock) => {
+                return Err(OwnFolderError::Locked { who, folder: dir.to_owned() });
+            }
             Err(TryLockError::Error(why)) => return Err(failed(why)),
         }
         sweep(dir).map_err(failed)?;

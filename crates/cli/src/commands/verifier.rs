@@ -45,7 +45,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     let key = context.key(&args.key)?.key;
     let anchor = context.anchor()?;
-    let folder = OwnFolder::open(&args.data, "verifier.lock")?;
+    let folder = OwnFolder::open(&args.data, "verifier")?;
     let path = folder.file("memory.json");
     let memory = load(&path, &anchor)?;
     let mut watch = Watch {

@@ -38,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn open(dir: &Path) -> Result<Store, StoreError> {
-        Ok(Store { folder: OwnFolder::open(dir, "witness.lock")? })
+        Ok(Store { folder: OwnFolder::open(dir, "witness")? })
     }
 
     /// The record of a log, and its time in POSIX seconds; `None` if nothing was ever cosigned.

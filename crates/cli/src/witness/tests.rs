@@ -58,7 +58,7 @@ fn what_was_cosigned_is_known_after_a_restart() {
     assert_eq!(witness.newest(&hash), None);
     let line = witness.add(&ask(0, 0, 5), NOW).unwrap();
     assert!(line.starts_with("\u{2014} witness.example/w ") && line.ends_with('\n'));
-    assert!(matches!(Store::open(&dir), Err(StoreError::Folder(OwnFolderError::Locked(_)))));
+    assert!(matches!(Store::open(&dir), Err(StoreError::Folder(OwnFolderError::Locked { .. }))));
     let newest = witness.newest(&hash);
     // the log's line and ours, nobody else's
     assert_eq!(newest.as_ref().unwrap().matches('\u{2014}').count(), 2);

@@ -63,6 +63,7 @@ fn json_documents_keep_their_fields() {
         "tuf",
         "vendor_of_record",
         "vendors",
+        "verifiers",
     ];
     assert_eq!(fields(&made), want);
     place.write("data/a.txt", b"one");

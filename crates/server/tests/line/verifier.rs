@@ -299,7 +299,7 @@ async fn a_ticket_that_waited_for_long_is_made_again() {
     let (mut server, release) = begin(&line, 60).await;
     let first = asked(&mut server).await.remove(0);
     second_without(&mut server, 60, &[], (release, "r1"), 9).await;
-    assert_eq!(asked(&mut server).await, [first.clone()]);
+    assert_eq!(asked(&mut server).await, std::slice::from_ref(&first));
     second_without(&mut server, 60, &[], (release, "r1"), 10).await;
     let again = asked(&mut server).await.remove(0);
     let times = [&first, &again].map(|t| Ticket::parse(&t.envelope.payload).unwrap().not_before);

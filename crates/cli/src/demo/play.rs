@@ -23,6 +23,7 @@ pub(super) struct Play {
     pub(super) screen: Screen,
     pub(super) line: Line,
     pub(super) server: Player,
+    pub(super) verifier: Player,
     pub(super) fleet: Fleet,
     pub(super) supervisor: Player,
     pub(super) hosts: usize,
@@ -37,6 +38,7 @@ impl Play {
     /// Which one is not.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.server.check()?;
+        self.verifier.check()?;
         self.fleet.player.check()?;
         Ok(self.supervisor.check()?)
     }

@@ -25,6 +25,8 @@ pub(super) const TICK: Millis = Millis(500);
 pub(super) const DIE_SHARE: f64 = 0.5;
 /// How long a host that died as a whole is away.
 pub(super) const DIE_FOR: Duration = Duration::from_secs(15);
+/// The gate verifier that cosigns every ticket.
+pub(super) const VERIFIER: &str = "v1";
 /// Hardware models among the light hosts.
 pub(super) const MODELS: u32 = 3;
 /// Longest the whole story may take.
@@ -125,6 +127,7 @@ pub(super) struct Settings {
     generation_s: f64,
     soak_min_s: f64,
     tick_s: f64,
+    verifiers: u32,
     models: u32,
     die_whole_share: f64,
     die_for_s: u64,
@@ -180,6 +183,7 @@ impl Settings {
             generation_s: generation.as_secs_f64(),
             soak_min_s: SOAK_MIN.as_secs_f64(),
             tick_s: TICK.as_secs_f64(),
+            verifiers: 1,
             models: MODELS,
             die_whole_share: DIE_SHARE,
             die_for_s: DIE_FOR.as_secs(),

@@ -154,6 +154,32 @@ pub(super) fn supervisor(config: &Path, folder: &Path) -> Result<Player, StageEr
     Player::start("andon-supervisor", &beside("andon-supervisor")?, &arguments, &log, false)
 }
 
+/// Starts the gate verifier `name`, whose key lies in the operator's folder.
+/// # Errors
+/// [`StageError`].
+pub(super) fn verifier(
+    operator: &Path,
+    address: &str,
+    name: &str,
+    folder: &Path,
+) -> Result<Player, StageError> {
+    let (key, memory) = (format!("verifiers/{name}"), folder.join("verifier"));
+    let arguments = [
+        OsStr::new("--dir"),
+        operator.as_os_str(),
+        OsStr::new("--json"),
+        OsStr::new("--server"),
+        OsStr::new(address),
+        OsStr::new("verifier"),
+        OsStr::new("--key"),
+        OsStr::new(&key),
+        OsStr::new("--data"),
+        memory.as_os_str(),
+    ];
+    let log = folder.join("logs/verifier.log");
+    Player::start("andon verifier", &beside("andon")?, &arguments, &log, false)
+}
+
 /// What the fleet said last.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct FleetStatus {

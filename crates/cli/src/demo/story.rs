@@ -63,6 +63,8 @@ async fn play_acts(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     play.screen.say(&format!("{} hosts run release 0", play.hosts));
+    play.screen
+        .say("every ticket is made again and cosigned by a gate verifier, or no host obeys it");
     acts.good = Some(good::rules(play, rules).await?);
     report.alert = Some(good::alert(play, rules).await?);
 
@@ -168,6 +170,7 @@ fn figures(play: &Play) -> FleetFigures {
 async fn end(play: Play) {
     play.fleet.end().await;
     play.supervisor.end().await;
+    play.verifier.end().await;
     play.server.end().await;
 }
 

@@ -11,7 +11,7 @@ use crate::ops::init::{self, InitOptions, Made};
 use crate::ops::release::Release;
 use crate::policy_form::PolicyForm;
 use andon_model::host_journal::Which;
-use andon_model::{LineId, OperatorId};
+use andon_model::{LineId, OperatorId, VerifierId};
 use anyhow::Context;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub(in super::super) struct Asked {
 pub(in super::super) fn options() -> anyhow::Result<InitOptions> {
     let mut options = InitOptions::new(LineId::Operator(OperatorId::new("demo")?));
     options.vendors = vec![bundles::rules_vendor()?, bundles::legacy_vendor()?];
+    options.verifiers = vec![VerifierId::new(setting::VERIFIER)?];
     options.listen = "127.0.0.1:0".to_owned();
     options.tick = setting::TICK;
     setting::policy(&mut options.policy);
@@ -54,6 +55,8 @@ pub(in super::super) async fn raise(
     let program = bundles::build_legacy(&places.legacy()).await?;
     let made = init::create(&places.operator(), &options()?, clock::now())?;
     let (server, address) = stage::server(&made.layout.server_config(), places.root()).await?;
+    let operator = made.layout.dir();
+    let verifier = stage::verifier(operator, &address, setting::VERIFIER, places.root())?;
     let line = Line::new(&made, &address, asked.seed)?;
     let baseline = baseline(&line, &program).await?;
     let fleet = Fleet::start(&fleet_arguments(&places, &made, &address, asked), places.root())?;
@@ -64,6 +67,7 @@ pub(in super::super) async fn raise(
         screen,
         line,
         server,
+        verifier,
         fleet,
         supervisor,
         hosts: asked.light_hosts as usize + 1,

@@ -15,8 +15,10 @@ use andon_model::{
 use andon_server::clock::Clock;
 use andon_server::config::Inputs;
 use andon_server::serve::{ServeError, Server};
-use andon_server::store::StoreError;
 use andon_server::store::memory::MemoryJournal;
+use andon_server::store::{Entry, StoreError};
+use andon_server::verifier::Verifier;
+use andon_server::verifier::record::Memory;
 use andon_trust::repository::{Delegation, Repository, Role, TopRoles, Validity, vendor_role};
 use andon_trust::sign::SigningKey;
 use axum::body::Body;
@@ -33,6 +35,16 @@ pub(crate) struct Line {
     pub(crate) person: SigningKey,
     pub(crate) vendor: SigningKey,
     pub(crate) policy: Policy,
+}
+
+/// Whatever a test made a server write down, a gate verifier that reads it must find nothing odd in it: a
+/// doubt would stop a line that is honest.
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.believed();
+        }
+    }
 }
 
 pub(crate) fn key(number: u8) -> SigningKey {
@@ -134,12 +146,26 @@ impl Line {
             tick: Millis(1000),
             vendor_lines: vec![],
         };
-        Line { folder, journal: MemoryJournal::default(), inputs, person, vendor, policy }
+        let journal = MemoryJournal::default();
+        Line { folder, journal, inputs, person, vendor, policy }
     }
 
     pub(crate) async fn open(&self, now: Time) -> Result<Server, ServeError> {
         let clock = Clock::by_hand(now);
         Server::open_on(self.inputs.clone(), self.journal.clone(), clock).await
+    }
+
+    /// Reads the journal as a gate verifier does.
+    fn believed(&self) {
+        let memory = Memory::new(self.policy.line.clone());
+        let mut verifier = Verifier::new(self.inputs.anchor.clone(), memory);
+        for Entry { seq, at, kind, json, .. } in self.journal.rows() {
+            let at_ms = at.0;
+            let row = format!(r#"{{"seq":{seq},"at":{at_ms},"kind":"{kind}","record":{json}}}"#);
+            if let Err(doubt) = verifier.follow(&row, at) {
+                panic!("a gate verifier doubts record {seq}: {doubt}\n{row}");
+            }
+        }
     }
 
     /// Power is lost and comes back.

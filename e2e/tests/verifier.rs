@@ -77,7 +77,10 @@ fn nobody_is_handed_a_release_before_the_verifier_has_cosigned_and_everybody_wit
     let told = scene.told("the ticket to wait for its verifier", waits)?;
     ensure!(told["handed"] == 0, "handed without a verifier: {told:#}");
     let shown = tool::run(&scene.line, &scene.server.address, &["rollout", "get", "r1"])?.shown;
-    ensure!(shown.contains("waits for 1 gate verifiers, none so far"), "it says: {shown}");
+    ensure!(
+        shown.contains("waits for 1 gate verifier since") && shown.contains("by nobody"),
+        "it says: {shown}"
+    );
     let began = now();
     let verifier = Verifier::start(&scene.line, &scene.server.address, "v1")?;
     scene.told("the first wave", |told| told["handed"].as_u64() > Some(0))?;

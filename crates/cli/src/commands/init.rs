@@ -77,7 +77,7 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         "vendors": options.vendors,
         "verifiers": options.verifiers,
         "vendor_of_record": record,
-        "next": next(layout.dir()),
+        "next": next(layout.dir(), &options.verifiers),
     });
     output::either(context.form(), &value, || {
         let row = |what: &str, path: &std::path::Path, why: &str| {
@@ -101,13 +101,23 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         }
         output::line(format_args!("Line {} is laid out.\n", made.anchor.line));
         output::line(output::table(&["what", "where", "note"], rows));
-        for command in next(layout.dir()) {
+        for command in next(layout.dir(), &options.verifiers) {
             output::note(format_args!("next: {command}"));
         }
     })
 }
 
-fn next(dir: &std::path::Path) -> Vec<String> {
+fn next(dir: &std::path::Path, verifiers: &[VerifierId]) -> Vec<String> {
     let dir = dir.display();
-    vec![format!("andond --config {dir}/server/andond.toml"), format!("export ANDON_DIR={dir}")]
+    let mut next = vec![
+        format!("andond --config {dir}/server/andond.toml"),
+        format!("export ANDON_DIR={dir}"),
+    ];
+    // Without them nothing is ever handed out.
+    next.extend(verifiers.iter().map(|name| {
+        format!(
+            "andon verifier --key verifiers/{name} --data verifier-{name}   # elsewhere, for good"
+        )
+    }));
+    next
 }

@@ -177,11 +177,11 @@ fn lane_word(lane: andon_model::policy::Lane) -> &'static str {
 /// Who has cosigned a ticket that waits, and for how long it has been waiting.
 fn waiting(generation: u32, cosigned: &Cosignatures, now: Time) -> String {
     let have: Vec<&str> = cosigned.have.iter().map(andon_model::VerifierId::as_str).collect();
-    let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
+    let have = if have.is_empty() { "nobody".to_owned() } else { have.join(", ") };
+    let since = now.since(cosigned.since).as_secs_f64();
+    let (needed, s) = (cosigned.needed, if cosigned.needed == 1 { "" } else { "s" });
     format!(
-        "ticket {generation} waits for {} gate verifiers, {have} so far, since {:.0} s",
-        cosigned.needed,
-        now.since(cosigned.since).as_secs_f64()
+        "ticket {generation} waits for {needed} gate verifier{s} since {since:.0} s; cosigned by {have}"
     )
 }
 

@@ -116,7 +116,8 @@ fn people(policy: &Policy) {
     if !policy.verifiers.is_none() {
         let names: Vec<&str> = policy.verifiers.keys.iter().map(|it| it.name.as_str()).collect();
         let needed = policy.verifiers.needed;
-        output::line(format_args!("verifiers  {needed} of {} cosign tickets", names.join(", ")));
+        let names = names.join(", ");
+        output::line(format_args!("verifiers  {needed} of {names} must cosign every ticket"));
     }
     for (what, text) in policy_lines::words(policy) {
         output::line(format_args!("{what:<10} {text}"));

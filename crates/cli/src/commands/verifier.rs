@@ -8,6 +8,7 @@ use crate::output::{self, Form};
 use crate::own_folder::OwnFolder;
 use andon_model::enrol::Anchor;
 use andon_model::limits::BELL_WAIT_MAX;
+use andon_model::ticket::Ticket;
 use andon_model::{LineId, Millis};
 use andon_server::verifier::record::{Asked, AskedTicket, Memory};
 use andon_server::verifier::{Refused, Verifier};
@@ -130,7 +131,7 @@ impl Watch {
         for ticket in &asked.tickets {
             self.follow(Some(ticket.seq)).await?;
             match self.verifier.judge(ticket, clock::now()) {
-                Ok(_) => self.cosign(ticket).await?,
+                Ok(judged) => self.cosign(ticket, &judged).await?,
                 Err(Refused::TooSoon(more)) => {
                     let more = more.min(BELL_WAIT_MAX);
                     left = Some(left.map_or(more, |before| before.min(more)));
@@ -172,7 +173,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn cosign(&mut self, ticket: &AskedTicket) -> Result<(), Failure> {
+    async fn cosign(&mut self, ticket: &AskedTicket, judged: &Ticket) -> Result<(), Failure> {
         self.keep()?;
         let mut envelope = ticket.envelope.clone();
         let id = self.key.public().id();
@@ -184,9 +185,17 @@ impl Watch {
         let path = format!("/v1/lines/{}/cosignatures", self.line);
         match self.client.post::<serde_json::Value>(&path, &envelope).await {
             Ok(answer) => {
-                let value = json!({"cosigned": ticket.rollout, "seq": ticket.seq,
-                    "have": answer["have"], "needed": answer["needed"]});
-                self.say(&value, || format!("cosigned {} ({})", ticket.rollout, answer["have"]));
+                let (rollout, generation) = (&ticket.rollout, judged.generation);
+                let handed = judged.steps.last().map_or(0, |step| step.handed);
+                let (have, needed) = (&answer["have"], &answer["needed"]);
+                let value = json!({"cosigned": rollout, "generation": generation, "handed": handed,
+                    "seq": ticket.seq, "have": have, "needed": needed});
+                let have = have.as_array().map_or(0, Vec::len);
+                self.say(&value, || {
+                    format!(
+                        "cosigned {rollout}: ticket {generation}, {handed} hosts in all; {have} of {needed} have"
+                    )
+                });
                 self.said = None;
             }
             // It was made again or withdrawn meanwhile.

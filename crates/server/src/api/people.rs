@@ -3,7 +3,7 @@ use super::Refusal;
 use super::beats::host_id;
 use crate::app::{App, Core};
 use crate::rollout_state::RolloutState;
-use crate::store::{Query as Rows, ROWS_MAX};
+use crate::store::{Entry, Query as Rows, ROWS_MAX};
 use crate::why;
 use andon_model::{HostId, RolloutId, Time};
 use andon_rollout::Explanation;
@@ -19,6 +19,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Most bytes of journal rows in one answer: a roster or a plan alone may have hundreds of kilobytes.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most hosts or alerts in one answer.
 pub(super) const PAGE_MAX: usize = 1000;
 
@@ -87,12 +89,21 @@ pub(super) async fn journal_lines(
     after: u64,
 ) -> Result<Response, Refusal> {
     let rows = app.writer().read(Rows { subject, after, limit: ROWS_MAX }).await?;
+    let text = page(&rows, PAGE_BYTES_MAX);
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response())
+}
+
+/// Rows up to `most` bytes, but one at least: who asks again after the last one gets on.
+fn page(rows: &[Entry], most: usize) -> String {
     let mut text = String::new();
     for row in rows {
-        let (seq, at, kind, json) = (row.seq, row.at.0, row.kind, row.json);
+        if !text.is_empty() && text.len() + row.json.len() > most {
+            break;
+        }
+        let (seq, at, kind, json) = (row.seq, row.at.0, &row.kind, &row.json);
         let _ = writeln!(text, r#"{{"seq":{seq},"at":{at},"kind":"{kind}","record":{json}}}"#);
     }
-    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response())
+    text
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,4 +192,28 @@ pub(super) async fn metrics(Extract(app): Extract<Arc<App>>) -> Response {
     text.push_str("# EOF\n");
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_the_journal_is_bounded_and_never_empty_while_there_are_rows() {
+        let row = |seq, bytes: usize| Entry {
+            seq,
+            at: Time(7),
+            kind: "k".to_owned(),
+            subject: "s".to_owned(),
+            json: format!("\"{}\"", "x".repeat(bytes)),
+        };
+        let rows = [row(1, 90), row(2, 10), row(3, 10)];
+        let lines = |most| page(&rows, most).lines().count();
+        assert_eq!([lines(0), lines(100), lines(160), lines(1000)], [1, 1, 2, 3]);
+        assert_eq!(
+            page(&rows[1..2], 0),
+            "{\"seq\":2,\"at\":7,\"kind\":\"k\",\"record\":\"xxxxxxxxxx\"}\n"
+        );
+        assert_eq!(page(&[], 10), "");
+    }
 }

@@ -4,13 +4,14 @@ use crate::rig::*;
 use crate::rollouts::{get, second_without, ticket};
 use crate::vendor::Vendor;
 use andon_model::beat::ComponentState;
-use andon_model::envelope::PayloadType;
+use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::index::Index;
 use andon_model::line::{LineStanding, Pace, Roster};
 use andon_model::stop::Freeze;
 use andon_model::text::Text;
 use andon_model::ticket::{Newcomers, Ticket};
-use andon_model::{Digest, Millis, Time};
+use andon_model::verifiers::{Verifier, Verifiers};
+use andon_model::{Digest, Millis, Time, VerifierId};
 use andon_rollout::lines::MemberStanding;
 use andon_rollout::{ArmTally, Count, Reason};
 use andon_server::config::{ConfigError, Inputs};
@@ -338,6 +339,32 @@ async fn a_ticket_that_does_not_verify_permits_nothing() {
     vendor.say(2, LineStanding::Live, at(3));
     turn(&mut server, &mut member).await.unwrap();
     assert!(facts(&line) > journalled);
+}
+
+#[tokio::test]
+async fn a_vendors_ticket_without_its_gate_verifiers_permits_nothing() {
+    let (_line, mut server, mut vendor, mut member, _) = joined(Pace::Vendor).await;
+    let name = VerifierId::new("v1").unwrap();
+    let keys = vec![Verifier { name, key: key(42).public() }];
+    vendor.policy.verifiers = Verifiers { needed: 1, keys };
+    vendor.policy.version += 1;
+    vendor.show_policy();
+    let ticket = vendor.ticket(16, at(1));
+    let mut signed = Envelope::parse(&sealed_ticket(&vendor, &ticket)).unwrap();
+    server.app.clock.set(at(1));
+    for (bytes, permitted) in [(signed.to_bytes(), false), (cosigned(&mut signed), true)] {
+        vendor.show_ticket(&ticket, bytes);
+        vendor.say_as(1, 1, Newcomers::Excluded, LineStanding::Live, at(1));
+        let done = turn(&mut server, &mut member).await;
+        assert_eq!(done.is_ok(), permitted, "{done:?}");
+        server.driver.tick().await.unwrap();
+        assert_eq!(handed(&server) > 0, permitted);
+    }
+}
+
+fn cosigned(signed: &mut Envelope) -> Vec<u8> {
+    key(42).add(signed);
+    signed.to_bytes()
 }
 
 #[tokio::test]

@@ -16,6 +16,22 @@ pub const OPERATOR: &str = "hospital";
 /// Its people, as `andon init` names them unless told otherwise.
 pub const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 
+/// Times so short that a rollout takes seconds, and nobody held back.
+const QUICK: &str = r#"
+holdback_permille = 0
+holdback_min = 0
+[watch]
+beat = "300ms"
+silent_after = "1500ms"
+[timing]
+delivery = "500ms"
+window = "500ms"
+[routine]
+soak_min = "500ms"
+[emergency]
+soak_min = "500ms"
+"#;
+
 /// A laid-out line. The folder goes with it.
 #[derive(Debug)]
 pub struct Line {
@@ -155,6 +171,14 @@ impl Line {
     /// When the file is missing, or either text is no TOML.
     pub fn edit_policy_form(&self, over: &str) -> Result<()> {
         edit(&self.folder.join("policy.toml"), over)
+    }
+
+    /// The same over a policy whose rollouts take seconds.
+    /// # Errors
+    /// When the file is missing, or the text is no TOML.
+    pub fn quick_policy_form(&self, over: &str) -> Result<()> {
+        self.edit_policy_form(QUICK)?;
+        self.edit_policy_form(over)
     }
 
     /// The same with the server's configuration, which it reads at its start.

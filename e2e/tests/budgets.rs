@@ -22,20 +22,10 @@ const TILLS: usize = 5;
 const BUDGET: usize = 2;
 /// The first wave, and the line's own budget: so many hosts may crash, whatever their groups.
 const FIRST_WAVE: usize = 16;
-/// The policy's rules, a blast radius that is less than the whole line, and times so short that a
-/// rollout takes seconds.
+/// The policy's rules, and a blast radius that is less than the whole line.
 const POLICY: &str = r#"
-holdback_permille = 0
-holdback_min = 0
-[watch]
-beat = "300ms"
-silent_after = "1500ms"
-[timing]
-delivery = "500ms"
-window = "500ms"
 [emergency]
 budget = [{ after = "0s", hosts_max = 16 }]
-soak_min = "500ms"
 [[rules.hold]]
 group = "till"
 [[rules.budget]]
@@ -54,7 +44,7 @@ struct Scene {
 impl Scene {
     fn new() -> Result<Scene> {
         let line = Line::new()?;
-        line.edit_policy_form(POLICY)?;
+        line.quick_policy_form(POLICY)?;
         tool::sign_policy(&line, None)?;
         line.edit_config("tick_ms = 200")?;
         let server = Server::start(&line)?;

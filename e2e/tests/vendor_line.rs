@@ -20,20 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const OPERATORS: [(&str, usize, &str); 2] = [("clinic", 60, "own"), ("farm", 20, "vendor")];
 /// Hosts of both operators together that the vendor line's first wave may reach.
 const FIRST_WAVE: usize = 16;
-/// Times so short that a rollout takes seconds. The budget is the first wave's: the default lane's would
-/// be one host of so few, and one that covers everybody would bound nothing.
+/// The budget is the first wave's: the default lane's would be one host of so few, and one that covers
+/// everybody would bound nothing.
 const POLICY: &str = r#"
-holdback_permille = 0
-holdback_min = 0
 [watch]
-beat = "300ms"
 silent_after = "2s"
-[timing]
-delivery = "500ms"
-window = "500ms"
 [routine]
 budget = [{ after = "0s", hosts_max = 16 }]
-soak_min = "500ms"
 "#;
 
 struct Operator {
@@ -84,7 +77,7 @@ impl Operator {
 
 fn laid_out(words: &[&str]) -> Result<Line> {
     let line = Line::laid_out(words)?;
-    line.edit_policy_form(POLICY)?;
+    line.quick_policy_form(POLICY)?;
     line.edit_config("tick_ms = 200")?;
     Ok(line)
 }

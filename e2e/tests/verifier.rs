@@ -14,22 +14,11 @@ use std::time::Duration;
 /// Long enough for a loaded machine of two cores; every wait ends as soon as its condition holds.
 const PATIENCE: Duration = Duration::from_secs(90);
 const HOSTS: usize = 30;
-/// Times so short that a rollout takes seconds.
+/// Several waves of so few hosts.
 const POLICY: &str = r#"
-holdback_permille = 0
-holdback_min = 0
-[watch]
-beat = "300ms"
-silent_after = "1500ms"
-[timing]
-delivery = "500ms"
-window = "500ms"
 [routine]
 budget = [{ after = "0s", hosts_max = 16 }]
 first_wave_max = 4
-soak_min = "500ms"
-[emergency]
-soak_min = "500ms"
 "#;
 
 struct Scene {
@@ -43,7 +32,7 @@ impl Scene {
     /// A line with a verifier, hosts, and a rollout that has been started.
     fn new() -> Result<Scene> {
         let line = Line::laid_out(&["--operator", OPERATOR, "--verifier", "v1"])?;
-        line.edit_policy_form(POLICY)?;
+        line.quick_policy_form(POLICY)?;
         tool::sign_policy(&line, None)?;
         line.edit_config("tick_ms = 200")?;
         let server = Server::start(&line)?;

@@ -9,6 +9,7 @@ use andon_model::index::Bell;
 use andon_model::limits::{BELL_WAIT_MAX, TUF_BYTES_MAX};
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::watch;
 
 /// Objects up to this size are read whole; larger ones in pieces of it.
 const PIECE: usize = 256 * 1024;
@@ -128,17 +130,27 @@ pub(super) struct Since {
 pub(super) async fn bell(
     Extract(app): Extract<Arc<App>>,
     Path(line): Path<String>,
-    since: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
+    since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Json<Bell>, Refusal> {
     our_line(&app, &line)?;
+    Ok(Json(Bell { version: another(&app, &app.bell, since).await? }))
+}
+
+/// Waits until a version is another one than the caller has seen, and gives it.
+pub(super) async fn another(
+    app: &App,
+    versions: &watch::Sender<u64>,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<u64, Refusal> {
     let Query(Since { since }) =
         since.map_err(|_| Refusal::malformed("query: since must be a whole number"))?;
-    let mut version = app.bell.subscribe();
+    let mut version = versions.subscribe();
     let mut closing = app.closing.subscribe();
     tokio::select! {
         _ = version.wait_for(|version| *version != since) => {}
         _ = closing.wait_for(|closing| *closing) => {}
         () = tokio::time::sleep(BELL_WAIT_MAX.std()) => {}
     }
-    Ok(Json(Bell { version: *app.bell.borrow() }))
+    let now = *versions.borrow();
+    Ok(now)
 }

@@ -1,17 +1,17 @@
 //! What gate verifiers read and bring: the whole journal, the tickets that wait for them, and their
 //! cosignatures. Nothing here is believed: what they bring is checked against the policy's keys.
 use super::people::{AfterSeq, journal_lines};
+use super::static_plane::{Since, another};
 use super::{Refusal, our_line, read_body};
 use crate::app::App;
 use crate::cosign::CosignError;
 use andon_model::envelope::Envelope;
-use andon_model::limits::{BELL_WAIT_MAX, ENVELOPE_BYTES_MAX};
+use andon_model::limits::ENVELOPE_BYTES_MAX;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Extract};
 use axum::response::Response;
-use serde::Deserialize;
 use std::sync::Arc;
 
 /// `GET /v1/journal?after=SEQ`: every record, a line each, at most 1,000; ask again after the last one.
@@ -24,13 +24,6 @@ pub(super) async fn journal(
     journal_lines(&app, None, after).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Since {
-    #[serde(default)]
-    since: u64,
-}
-
 /// `GET …/waiting?since=N`: the tickets that wait, as soon as their list has another version than N,
 /// else after half a minute.
 pub(super) async fn waiting(
@@ -39,16 +32,7 @@ pub(super) async fn waiting(
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Json<serde_json::Value>, Refusal> {
     our_line(&app, &line)?;
-    let Query(Since { since }) =
-        since.map_err(|_| Refusal::malformed("query: since must be a whole number"))?;
-    let mut version = app.asked.subscribe();
-    let mut closing = app.closing.subscribe();
-    tokio::select! {
-        _ = version.wait_for(|version| *version != since) => {}
-        _ = closing.wait_for(|closing| *closing) => {}
-        () = tokio::time::sleep(BELL_WAIT_MAX.std()) => {}
-    }
-    let version = *app.asked.borrow();
+    let version = another(&app, &app.asked, since).await?;
     let core = app.core();
     let tickets = core.desk.all().map(|(rollout, waiting)| {
         serde_json::json!({

@@ -49,7 +49,9 @@ pub enum Doubt {
         seen: u64,
     },
     /// time goes back, or ahead of ours
-    #[error("journal record {0} is dated before the one before it, or in the future")]
+    #[error(
+        "journal record {0} is dated before the one before it, or over a minute ahead of this clock"
+    )]
     Time(u64),
     /// a policy that hosts would not obey
     #[error("check the policy in journal record {0}")]

@@ -60,24 +60,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
         said: None,
     };
     let mut ready = args.ready_file;
-    let (mut version, mut pause) = (0, PAUSES[0]);
+    let (mut seen, mut pause) = (Seen::default(), PAUSES[0]);
     loop {
-        match watch.round(version).await {
-            Ok((now, left)) => {
-                (version, pause) = (now, PAUSES[0]);
+        match watch.round(&seen).await {
+            Ok(now) => {
+                (seen, pause) = (now, PAUSES[0]);
                 if let Some(file) = ready.take() {
                     files::replace(&file, b"ready\n", Access::Public)?;
-                }
-                if let Some(left) = left {
-                    // Its time is not over: the list is asked for again at once, then.
-                    version = 0;
-                    tokio::time::sleep(left.std()).await;
                 }
             }
             Err(why) if why.exit == Exit::Unreachable => {
                 output::note(format_args!("{:#}; asking again in {pause:?}", why.cause));
                 tokio::time::sleep(pause).await;
-                version = 0;
+                seen = Seen::default();
                 pause = (pause * 2).min(PAUSES[1]);
             }
             Err(why) => return Err(why),
@@ -105,6 +100,13 @@ fn load(path: &std::path::Path, anchor: &Anchor) -> Result<Memory, Failure> {
     Err(Failure::usage(text).next("give another --data folder"))
 }
 
+/// Which list of tickets was seen, and after how long one of them is to be looked at again.
+#[derive(Debug, Default)]
+struct Seen {
+    version: u64,
+    left: Option<Millis>,
+}
+
 struct Watch {
     client: Client,
     line: LineId,
@@ -119,14 +121,20 @@ struct Watch {
 }
 
 impl Watch {
-    /// Waits for tickets other than those of `version`, and looks at each. Answers the list's version,
-    /// and after how long to look again if one of them came too soon.
-    async fn round(&mut self, version: u64) -> Result<(u64, Option<Millis>), Failure> {
+    /// Waits for other tickets than those seen, or until one of these is old enough, and looks at each.
+    async fn round(&mut self, seen: &Seen) -> Result<Seen, Failure> {
         self.follow(None).await?;
         self.verifier.at_end()?;
         self.keep()?;
-        let path = format!("/v1/lines/{}/waiting?since={version}", self.line);
-        let asked: Asked = self.client.json(&path).await?;
+        let asked = self.waiting(seen.version);
+        let asked = match seen.left {
+            // A ticket that came too soon must not keep another one waiting.
+            Some(left) => match tokio::time::timeout(left.std(), asked).await {
+                Ok(asked) => asked?,
+                Err(_) => self.waiting(0).await?,
+            },
+            None => asked.await?,
+        };
         let mut left: Option<Millis> = None;
         for ticket in &asked.tickets {
             self.follow(Some(ticket.seq)).await?;
@@ -139,7 +147,13 @@ impl Watch {
                 Err(why) => self.refuse(ticket, &why),
             }
         }
-        Ok((asked.version, left))
+        Ok(Seen { version: asked.version, left })
+    }
+
+    /// The tickets that wait, as soon as their list has another version than this one.
+    async fn waiting(&self, version: u64) -> Result<Asked, Failure> {
+        let path = format!("/v1/lines/{}/waiting?since={version}", self.line);
+        Ok(self.client.json(&path).await?)
     }
 
     /// Reads the journal up to this record, or to its end.

@@ -150,3 +150,46 @@ fn a_host_without_its_server_falls_back_from_a_crashing_release() -> Result<()> 
     ensure!(hands == 0, "somebody had to help");
     Ok(())
 }
+
+/// SIGUSR1 says that the machine restarts: the server has the announcement in its journal before the
+/// supervisor ends, and takes it back when the host is there again.
+#[test]
+fn a_host_that_restarts_says_so_first() -> Result<()> {
+    let line = Line::new()?;
+    line.change_policy(|policy| {
+        policy.watch.beat = Millis::from_secs(1);
+        policy.watch.silent_after = Millis::from_secs(4);
+    })?;
+    let server = Server::start(&line)?;
+    let http = server.http();
+    let heard = |want: &str| {
+        let what = format!("presence {want} in the server's journal");
+        let journal = wait::until(&what, PATIENCE, || {
+            let text = http.get("/v1/journal?after=0").ok()?.text();
+            let records = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let said = |entry: Value| match entry["record"]["presence"].clone() {
+                Value::Null => None,
+                presence => Some(presence),
+            };
+            records.filter_map(said).last().filter(|last| last.to_string().contains(want))
+        });
+        journal.with_context(|| format!("no {what}"))
+    };
+    let mut host = Host::start(&line, &server.address)?;
+    wait::until("the host's first beat", PATIENCE, || {
+        let hosts = http.get("/v1/hosts").ok()?.json();
+        hosts.to_string().contains("alive").then_some(())
+    })?;
+    let pid = host.child.id().to_string();
+    let sent = Command::new("kill").args(["-USR1", &pid]).status().context("start kill")?;
+    ensure!(sent.success(), "kill -USR1 {pid}");
+    let ended = host.child.wait().context("wait for the supervisor")?;
+    ensure!(ended.success(), "the supervisor ended with {ended}");
+    let announced = heard("restart")?;
+    ensure!(announced["restart"]["back_within"] == 300_000, "{announced}");
+    drop(host);
+    let _back = Host::start(&line, &server.address)?;
+    heard("alive")?;
+    server.stop()?;
+    Ok(())
+}

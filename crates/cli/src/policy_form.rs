@@ -4,7 +4,9 @@ use crate::policy_lines::{self, MemberForm, VendorLineForm};
 use crate::policy_rules::{self, RulesForm};
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
-use andon_model::policy::{Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch};
+use andon_model::policy::{
+    Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch, restart_missed_ppm,
+};
 use andon_model::release::{ComponentKind, Hook, Probe, ProbeCheck};
 use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
@@ -71,6 +73,14 @@ pub(crate) struct WatchForm {
     pub(crate) beat: Span,
     /// no beat for so long: silent
     pub(crate) silent_after: Span,
+    /// of announced restarts, the share that is not back in time for reasons of their own
+    #[serde(default = "restart_missed_ppm", skip_serializing_if = "is_usual_missed")]
+    pub(crate) restart_missed_ppm: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_usual_missed(ppm: &u32) -> bool {
+    *ppm == restart_missed_ppm()
 }
 
 /// See [`Timing`].
@@ -166,6 +176,7 @@ impl PolicyForm {
             watch: WatchForm {
                 beat: Span(defaults::BEAT),
                 silent_after: Span(defaults::SILENT_AFTER),
+                restart_missed_ppm: restart_missed_ppm(),
             },
             timing: TimingForm {
                 delivery: Span(defaults::DELIVERY),
@@ -211,7 +222,11 @@ impl PolicyForm {
             delta_ppm: self.delta_ppm,
             holdback_permille: self.holdback_permille,
             holdback_min: self.holdback_min,
-            watch: Watch { beat: self.watch.beat.0, silent_after: self.watch.silent_after.0 },
+            watch: Watch {
+                beat: self.watch.beat.0,
+                silent_after: self.watch.silent_after.0,
+                restart_missed_ppm: self.watch.restart_missed_ppm,
+            },
             timing: Timing { delivery: self.timing.delivery.0, window: self.timing.window.0 },
             background_ppm_per_h: andon_model::policy::background_ppm_per_h(),
             controls_max: andon_model::policy::controls_max(),

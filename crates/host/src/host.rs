@@ -80,7 +80,11 @@ impl Host {
             services: builtin.map(|one| (one.component, Service::builtin(one.exec))).collect(),
             freezes: Vec::new(),
             // Until a policy is known: often enough for probes, seldom enough for nobody to notice.
-            watch: Watch { beat: Millis::from_secs(60), silent_after: Millis::from_secs(180) },
+            watch: Watch {
+                beat: Millis::from_secs(60),
+                silent_after: Millis::from_secs(180),
+                restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+            },
             policy_probes: Vec::new(),
             probes: BTreeMap::new(),
             probe_next: Time(0),

@@ -18,6 +18,25 @@ pub enum Presence {
         /// how long it expects to be away
         back_within: Millis,
     },
+    /// planned quiet, and a promise: the host restarts and will be back. One that does not come back is
+    /// compared with other restarts, not with hosts that never left.
+    Restart {
+        /// how long the restart may take
+        back_within: Millis,
+    },
+}
+
+impl Presence {
+    /// How long the host is away by its own word; `None`: it is here.
+    #[must_use]
+    pub const fn away_for(self) -> Option<Millis> {
+        match self {
+            Presence::Alive => None,
+            Presence::Goodbye { back_within } | Presence::Restart { back_within } => {
+                Some(back_within)
+            }
+        }
+    }
 }
 
 /// What state a component is in on this host.

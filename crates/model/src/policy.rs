@@ -71,6 +71,34 @@ pub struct Watch {
     pub beat: Millis,
     /// no beat for so long: silent
     pub silent_after: Millis,
+    /// of hosts that announce a restart, at most so many millionths are not back in time though nothing
+    /// is wrong with an update (default 20,000: 2 %); the gate takes it as given
+    #[serde(default = "restart_missed_ppm", skip_serializing_if = "is_default_missed")]
+    pub restart_missed_ppm: u32,
+}
+
+impl Watch {
+    fn check(&self) -> Result<(), PolicyError> {
+        let rule = |holds: bool, field, problem| {
+            if holds { Ok(()) } else { Err(PolicyError::Field(field, problem)) }
+        };
+        rule(self.beat.0 >= 100, "watch.beat", "is under 100 ms")?;
+        let patient = self.silent_after.0 >= self.beat.0.saturating_mul(2);
+        rule(patient, "watch.silent_after", "is under two beats")?;
+        let share = (1..=500_000).contains(&self.restart_missed_ppm);
+        rule(share, "watch.restart_missed_ppm", "is not within 1 to 500000")
+    }
+}
+
+/// Assumed where the policy does not say: one restart in fifty.
+#[must_use]
+pub const fn restart_missed_ppm() -> u32 {
+    20_000
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_default_missed(ppm: &u32) -> bool {
+    *ppm == restart_missed_ppm()
 }
 
 /// Time constants of the gate.
@@ -228,12 +256,7 @@ impl Policy {
             "is not within 1 to 1000000",
         )?;
         rule(self.controls_max >= 1000, "controls_max", "is under 1000")?;
-        rule(self.watch.beat.0 >= 100, "watch.beat", "is under 100 ms")?;
-        rule(
-            self.watch.silent_after.0 >= 2 * self.watch.beat.0,
-            "watch.silent_after",
-            "is under two beats",
-        )?;
+        self.watch.check()?;
         rule(self.timing.delivery.0 > 0, "timing.delivery", "is 0")?;
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
         self.eligibility.check()?;
@@ -351,7 +374,11 @@ mod tests {
             delta_ppm: 1000,
             holdback_permille: 5,
             holdback_min: 1,
-            watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
+            watch: Watch {
+                beat: Millis(1000),
+                silent_after: Millis(4000),
+                restart_missed_ppm: restart_missed_ppm(),
+            },
             background_ppm_per_h: background_ppm_per_h(),
             controls_max: controls_max(),
             timing: Timing { delivery: Millis(1000), window: Millis(3000) },

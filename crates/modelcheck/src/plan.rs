@@ -47,7 +47,11 @@ pub(crate) fn plan(hosts: u32, safeguards: Safeguards) -> Plan {
         alpha_ppm: 1000,
         delta_ppm: DELTA_PPM,
         timing: Timing { delivery: Millis::from_secs(1), window: Millis::from_secs(3) },
-        watch: Watch { beat: Millis::from_secs(1), silent_after: Millis::from_secs(4) },
+        watch: Watch {
+            beat: Millis::from_secs(1),
+            silent_after: Millis::from_secs(4),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         background_ppm_per_h: andon_model::policy::background_ppm_per_h(),
         policy_version: 1,
         generation_base: 0,

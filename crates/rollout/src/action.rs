@@ -171,6 +171,8 @@ pub enum CountRule {
     WavesMakeTheWindow,
     /// late hosts: one count of clean ones per horizon if any is covered, none above the covered ones
     LateWithinCovered,
+    /// announced restarts: missed ≤ due, missed ≤ hosts of the arms, away ≤ hosts of the arms
+    RestartsWithinHosts,
     /// bad in any channel ≤ sum of the channels, ≥ the largest of them that is new to all
     BadWithinChannels,
 }

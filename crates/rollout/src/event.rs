@@ -100,6 +100,34 @@ pub struct StratumTally {
     /// hosts of the stratum outside the plan; left out while there are none
     #[serde(default, skip_serializing_if = "LateTally::is_empty")]
     pub late: LateTally,
+    /// announced restarts that should be over by now; left out while there are none
+    #[serde(default, skip_serializing_if = "RestartTally::is_empty")]
+    pub restarts: RestartTally,
+}
+
+/// Announced restarts of one stratum whose end was due in this tick: [`Count::at_risk`] restarts (a host
+/// may have had several), of which [`Count::new`] hosts did not come back. A host that did not is bad, and not at risk of a first
+/// silence any more, nor counted as one: a restart is dangerous with any update, so it is compared
+/// with restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestartTally {
+    /// of hosts that were handed the release, all waves together
+    pub treated: Count,
+    /// of sampled controls, the gauge included
+    pub controls: Count,
+    /// hosts that were handed the release and are away for an announced restart now
+    pub treated_away: u32,
+    /// sampled controls that are
+    pub controls_away: u32,
+}
+
+impl RestartTally {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == RestartTally::default()
+    }
 }
 
 /// Hosts of one stratum that enrolled after the plan. They are no evidence: they are not part of the

@@ -138,6 +138,11 @@ pub enum Reason {
     },
     /// no host of the handed ones is known to have activated well
     NobodyVouched,
+    /// handed hosts restart, more than controls do: widening waits until they are back, or should be
+    Restarting {
+        /// so many more
+        hosts: u64,
+    },
     /// the budget of a horizon leaves no room to widen
     BudgetLeavesNoRoom {
         /// D, milliseconds

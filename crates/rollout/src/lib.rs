@@ -27,7 +27,9 @@ pub mod watch;
 pub mod windows;
 
 pub use action::{Action, Decision, Exposure, HaltReason, HoldReason};
-pub use event::{ArmTally, Count, Event, LateTally, Observation, StratumTally, Window};
+pub use event::{
+    ArmTally, Count, Event, LateTally, Observation, RestartTally, StratumTally, Window,
+};
 pub use explain::{Explanation, Reason, StateName};
 pub use machine::Rollout;
 pub use plan::{Plan, PlanRequest, StratumPlan, Terms};

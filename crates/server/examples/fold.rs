@@ -79,7 +79,11 @@ fn policy() -> Policy {
         delta_ppm: 1000,
         holdback_permille: 5,
         holdback_min: 5,
-        watch: Watch { beat: Millis::from_secs(5), silent_after: Millis::from_secs(15) },
+        watch: Watch {
+            beat: Millis::from_secs(5),
+            silent_after: Millis::from_secs(15),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         background_ppm_per_h: 7200,
         controls_max: 1_000_000,
         timing: Timing { delivery: Millis::from_secs(15), window: Millis::from_secs(5) },
@@ -136,7 +140,7 @@ fn main() {
             at: START,
         })
         .collect();
-    let row = Heard { at: START, sequence: 1, presence: Presence::Alive, since_restart: true };
+    let row = Heard::here(START, 1, true);
     let mut heard = vec![row; hosts.len()];
     let now = START.plus(Millis::from_secs(30));
     for (at, row) in heard.iter_mut().enumerate() {

@@ -8,7 +8,7 @@ use andon_model::{HostId, Millis, Time};
 /// Longest planned absence that is believed: a longer goodbye would hide a dead host from the gate.
 pub const GOODBYE_MAX: Millis = Millis::from_secs(900);
 
-/// What is remembered of one host, 40 bytes.
+/// What is remembered of one host, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// when it was last heard, by the server's clock
@@ -17,8 +17,44 @@ pub struct Heard {
     pub sequence: u64,
     /// its last words
     pub presence: Presence,
-    /// whether it was heard since the restart
+    /// when it was here again after it had said that it leaves; 0: it has not left
+    pub back: Time,
+    /// when it announced its last restart; 0: it has announced none. One that is announced before the
+    /// one before it was due is known with that one only: the first of them then
+    pub announced: Time,
+    /// when it promised to be back from the last
+    pub promised: Time,
+    /// restarts that are known then
+    pub restarts: u16,
+    /// whether it was heard since the restart of the server
     pub since_restart: bool,
+}
+
+impl Heard {
+    /// A host of which nothing is known but that it was here.
+    #[must_use]
+    pub fn here(at: Time, sequence: u64, since_restart: bool) -> Heard {
+        let (presence, never) = (Presence::Alive, Time::default());
+        let (back, announced, promised) = (never, never, never);
+        Heard { at, sequence, presence, back, announced, promised, restarts: 0, since_restart }
+    }
+
+    /// Its next words.
+    fn says(&mut self, presence: Presence, now: Time) {
+        if self.presence.away_for().is_some() && presence.away_for().is_none() {
+            self.back = now;
+        }
+        if let Presence::Restart { back_within } = presence {
+            let repeats = matches!(self.presence, Presence::Restart { .. });
+            if now >= self.promised {
+                (self.announced, self.restarts) = (now, 1);
+            } else if !repeats {
+                self.restarts = self.restarts.saturating_add(1);
+            }
+            self.promised = now.plus(back_within);
+        }
+        (self.at, self.presence) = (now, presence);
+    }
 }
 
 /// The fleet's memory.
@@ -33,11 +69,10 @@ impl Fleet {
     /// After a restart at `now`: everybody the journal knows has just been heard.
     #[must_use]
     pub fn restarted(state: &State, now: Time) -> Fleet {
-        let row = |host: &crate::state::HostState| Heard {
-            at: now,
-            sequence: host.sequence,
-            presence: host.presence,
-            since_restart: false,
+        let row = |host: &crate::state::HostState| {
+            let mut row = Heard::here(now, host.sequence, false);
+            row.says(host.presence, now);
+            row
         };
         Fleet { rows: state.hosts.iter().map(row).collect(), beats: 0 }
     }
@@ -45,8 +80,7 @@ impl Fleet {
     /// A new host.
     pub fn enrolled(&mut self, host: HostId, now: Time) {
         if column(host) == self.rows.len() {
-            let presence = Presence::Alive;
-            self.rows.push(Heard { at: now, sequence: 0, presence, since_restart: true });
+            self.rows.push(Heard::here(now, 0, true));
         }
     }
 
@@ -70,8 +104,8 @@ impl Fleet {
         if beat.sequence <= row.sequence {
             return Err(row.sequence);
         }
-        let presence = believed(beat.presence);
-        *row = Heard { at: now, sequence: beat.sequence, presence, since_restart: true };
+        row.says(believed(beat.presence), now);
+        (row.sequence, row.since_restart) = (beat.sequence, true);
         self.beats += 1;
         Ok(())
     }
@@ -83,6 +117,9 @@ pub fn believed(presence: Presence) -> Presence {
     match presence {
         Presence::Goodbye { back_within } => {
             Presence::Goodbye { back_within: back_within.min(GOODBYE_MAX) }
+        }
+        Presence::Restart { back_within } => {
+            Presence::Restart { back_within: back_within.min(GOODBYE_MAX) }
         }
         Presence::Alive => Presence::Alive,
     }

@@ -12,6 +12,7 @@ pub fn counted(marks: &mut [Marks], counted: &Counted, observed: bool) {
         (&counted.silent, Marks::SILENT),
         (&counted.reported, Marks::REPORTED),
         (&counted.unwell, Marks::UNWELL),
+        (&counted.missed, Marks::SILENT),
     ];
     for (hosts, mark) in channels {
         for host in hosts {

@@ -238,7 +238,7 @@ impl ReleaseFacts {
     }
 }
 
-/// The hosts behind one observation, each in a channel once per rollout.
+/// The hosts behind one observation, each in a channel once per rollout, but for restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Counted {
@@ -251,13 +251,20 @@ pub struct Counted {
     /// first failing probe
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwell: Vec<HostId>,
+    /// whose announced restart should be over since the last count; once for each restart
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarted: Vec<HostId>,
+    /// of these, who did not come back: a first silence too, but not counted as one
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<HostId>,
 }
 
 impl Counted {
     /// Whether nobody is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.silent.is_empty() && self.reported.is_empty() && self.unwell.is_empty()
+        let lists = [&self.silent, &self.reported, &self.unwell, &self.restarted, &self.missed];
+        lists.iter().all(|hosts| hosts.is_empty())
     }
 }
 

@@ -117,6 +117,8 @@ pub struct RolloutState {
     /// when each host said for the first time that it has confirmed, by column; meaningful with
     /// [`Marks::CONFIRMED`] only
     pub confirmed_at: Vec<Time>,
+    /// when the fleet was counted last; before that, when the plan was made
+    pub observed: Time,
     /// on a vendor line: who takes part. `order` is then of seats, and hosts have no columns here
     pub members: Option<Box<Members>>,
 }
@@ -150,6 +152,7 @@ impl RolloutState {
         }
         let machine = Rollout::replay(plan.clone(), &[]);
         RolloutState {
+            observed: plan.created,
             plan,
             report,
             vendor,
@@ -200,11 +203,16 @@ impl RolloutState {
         approval: Option<&Envelope>,
     ) {
         self.approvals.extend(approval.cloned());
-        let hosts = counted.silent.iter().chain(&counted.reported).chain(&counted.unwell);
+        let lists = [&counted.silent, &counted.reported, &counted.unwell, &counted.missed];
+        let hosts = lists.into_iter().flatten();
         for host in hosts {
             self.make_known(*host);
         }
-        noted::counted(&mut self.marks, counted, matches!(event, Event::Observed(_)));
+        let observed = matches!(event, Event::Observed(_));
+        noted::counted(&mut self.marks, counted, observed);
+        if observed {
+            self.observed = at;
+        }
         if let Event::Permitted { generation, newcomers, .. } = event {
             self.permitted = Some((*generation, *newcomers));
         }

@@ -176,7 +176,7 @@ fn heard(core: &Core, id: HostId, now: Time) -> Heard {
     }
     match row.presence {
         Presence::Alive => Heard::Alive,
-        Presence::Goodbye { .. } => Heard::Away,
+        Presence::Goodbye { .. } | Presence::Restart { .. } => Heard::Away,
     }
 }
 

@@ -129,7 +129,11 @@ impl AndonPolicy {
             delta_ppm: self.delta_ppm,
             holdback_permille: self.holdback_permille,
             holdback_min: self.holdback_min,
-            watch: Watch { beat: millis(self.beat_s), silent_after: millis(self.silent_after_s) },
+            watch: Watch {
+                beat: millis(self.beat_s),
+                silent_after: millis(self.silent_after_s),
+                restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+            },
             background_ppm_per_h: ((self.background_per_h * 1e6).round() as u32).max(1),
             controls_max: self.controls_max,
             timing: Timing { delivery: millis(self.delivery_s), window: millis(self.window_s) },

@@ -205,7 +205,8 @@ fn policies_without_numbers_are_the_defaults_of_production() {
     let emergency = lane("andon");
     assert_eq!(emergency.emergency, defaults::emergency());
     assert_eq!(lane("andon-routine").routine, defaults::routine(ComponentKind::Content));
-    let Watch { beat, silent_after } = emergency.watch;
+    let Watch { beat, silent_after, restart_missed_ppm } = emergency.watch;
+    assert_eq!(restart_missed_ppm, andon_model::policy::restart_missed_ppm());
     assert_eq!((beat, silent_after), (defaults::BEAT, defaults::SILENT_AFTER));
     let Timing { delivery, window } = emergency.timing;
     assert_eq!((delivery, window), (defaults::DELIVERY, defaults::LOAD_AND_SOAK));

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::journal::Journal;
 use crate::obey::Task;
 use crate::process::Running;
-use crate::signals::Stop;
+use crate::signals::{Asked, Stop};
 use crate::spool::Spool;
 use crate::state::{Identity, State, StateError};
 use crate::{now, told};
@@ -36,6 +36,8 @@ const BEAT_DEFAULT: Duration = Duration::from_secs(1);
 const LEAVE_MAX: Duration = Duration::from_secs(8);
 /// What a goodbye promises.
 const BACK_WITHIN: Millis = Millis::from_secs(900);
+/// What the announcement of a restart promises: so long may a machine take to shut down and come up.
+const RESTART_WITHIN: Millis = Millis::from_secs(300);
 
 /// Why the supervisor ends.
 #[derive(Debug, thiserror::Error)]
@@ -113,9 +115,8 @@ pub fn run(config: Config) -> Result<(), RunError> {
     supervisor.boot();
     while !supervisor.done() {
         supervisor.wait(&stop);
-        let mut byte = [0; 16];
-        if rustix::io::read(stop.fd(), &mut byte).is_ok() {
-            supervisor.leave();
+        if let Some(asked) = stop.asked() {
+            supervisor.leave(asked);
         }
         supervisor.look();
     }
@@ -203,11 +204,15 @@ impl Supervisor {
     }
 
     /// Asked to stop: goodbye to the server, then everything is stopped in order.
-    fn leave(&mut self) {
+    fn leave(&mut self, asked: Asked) {
         if self.leaving.is_some() {
             return;
         }
-        let goodbye = match self.beat(Presence::Goodbye { back_within: BACK_WITHIN }) {
+        let presence = match asked {
+            Asked::End => Presence::Goodbye { back_within: BACK_WITHIN },
+            Asked::Restart => Presence::Restart { back_within: RESTART_WITHIN },
+        };
+        let goodbye = match self.beat(presence) {
             true => Goodbye::Waiting,
             false => Goodbye::Taken,
         };

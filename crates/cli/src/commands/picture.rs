@@ -210,6 +210,9 @@ pub(crate) fn reason(it: &Explanation) -> String {
         Reason::AskingAgain { probes } => {
             format!("evidence is suspicious: asking again with {probes} hosts")
         }
+        Reason::Restarting { hosts } => {
+            format!("{hosts} handed hosts restart: waiting until they are back, or should be")
+        }
         Reason::NobodyVouched => "no handed host is known to run it well yet".to_owned(),
         Reason::BudgetLeavesNoRoom { after_ms } => {
             format!("the budget for faults within {} s leaves no room", after_ms / 1000)

@@ -18,7 +18,7 @@
 //! Ly, Grünwald, "The safe logrank test", arXiv 2011.06931.
 
 /// Hazard ratios looked for, each with the same weight: from "half as often again" to "always".
-const THETA: [f64; 10] = [1.5, 2.0, 4.0, 10.0, 30.0, 1e2, 1e3, 1e4, 1e5, 1e6];
+pub(super) const THETA: [f64; 10] = [1.5, 2.0, 4.0, 10.0, 30.0, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// Counts of one stratum, tick and channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -258,7 +258,7 @@ impl Horizon {
         let mut at_risk = vec![0.0; 1 + self.pooled.prefixes.len()];
         for ((tally, own), part) in seen.iter().zip(prefixes).zip(&mut self.strata) {
             let Some(whole) = tally.windows.get(at) else { continue };
-            let beside = f64::from(tally.controls.silence.at_risk);
+            let beside = beside(tally);
             controls += beside;
             let own = own.each();
             for (sum, window) in at_risk.iter_mut().zip([whole].into_iter().chain(own)) {
@@ -455,8 +455,14 @@ impl Horizon {
     }
 }
 
+/// Controls that could go bad in this tick. Those that have missed their return are no longer at risk of
+/// silence; which of them are the gauge's is not told, and too many controls only weaken a bound.
+fn beside(tally: &StratumTally) -> f64 {
+    f64::from(tally.controls.silence.at_risk) + f64::from(tally.restarts.controls.new)
+}
+
 fn ratio(window: &Window, tally: &StratumTally) -> f64 {
-    let controls = f64::from(tally.controls.silence.at_risk);
+    let controls = beside(tally);
     if controls > 0.0 { f64::from(window.at_risk) / controls } else { 0.0 }
 }
 

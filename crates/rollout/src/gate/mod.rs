@@ -5,6 +5,7 @@ mod excess;
 mod forecast;
 mod horizon;
 mod prefix;
+mod restarts;
 mod stakes;
 mod sums;
 mod tail;
@@ -12,15 +13,17 @@ mod tally;
 mod verdict;
 
 pub(crate) use forecast::hand_outs_min;
+pub use restarts::RestartEvidence;
 pub(crate) use sums::Gate;
-pub(crate) use tally::{CHANNELS, Cell, Sums, count};
+pub(crate) use tally::{Cell, Sums, counts};
 pub use verdict::Verdict;
-pub(crate) use verdict::{Room, View, threshold};
+pub(crate) use verdict::{Room, View};
 
 use andon_model::{StratumId, Time};
 use serde::{Deserialize, Serialize};
 
-/// One kind of bad event; each has its own e-process and its own controls.
+/// One kind of bad event; each has its own e-process and its own controls. Restarts are judged apart
+/// from the others, at a tenth of their error: [`RestartEvidence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -30,6 +33,8 @@ pub enum Channel {
     Report,
     /// a probe answered badly
     Probe,
+    /// a host did not come back from a restart that it had announced
+    Restart,
 }
 
 /// Everything the gate read for one decision.
@@ -48,6 +53,9 @@ pub struct Evidence {
     pub strata: Vec<StratumEvidence>,
     /// per horizon of the budget
     pub horizons: Vec<HorizonEvidence>,
+    /// announced restarts, once one of a treated host was due; beside E, which it is no part of
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<RestartEvidence>,
 }
 
 /// One channel's part.

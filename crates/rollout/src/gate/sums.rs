@@ -1,6 +1,7 @@
 //! The gate itself: folds observations into e-processes and sums. Judgement is in `verdict`.
 use super::eprocess::{EProcess, Parts, ln_mean_exp};
 use super::horizon::{Horizon, Loudness};
+use super::restarts::Restarts;
 use super::tally::{Cell, Sums};
 use crate::event::{ArmTally, Observation, StratumTally};
 use crate::plan::Plan;
@@ -26,6 +27,7 @@ pub(crate) struct Gate {
     pub(super) controls_bad: Vec<u64>,
     /// per stratum: treated and controls at risk of silence at the latest tick
     pub(super) at_risk: Vec<(u64, u64)>,
+    pub(super) restarts: Restarts,
 }
 
 impl Gate {
@@ -48,6 +50,7 @@ impl Gate {
             horizons: plan.budget.iter().map(horizon).collect(),
             controls_bad: vec![0; strata],
             at_risk: vec![(0, 0); strata],
+            restarts: Restarts::new(strata, plan.watch.restart_missed_ppm),
         }
     }
 
@@ -91,17 +94,19 @@ impl Gate {
         for (stratum, (tally, sums)) in seen.strata.iter().zip(sums).enumerate() {
             self.observe_channels(stratum, tally, sums)?;
             self.observe_bad(stratum, tally, sums)?;
+            self.restarts.observe(stratum, tally, *self.controls_bad.get(stratum)?)?;
             confirmed += sums.confirmed;
             fell_back += sums.fell_back;
             open += sums.open;
         }
         (self.confirmed, self.fell_back, self.open) = (confirmed, fell_back, open);
         self.parts = self.channels.each_ref().map(EProcess::parts);
+        self.restarts.close();
         let tick = self.loudness.read(now, &seen.strata);
         for (at, horizon) in self.horizons.iter_mut().enumerate() {
             horizon.observe(at, &seen.strata, &tick)?;
         }
-        self.ln_e().is_finite().then_some(())
+        (self.ln_e().is_finite() && self.restarts.ln_e().is_finite()).then_some(())
     }
 
     fn observe_channels(&mut self, at: usize, tally: &StratumTally, sums: &Sums) -> Option<()> {

@@ -3,8 +3,8 @@ use super::Channel;
 use super::eprocess::Pair;
 use crate::event::{ArmTally, Count};
 
-/// Channels in the order of their arrays.
-pub(crate) const CHANNELS: [Channel; 3] = [Channel::Silence, Channel::Report, Channel::Probe];
+/// Channels that are told per arm, in the order of their arrays.
+pub(super) const CHANNELS: [Channel; 3] = [Channel::Silence, Channel::Report, Channel::Probe];
 
 /// What is kept of one wave in one stratum: all else is told anew, cumulative, at every tick.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,8 +34,7 @@ pub(crate) struct Sums {
 impl Sums {
     /// One more wave, younger than those before. `bad`: gone bad in it before this tick.
     pub(crate) fn add(&mut self, tally: &ArmTally, bad: u32, fresh: bool) {
-        for (at, channel) in CHANNELS.into_iter().enumerate() {
-            let own = count(tally, channel);
+        for (at, own) in counts(tally).into_iter().enumerate() {
             // At most 4,096 waves of 32 bits: far below 2^64.
             self.all[at].0 += u64::from(own.new);
             self.all[at].1 += u64::from(own.at_risk);
@@ -58,19 +57,16 @@ impl Sums {
     }
 }
 
-/// One channel's count of an arm.
-pub(crate) fn count(tally: &ArmTally, channel: Channel) -> Count {
-    match channel {
-        Channel::Silence => tally.silence,
-        Channel::Report => tally.report,
-        Channel::Probe => tally.probe,
-    }
+/// An arm's counts, in the order of [`CHANNELS`].
+pub(crate) const fn counts(tally: &ArmTally) -> [Count; 3] {
+    [tally.silence, tally.report, tally.probe]
 }
 
 fn pairs(treated: [(u64, u64); 3], controls: [&ArmTally; 2]) -> Option<[Pair; 3]> {
     let mut pairs = [Pair::default(); 3];
-    for ((pair, (x, u)), channel) in pairs.iter_mut().zip(treated).zip(CHANNELS) {
-        let [one, other] = controls.map(|arm| count(arm, channel));
+    let [ones, others] = controls.map(counts);
+    let told = treated.into_iter().zip(ones).zip(others);
+    for (pair, (((x, u), one), other)) in pairs.iter_mut().zip(told) {
         *pair = Pair {
             x: u32::try_from(x).ok()?,
             u: u32::try_from(u).ok()?,

@@ -69,8 +69,13 @@ impl View<'_> {
     }
 }
 
+/// 10/α: announced restarts halt a good update at most a tenth as often as everything else together.
+fn restart_threshold(plan: &Plan) -> f64 {
+    10.0 * threshold(plan)
+}
+
 /// 1/α.
-pub(crate) fn threshold(plan: &Plan) -> f64 {
+fn threshold(plan: &Plan) -> f64 {
     1e6 / f64::from(plan.alpha_ppm.max(1))
 }
 
@@ -78,13 +83,32 @@ impl Gate {
     /// What the evidence amounts to.
     pub(crate) fn verdict(&self, plan: &Plan) -> Verdict {
         let ln_e = self.ln_e();
-        if ln_e >= threshold(plan).ln() {
+        if ln_e >= threshold(plan).ln() || self.restarts_fail(plan) {
             Verdict::Fail
         } else if ln_e > SUSPICIOUS.ln() {
             Verdict::Wait
         } else {
             Verdict::Pass
         }
+    }
+
+    /// Whether announced restarts alone speak against the update, and how loudly.
+    fn restarts_fail(&self, plan: &Plan) -> bool {
+        self.restarts.ln_e() >= restart_threshold(plan).ln()
+    }
+
+    /// Hosts that restart for the release's sake and of which it is not known yet whether they come back.
+    pub(crate) fn restarting(&self) -> u64 {
+        self.restarts.away()
+    }
+
+    /// What the halt is laid to: evidence, the threshold that it reached, channel and stratum.
+    pub(crate) fn charge(&self, plan: &Plan) -> (f64, f64, Channel, Option<usize>) {
+        if self.ln_e() < threshold(plan).ln() && self.restarts_fail(plan) {
+            return (shown(self.restarts.ln_e()), restart_threshold(plan), Channel::Restart, None);
+        }
+        let (channel, stratum) = self.suspects();
+        (shown(self.ln_e()), threshold(plan), channel, stratum)
     }
 
     /// Channel and stratum with most evidence; no stratum if none is suspicious by itself.
@@ -169,7 +193,6 @@ impl Gate {
 
     /// Everything read, for tickets, journals and people.
     pub(crate) fn evidence(&self, view: &View<'_>) -> Evidence {
-        let shown = |ln: f64| ln.min(LN_SHOWN_MAX).exp();
         let channels = self.parts.iter().zip(CHANNELS).map(|(parts, channel)| ChannelEvidence {
             channel,
             e: shown(parts.ln_e()),
@@ -197,6 +220,15 @@ impl Gate {
             channels: channels.collect(),
             strata: view.plan.strata.iter().enumerate().map(stratum).collect(),
             horizons: (0..self.horizons.len()).map(|at| self.horizon(view, at)).collect(),
+            restarts: self.restarts.evidence(
+                restart_threshold(view.plan),
+                view.plan.watch.restart_missed_ppm,
+                shown,
+            ),
         }
     }
+}
+
+fn shown(ln: f64) -> f64 {
+    ln.min(LN_SHOWN_MAX).exp()
 }

@@ -335,7 +335,7 @@ fn add_left(at: usize, tally: &mut StratumTally, handed: &[&[u32]], mut left: u3
 /// Adds one operator's tally to the sum. Both are taken apart field by field, without `..`: a field
 /// that is added to a tally must be added here too, or this does not compile.
 fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
-    let StratumTally { waves, controls, gauge, windows, wave_windows, late } = into;
+    let StratumTally { waves, controls, gauge, windows, wave_windows, late, restarts } = into;
     let StratumTally {
         waves: more,
         controls: more_controls,
@@ -343,6 +343,7 @@ fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
         windows: wider,
         wave_windows: more_windows,
         late: more_late,
+        restarts: more_restarts,
     } = tally;
     for (into, arm) in waves.iter_mut().zip(more) {
         add_arm(into, arm)?;
@@ -350,6 +351,10 @@ fn add(into: &mut StratumTally, tally: &StratumTally) -> Option<()> {
     add_windows(windows, wider)?;
     add_windows(wave_windows, more_windows)?;
     add_late(late, more_late)?;
+    restarts.treated = add_count(restarts.treated, more_restarts.treated)?;
+    restarts.controls = add_count(restarts.controls, more_restarts.controls)?;
+    restarts.treated_away = restarts.treated_away.checked_add(more_restarts.treated_away)?;
+    restarts.controls_away = restarts.controls_away.checked_add(more_restarts.controls_away)?;
     add_arm(gauge, more_gauge)?;
     add_arm(controls, more_controls)
 }

@@ -2,7 +2,7 @@
 use super::{Phase, Rollout, total};
 use crate::action::{Action, CountRule, Decision, Exposure, HaltReason, HoldReason};
 use crate::event::{ArmTally, Count, Observation, StratumTally, Window};
-use crate::gate::{CHANNELS, Cell, Sums, Verdict, count, threshold};
+use crate::gate::{Cell, Sums, Verdict, counts};
 use crate::machine::widen::Next;
 use crate::plan::StratumPlan;
 use andon_model::ticket::{Newcomers, Step};
@@ -31,14 +31,10 @@ impl Rollout {
     }
 
     fn halt_by_gate(&mut self) -> Vec<Action> {
-        let (channel, stratum) = self.gate.suspects();
+        let (e, threshold, channel, stratum) = self.gate.charge(&self.plan);
         let stratum = stratum.and_then(|at| self.plan.strata.get(at));
-        self.halt(HaltReason::Gate {
-            e: self.gate.evidence(&self.view()).e,
-            threshold: threshold(&self.plan),
-            channel,
-            stratum: stratum.map(|plan| plan.stratum.clone()),
-        })
+        let stratum = stratum.map(|plan| plan.stratum.clone());
+        self.halt(HaltReason::Gate { e, threshold, channel, stratum })
     }
 
     /// Does what is next: widens, completes, or waits.
@@ -124,9 +120,9 @@ impl Rollout {
         fresh: &[bool],
     ) -> Result<Sums, HoldReason> {
         let broken = |rule| HoldReason::CountsDoNotAddUp { stratum: plan.stratum.clone(), rule };
-        let mut handed = 0;
+        let (mut handed, restarts) = (0, tally.restarts);
         let check = |arm: &ArmTally, cell: Cell| {
-            arm_adds_up(arm, cell.hosts)?;
+            arm_adds_up(arm, cell.hosts, restarts.treated)?;
             if u64::from(cell.bad) + u64::from(arm.bad_new) > u64::from(arm.hosts) {
                 return Err(CountRule::BadWithinHosts);
             }
@@ -135,8 +131,14 @@ impl Rollout {
         };
         let sums = self.gate.sums(at, &tally.waves, fresh, check).map_err(broken)?;
         let (controls, gauge) = plan.sample(handed);
-        arm_adds_up(&tally.controls, controls).map_err(broken)?;
-        arm_adds_up(&tally.gauge, gauge).map_err(broken)?;
+        arm_adds_up(&tally.controls, controls, restarts.controls).map_err(broken)?;
+        arm_adds_up(&tally.gauge, gauge, restarts.controls).map_err(broken)?;
+        let within = |count: Count, hosts| count.new <= count.at_risk.min(hosts);
+        let sampled = controls.saturating_add(gauge);
+        let away = restarts.treated_away <= handed && restarts.controls_away <= sampled;
+        if !away || !within(restarts.treated, handed) || !within(restarts.controls, sampled) {
+            return Err(broken(CountRule::RestartsWithinHosts));
+        }
         if !self.late.adds_up(at, tally) {
             return Err(broken(CountRule::LateWithinCovered));
         }
@@ -176,10 +178,12 @@ fn windows_add_up(tally: &StratumTally, horizons: usize, handed: u32) -> Result<
     }
 }
 
-/// The rules that honest counts of one arm of `hosts` hosts keep.
-fn arm_adds_up(arm: &ArmTally, hosts: u32) -> Result<(), CountRule> {
-    let counts = CHANNELS.map(|channel| count(arm, channel));
+/// The rules that honest counts of one arm of `hosts` hosts keep; `restarts`: those of this arm and of
+/// others like it.
+fn arm_adds_up(arm: &ArmTally, hosts: u32, restarts: Count) -> Result<(), CountRule> {
+    let counts = counts(arm);
     let new: u64 = counts.iter().map(|count| u64::from(count.new)).sum();
+    let new = new + u64::from(restarts.new);
     // Thousands of strata times dozens of waves are checked at every tick, and nearly all are well:
     // all rules at once, and which of them is broken only when one is.
     let well = counts.iter().fold(arm.hosts == hosts, |well, count| {

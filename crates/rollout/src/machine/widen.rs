@@ -126,6 +126,8 @@ impl Rollout {
             Next::Wait(Reason::Soaking { until: last.plus(generation) })
         } else if missing > 0 && self.clock < last.plus(patience) {
             Next::Wait(Reason::AwaitingConfirmations { missing })
+        } else if self.gate.restarting() > 0 {
+            Next::Wait(Reason::Restarting { hosts: self.gate.restarting() })
         } else {
             Next::Complete
         }
@@ -140,6 +142,9 @@ impl Rollout {
                 Next::Wait(Reason::AskingAgain { probes: self.probes })
             }
             Verdict::Wait => self.ask_again(&room),
+            Verdict::Pass if self.gate.restarting() > 0 => {
+                Next::Wait(Reason::Restarting { hosts: self.gate.restarting() })
+            }
             Verdict::Pass => {
                 let (late, room) = self.late_next(room);
                 let left = self.left();

@@ -41,7 +41,11 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
             handed: u32::try_from(seats).unwrap(),
         }],
         steps: vec![Step { generation: 1, handed: seats, at: at(0) }],
-        watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
+        watch: Watch {
+            beat: Millis(1000),
+            silent_after: Millis(4000),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         not_before: at(0),
         not_after: Time(u64::MAX),
         evidence: Digest::of(b""),

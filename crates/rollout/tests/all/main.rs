@@ -17,6 +17,7 @@ mod line_sight;
 mod lines;
 mod machine;
 mod properties;
+mod restarts;
 mod schedule;
 mod script;
 mod stateful;

@@ -324,6 +324,7 @@ fn why(reason: &Reason) -> String {
         Reason::AskingAgain { .. } => "suspicious: the question is asked again".to_owned(),
         Reason::ObservationMissing { .. } => "no tallies".to_owned(),
         Reason::BudgetLeavesNoRoom { .. } => "the budget leaves no room".to_owned(),
+        Reason::Restarting { .. } => "handed hosts restart".to_owned(),
         Reason::NobodyVouched => "nobody is known to have taken it".to_owned(),
         Reason::Ready => "widens at the next tally".to_owned(),
         Reason::Completed => "everybody has it".to_owned(),

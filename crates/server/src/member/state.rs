@@ -50,6 +50,9 @@ pub struct Followed {
     pub seen: Option<SeenTicket>,
     /// the tally that was sent last
     pub pending: Option<Pending>,
+    /// when our hosts were counted for the last round that is known to be pooled; before that, when the
+    /// plan was made
+    pub observed: Time,
     /// the last round that is known to be pooled
     pub pooled: u64,
     /// how it ended
@@ -67,6 +70,8 @@ pub struct Pending {
     pub counted: Counted,
     /// as signed
     pub tally: Envelope,
+    /// when it was counted
+    pub at: Time,
 }
 
 impl LineState {
@@ -98,7 +103,7 @@ impl LineState {
             | LineFact::TallyPooled { rollout, .. }
             | LineFact::Over { rollout, .. } => {
                 if let Some(followed) = self.rollouts.get_mut(rollout) {
-                    followed.apply(fact);
+                    followed.apply(at, fact);
                 }
             }
         }
@@ -124,6 +129,7 @@ impl Followed {
             }
         }
         Followed {
+            observed: plan.created,
             plan,
             digest,
             places,
@@ -138,7 +144,7 @@ impl Followed {
         }
     }
 
-    fn apply(&mut self, fact: &LineFact) {
+    fn apply(&mut self, at: Time, fact: &LineFact) {
         match fact {
             LineFact::TicketTaken { envelope, .. } => {
                 if let Ok(ticket) = Ticket::parse(&envelope.payload) {
@@ -149,11 +155,12 @@ impl Followed {
             LineFact::TallySent { round, generation, counted, tally, .. } => {
                 let (counted, tally) = (counted.clone(), tally.clone());
                 let (round, generation) = (*round, *generation);
-                self.pending = Some(Pending { round, generation, counted, tally });
+                self.pending = Some(Pending { round, generation, counted, tally, at });
             }
             LineFact::TallyPooled { round, .. } => {
                 if let Some(pending) = self.pending.take_if(|pending| pending.round == *round) {
                     noted::counted(&mut self.marks, &pending.counted, true);
+                    self.observed = pending.at;
                 }
                 self.pooled = self.pooled.max(*round);
             }
@@ -205,6 +212,7 @@ impl Followed {
             waves: &self.waves,
             marks: &self.marks,
             confirmed_at: &self.confirmed_at,
+            since: self.observed,
         }
     }
 }

@@ -5,9 +5,9 @@ use crate::record::Counted;
 use crate::rollout_state::RolloutState;
 use crate::state::{HostState, column};
 use crate::tally::observe_own;
-use andon_model::Time;
 use andon_model::beat::Presence;
-use andon_rollout::{ArmTally, Observation, StratumTally, Window};
+use andon_model::{Millis, Time};
+use andon_rollout::{ArmTally, Observation, RestartTally, StratumTally, Window};
 
 /// Whether these counts are borne out. On a vendor line they are members' tallies, of which the journal
 /// holds digests only: they are not counted again.
@@ -22,11 +22,20 @@ pub(super) fn check(
     if rollout.members.is_some() {
         return Ok(());
     }
-    let here = Heard { at, sequence: 0, presence: Presence::Alive, since_restart: true };
-    let mut heard = vec![here; hosts.len()];
+    let mut heard = vec![Heard::here(at, 0, true); hosts.len()];
+    // As late as can be: how much earlier is the server's word.
+    let last = at.minus(rollout.plan.watch.silent_after);
     for host in &counted.silent {
         let row = heard.get_mut(column(*host)).ok_or("an unknown host fell silent")?;
-        row.at = Time(0);
+        row.at = last;
+    }
+    for host in &counted.restarted {
+        let row = heard.get_mut(column(*host)).ok_or("an unknown host restarted")?;
+        (row.promised, row.restarts) = (last, row.restarts.saturating_add(1));
+    }
+    for host in &counted.missed {
+        let row = heard.get_mut(column(*host)).ok_or("an unknown host did not come back")?;
+        (row.at, row.presence) = (last, Presence::Restart { back_within: Millis::ZERO });
     }
     let (made, recounted) = observe_own(rollout, hosts, &heard, at);
     let rule = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
@@ -39,7 +48,13 @@ pub(super) fn check(
 
 fn arms(made: &StratumTally, seen: &StratumTally) -> bool {
     let pairs = [(&made.controls, &seen.controls), (&made.gauge, &seen.gauge)];
-    made.waves.len() == seen.waves.len()
+    let restarts = RestartTally {
+        treated_away: seen.restarts.treated_away,
+        controls_away: seen.restarts.controls_away,
+        ..made.restarts
+    };
+    restarts == seen.restarts
+        && made.waves.len() == seen.waves.len()
         && made.waves.iter().zip(&seen.waves).chain(pairs).all(|(made, seen)| arm(made, seen))
 }
 
@@ -52,11 +67,11 @@ fn arm(made: &ArmTally, seen: &ArmTally) -> bool {
 }
 
 /// Between the count and its record a moment passes, in which a host may come through: fewer may be
-/// through than counted again, never more.
+/// through than counted again, never more. Who is away is not in it.
 fn through(made: &StratumTally, seen: &StratumTally) -> bool {
     let window = |(made, seen): (&Window, &Window)| {
         let hosts = |it: &Window| u64::from(it.clean) + u64::from(it.at_risk);
-        seen.clean <= made.clean && seen.bad >= made.bad && hosts(made) == hosts(seen)
+        seen.clean <= made.clean && seen.bad >= made.bad && hosts(seen) <= hosts(made)
     };
     let late = seen.late.hosts <= made.late.hosts
         && seen.late.clean.len() <= made.late.clean.len()

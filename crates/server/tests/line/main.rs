@@ -7,6 +7,7 @@ mod member;
 mod member_rules;
 mod pooled;
 mod refusals;
+mod restarts;
 mod rig;
 mod rollouts;
 mod rules;

@@ -83,7 +83,11 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
         delta_ppm: 1000,
         holdback_permille: 5,
         holdback_min: 1,
-        watch: Watch { beat: Millis(1000), silent_after: Millis(4000) },
+        watch: Watch {
+            beat: Millis(1000),
+            silent_after: Millis(4000),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         timing: Timing { delivery: Millis(1000), window: Millis(3000) },
         background_ppm_per_h: 7200,
         controls_max: 1_000_000,

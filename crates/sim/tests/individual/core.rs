@@ -45,7 +45,11 @@ fn policy() -> Policy {
         delta_ppm: 1000,
         holdback_permille: 5,
         holdback_min: 5,
-        watch: Watch { beat: Millis::from_secs(5), silent_after: Millis::from_secs(15) },
+        watch: Watch {
+            beat: Millis::from_secs(5),
+            silent_after: Millis::from_secs(15),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         background_ppm_per_h: 7200,
         controls_max: 50_000,
         timing: Timing { delivery: Millis::from_secs(15), window: Millis::from_secs(10) },

@@ -92,7 +92,11 @@ pub(crate) fn policy() -> Policy {
         delta_ppm: 1000,
         holdback_permille: 5,
         holdback_min: 1,
-        watch: Watch { beat: Millis::from_secs(1), silent_after: Millis::from_secs(4) },
+        watch: Watch {
+            beat: Millis::from_secs(1),
+            silent_after: Millis::from_secs(4),
+            restart_missed_ppm: andon_model::policy::restart_missed_ppm(),
+        },
         timing: Timing { delivery: Millis::from_secs(1), window: Millis::from_secs(3) },
         background_ppm_per_h: 7200,
         controls_max: 1_000_000,

@@ -171,7 +171,7 @@ fn a_host_that_restarts_says_so_first() -> Result<()> {
                 Value::Null => None,
                 presence => Some(presence),
             };
-            records.filter_map(said).last().filter(|last| last.to_string().contains(want))
+            records.filter_map(said).next_back().filter(|last| last.to_string().contains(want))
         });
         journal.with_context(|| format!("no {what}"))
     };

@@ -47,8 +47,14 @@ struct Cell {
     /// sampled controls after the latest tick, and those that have ever been bad
     controls: u64,
     controls_bad: u64,
-    /// treated after the latest tick; of both, those that are away
-    treated: u64,
+}
+
+/// Sums over all strata of one tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tick {
+    /// sampled controls
+    controls: u64,
+    /// away for a restart
     treated_away: u64,
     controls_away: u64,
 }
@@ -67,6 +73,12 @@ pub(crate) struct Restarts {
     controls: (u64, u64),
     /// ln of the evidence against the assumption, its largest
     against: f64,
+    /// of treated hosts: restarts due so far
+    due: u64,
+    /// of the tick that is being taken
+    tick: Tick,
+    /// see [`Restarts::away`]
+    away: u64,
 }
 
 /// What announced restarts have shown, as told in tickets and to people.
@@ -101,6 +113,9 @@ impl Restarts {
             looks: 0,
             controls: (0, 0),
             against: 0.0,
+            due: 0,
+            tick: Tick::default(),
+            away: 0,
         }
     }
 
@@ -114,14 +129,15 @@ impl Restarts {
         let cell = self.cells.get_mut(at)?;
         cell.controls = u64::from(tally.controls.hosts) + u64::from(tally.gauge.hosts);
         cell.controls_bad = controls_bad;
-        cell.treated = tally.waves.iter().map(|wave| u64::from(wave.hosts)).sum();
-        cell.treated_away = u64::from(tally.restarts.treated_away);
-        cell.controls_away = u64::from(tally.restarts.controls_away);
+        self.tick.controls += cell.controls;
+        self.tick.treated_away += u64::from(tally.restarts.treated_away);
+        self.tick.controls_away += u64::from(tally.restarts.controls_away);
         let (treated, controls) = (tally.restarts.treated, tally.restarts.controls);
         if treated.at_risk == 0 && controls.at_risk == 0 {
             return Some(());
         }
         cell.due = cell.due.checked_add(u64::from(treated.at_risk))?;
+        self.due = self.due.checked_add(u64::from(treated.at_risk))?;
         cell.missed = cell.missed.checked_add(u64::from(treated.new))?;
         let (due, missed) = self.controls;
         self.controls.0 = due.checked_add(u64::from(controls.at_risk))?;
@@ -135,18 +151,20 @@ impl Restarts {
         Some(())
     }
 
-    /// All strata's ticks are in.
-    pub(crate) fn close(&mut self) {
+    /// All strata's ticks are in; `treated`: hosts that were handed the release.
+    pub(crate) fn close(&mut self, treated: u64) {
+        self.away = away(std::mem::take(&mut self.tick), treated);
         let (due, missed) = (as_f64(self.controls.0), as_f64(self.controls.1));
         if missed > 0.0 {
             let ln =
                 THETA.map(|theta| missed * theta.ln() - due * (self.risk * (theta - 1.0)).ln_1p());
             self.against = self.against.max(ln_mean_exp(ln.into_iter()));
         }
-        let due: u64 = self.cells.iter().map(|cell| cell.due).sum();
         // One look at a time, however many restarts a tick brings: a later look sees more.
-        if 1_u64.checked_shl(self.looks).is_some_and(|next| due >= next) {
-            while 1_u64.checked_shl(self.looks + 1).is_some_and(|next| due >= next) {
+        let all = self.due;
+        let due = |look: u32| 1_u64.checked_shl(look).is_some_and(|next| all >= next);
+        if due(self.looks) {
+            while due(self.looks + 1) {
                 self.looks += 1;
             }
             let weight = f64::from((self.looks + 1) * (self.looks + 2));
@@ -157,21 +175,8 @@ impl Restarts {
 
     /// Treated hosts that are away for a restart beyond one, what the controls let expect, and four
     /// standard deviations: by chance a good update waits once in thousands of looks, and not for long.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and at most the fleet"
-    )]
-    pub(crate) fn away(&self) -> u64 {
-        let sum = |of: fn(&Cell) -> u64| as_f64(self.cells.iter().map(of).sum::<u64>());
-        let (away, beside) = (sum(|cell| cell.treated_away), sum(|cell| cell.controls_away) + 1.0);
-        if away == 0.0 {
-            return 0;
-        }
-        let each = sum(|cell| cell.treated) / sum(|cell| cell.controls).max(1.0);
-        let expected = beside * each;
-        let noise = 4.0 * (expected * (1.0 + each)).sqrt();
-        (away - expected - noise - 1.0).max(0.0).ceil() as u64
+    pub(crate) const fn away(&self) -> u64 {
+        self.away
     }
 
     /// ln of the baseline's e-value over all strata, as of now.
@@ -198,7 +203,7 @@ impl Restarts {
 
     /// The evidence, its logarithm; 0 while no restart of a treated host was due.
     pub(crate) fn ln_e(&self) -> f64 {
-        if self.cells.iter().all(|cell| cell.due == 0) {
+        if self.due == 0 {
             return 0.0;
         }
         let baseline = if self.refuted() { 0.0 } else { self.baseline };
@@ -213,8 +218,8 @@ impl Restarts {
         missed_ppm: u32,
         shown: impl Fn(f64) -> f64,
     ) -> Option<RestartEvidence> {
-        let sum = |of: fn(&Cell) -> u64| self.cells.iter().map(of).sum::<u64>();
-        let (due, missed) = (sum(|cell| cell.due), sum(|cell| cell.missed));
+        let missed = self.cells.iter().map(|cell| cell.missed).sum();
+        let due = self.due;
         let (controls_due, controls_missed) = self.controls;
         (due > 0).then(|| RestartEvidence {
             e: shown(self.ln_e()),
@@ -227,6 +232,21 @@ impl Restarts {
             refuted: self.refuted(),
         })
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and at most the fleet"
+)]
+fn away(tick: Tick, treated: u64) -> u64 {
+    if tick.treated_away == 0 {
+        return 0;
+    }
+    let each = as_f64(treated) / as_f64(tick.controls).max(1.0);
+    let expected = (as_f64(tick.controls_away) + 1.0) * each;
+    let noise = 4.0 * (expected * (1.0 + each)).sqrt();
+    (as_f64(tick.treated_away) - expected - noise - 1.0).max(0.0).ceil() as u64
 }
 
 #[cfg(test)]
@@ -297,7 +317,7 @@ mod tests {
         for due in 1..=64_u32 {
             let before = restarts.looks;
             restarts.observe(0, &tally, 0).unwrap();
-            restarts.close();
+            restarts.close(64);
             if restarts.looks != before {
                 taken.push(due);
             }

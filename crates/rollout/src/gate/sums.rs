@@ -101,7 +101,7 @@ impl Gate {
         }
         (self.confirmed, self.fell_back, self.open) = (confirmed, fell_back, open);
         self.parts = self.channels.each_ref().map(EProcess::parts);
-        self.restarts.close();
+        self.restarts.close(self.handed);
         let tick = self.loudness.read(now, &seen.strata);
         for (at, horizon) in self.horizons.iter_mut().enumerate() {
             horizon.observe(at, &seen.strata, &tick)?;

@@ -178,7 +178,9 @@ impl From<PolicyRefusal> for Refusal {
         let words = in_words(&error);
         match error {
             PolicyRefusal::Signature(error) => Refusal::from(error),
-            PolicyRefusal::Text(_) => Refusal::malformed(&words),
+            PolicyRefusal::Text(_) | PolicyRefusal::Log(_) | PolicyRefusal::NoLog => {
+                Refusal::malformed(&words)
+            }
             PolicyRefusal::Line => Refusal::not_allowed(&words),
             PolicyRefusal::Rollback { .. } => Refusal::replayed(&words),
             PolicyRefusal::Expired => Refusal::expired(&words),

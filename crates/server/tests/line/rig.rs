@@ -69,6 +69,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -98,6 +98,15 @@ fn hosts_take_what_is_logged_and_nothing_is_published_without_the_witnesses() ->
     release::publish(&server.http(), &scene.line, Some(&role), &second)?;
     let told = tool::json(&scene.line, &server.address, &audit)?;
     ensure!(told["size"].as_u64() > told["known_size"].as_u64(), "{told:#}");
+    // The vendor knows of the first release only.
+    std::fs::write(aside.join("announced"), format!("{}\n", first.digest()))?;
+    let (seen, announced) = (path("seen"), path("announced"));
+    let mut words = vec!["--json", "log", "monitor", "--url", &url, "--log", &scene.log];
+    words.extend(["--known", &seen, "--vendor", OPERATOR, "--announced", &announced]);
+    let alarmed = tool::run(&scene.line, &server.address, &words)?;
+    let told: serde_json::Value = serde_json::from_str(&alarmed.shown)?;
+    let strange = &told["alarms"][0]["manifest"];
+    ensure!(alarmed.code == Some(7) && *strange == second.digest().to_string(), "{told:#}");
     Ok(())
 }
 

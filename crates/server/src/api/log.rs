@@ -27,7 +27,8 @@ pub(super) async fn checkpoint(
     Ok(deliver::answer(served.item(), &headers))
 }
 
-/// A tile; what has a width in its name never changes either.
+/// A tile that the served checkpoint covers; what has a width in its name never changes either. Beyond
+/// the checkpoint there may be what a crash has left, and nobody may keep that for good.
 pub(super) async fn tile(
     Extract(app): Extract<Arc<App>>,
     Path(path): Path<String>,
@@ -35,7 +36,13 @@ pub(super) async fn tile(
 ) -> Result<Response, Refusal> {
     let missing = || Refusal::not_found("the log has no such tile");
     let tile = Tile::parse(&format!("tile/{path}")).ok_or_else(missing)?;
-    let folder = log(&app)?.folder().to_owned();
+    let log = log(&app)?;
+    let size = log.served().map_or(0, |served| served.checkpoint().checkpoint().head.size);
+    let covered = Tile::of(tile.kind(), tile.index(), size);
+    if covered.is_none_or(|covered| tile.width() > covered.width()) {
+        return Err(missing());
+    }
+    let folder = log.folder().to_owned();
     let read = tokio::task::spawn_blocking(move || read_tile(&folder, &tile)).await;
     let bytes = read.ok().flatten().ok_or_else(missing)?;
     let (digest, cache) = (Digest::of(&bytes), Cache::Immutable);

@@ -127,5 +127,8 @@ async fn log_first(app: &App, vendor: &VendorId, bytes: &[u8]) -> Result<(), Ref
         repository.consider(vendor, bytes, &known, app.now())?
     };
     let entries: Vec<_> = candidate.releases.iter().map(ReleaseFacts::log_entry).collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
     Ok(crate::log::before_publishing(app, &entries).await?)
 }

@@ -235,3 +235,71 @@ fn places(folder: &Path, head: Head) -> Result<BTreeMap<Digest, u64>, BookError>
     }
     Ok(places)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use andon_model::stop::Party;
+    use andon_trust::log::KeyKind;
+    use andon_trust::sign::SigningKey;
+    use std::fs;
+
+    fn key() -> NoteKey {
+        NoteKey::new("clinic/log", KeyKind::Log, SigningKey::from_seed([1; 32])).unwrap()
+    }
+
+    fn entries(history: &str, range: std::ops::Range<u64>) -> Vec<LogEntry> {
+        let stop = |at: u64| Digest::of(format!("{history} {at}").as_bytes());
+        range.map(|at| LogEntry::Stop { stop: stop(at), by: Party::Platform }).collect()
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to)
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    /// Tiles have no order among them: a crash may leave each of them and not the others.
+    #[test]
+    fn a_crash_between_tiles_and_checkpoint_changes_nothing() {
+        for (size, more) in [(0, 1), (3, 2), (250, 10), (255, 1), (256, 1), (300, 260)] {
+            let place = tempfile::tempdir().unwrap();
+            let before = place.path().join("before");
+            let mut book = Book::open(&before, &key()).unwrap();
+            book.take(&entries("a", 0..size)).unwrap();
+            let sealed = book.sealed().clone();
+            let mut crashed = book.log.clone();
+            for entry in entries("crashed", size..size + more) {
+                crashed.append(&entry.to_bytes()).unwrap();
+            }
+            let left = crashed.unwritten();
+            for of in 0..1 << left.len().min(4) {
+                let after = place.path().join(of.to_string());
+                copy(&before, &after);
+                for (_, file) in left.iter().enumerate().filter(|(at, _)| of >> at & 1 == 1) {
+                    write(&after.join(file.tile.to_string()), &file.bytes).unwrap();
+                }
+                let case = format!("{size} and {more}, files {of:b}");
+                let mut book = Book::open(&after, &key()).unwrap();
+                assert_eq!(book.sealed(), &sealed, "{case}");
+                assert!(!book.take(&entries("a", 0..size)).unwrap(), "{case}: nothing is new");
+                assert!(book.take(&entries("b", size..size + 300)).unwrap(), "{case}");
+                let head = book.sealed().checkpoint().head;
+                let again = Book::open(&after, &key()).unwrap();
+                let mut tree = TileTree::new(head.size, |tile| read_tile(&after, tile));
+                assert_eq!(
+                    (again.sealed().checkpoint().head, tree.head().unwrap()),
+                    (head, head),
+                    "{case}"
+                );
+                fs::remove_dir_all(after).unwrap();
+            }
+        }
+    }
+}

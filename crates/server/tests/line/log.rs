@@ -221,6 +221,8 @@ async fn nothing_is_published_before_a_quorum_has_cosigned_it() {
         }
         assert_eq!(get(&mut server, "/v1/tuf/timestamp.json").await, tuf, "{mood:?}");
         assert!(line.role(1).is_none() && checkpoint(&mut server).await.is_none());
+        let tile = get(&mut server, "/v1/log/tile/entries/000.p/2").await;
+        assert_eq!(tile.0, 404, "{mood:?}: what no checkpoint covers is not served");
         assert_eq!(witnesses[0].cosigned(), 1, "it has cosigned this checkpoint already");
         // The same role again, once the witness is back: no second entry.
         witnesses[1].mood(Mood::Fine);
@@ -258,6 +260,30 @@ async fn a_policy_that_demands_nothing_waits_for_no_witness() {
     assert!(proven(&mut server, release, &policy).await.is_err());
     log::keep(&server.app).await.unwrap();
     assert_eq!(proven(&mut server, release, &policy).await, Ok(1));
+}
+
+/// Metadata is signed again before it expires, whoever is away.
+#[tokio::test]
+async fn a_role_without_new_releases_waits_for_no_witness() {
+    let witnesses = [Witness::new(1).await];
+    let line = line(&witnesses, Some(1));
+    let mut server = line.open(START).await.unwrap();
+    line.publish(&mut server, 1).await;
+    line.publish(&mut server, 2).await;
+    witnesses[0].mood(Mood::Refuses);
+    let mut logged = line.policy.clone();
+    logged.version = 2;
+    let signed = serde_json::to_vec(&logged).unwrap();
+    let signed = line.person.seal(andon_model::envelope::PayloadType::Policy, &signed);
+    assert_eq!(post(&mut server, "/v1/lines/operator:clinic/policy", &signed).await.0, 200);
+    log::keep(&server.app).await.unwrap_err();
+    let far = START.plus(Millis::from_secs(86_400 * 365));
+    let previous = line.role(2);
+    let mut role = andon_trust::repository::vendor_role(previous.as_deref(), far, &[]).unwrap();
+    role.sign(&line.vendor).unwrap();
+    let path = "/v1/releases/acme/metadata";
+    let (status, body) = send(&mut server, Method::POST, path, role.to_bytes()).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
 }
 
 #[tokio::test]

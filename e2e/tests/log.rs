@@ -4,10 +4,11 @@ use andon_e2e::fleet::Fleet;
 use andon_e2e::line::{Line, OPERATOR};
 use andon_e2e::release::{self, Release};
 use andon_e2e::server::Server;
+use andon_e2e::strace::{self, Step};
 use andon_e2e::witness::Witness;
-use andon_e2e::{tool, wait};
+use andon_e2e::{programs, skip, tool, wait};
 use andon_model::Millis;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::time::Duration;
 
 /// Long enough for a loaded machine of two cores; every wait ends as soon as its condition holds.
@@ -31,6 +32,11 @@ struct Scene {
 impl Scene {
     /// A line whose hosts demand what both witnesses have seen.
     fn new() -> Result<Scene> {
+        Scene::under(|_| Vec::new())
+    }
+
+    /// The same with its server started by another program.
+    fn under(wrapper: impl FnOnce(&Line) -> Vec<String>) -> Result<Scene> {
         let keys = tempfile::tempdir()?;
         let mut witnesses = [Witness::new(keys.path(), "w1")?, Witness::new(keys.path(), "w2")?];
         let [first, second] = [witnesses[0].option(), witnesses[1].option()];
@@ -45,7 +51,7 @@ impl Scene {
         for witness in &mut witnesses {
             witness.start(&log)?;
         }
-        let server = Server::start(&line)?;
+        let server = Server::start_under(&line, &wrapper(&line))?;
         Ok(Scene { witnesses, line, server, log, _keys: keys })
     }
 
@@ -134,4 +140,52 @@ fn a_release_whose_proof_is_withheld_is_refused_by_every_host() -> Result<()> {
     let ran = fleet.hosts_with(|entry| entry["fact"] == "staged" || entry["fact"] == "activated");
     ensure!(ran.is_empty(), "installed without a proof: {ran:?}");
     Ok(())
+}
+
+/// Mutant: log-tiles-unsynced.
+#[test]
+fn tiles_are_synced_before_their_checkpoint_and_that_before_a_witness_or_the_journal_hears_of_it()
+-> Result<()> {
+    if !programs::installed("strace") {
+        skip("strace is not installed (apt-get install strace)");
+        return Ok(());
+    }
+    let traced = |line: &Line| strace::words(&line.aside().join("trace").to_string_lossy());
+    let scene = Scene::under(traced)?;
+    release::publish(&scene.server.http(), &scene.line, None, &scene.release(1))?;
+    let trace = scene.line.aside().join("trace");
+    scene.server.end_traced()?;
+    let steps = strace::parse(&std::fs::read_to_string(trace).context("read the trace")?);
+    let (mut sealed, mut asked, mut tiles) = (0, 0, 0);
+    let (mut open, mut lies, mut published) = (0_i32, false, false);
+    for step in &steps {
+        match step {
+            Step::SyncBegan { path, .. } if path.contains("/log/tile/") => open += 1,
+            Step::Synced { path, .. } if path.contains("/log/tile/") => {
+                (open, tiles) = (open - 1, tiles + 1);
+            }
+            Step::SyncBegan { path, .. } if path.contains("/log/.sealed.") => {
+                ensure!(open == 0, "a checkpoint is written while its tiles are");
+                // The first one is that of an empty log.
+                ensure!(sealed == 0 || tiles >= 4, "two tiles and their folders are not durable");
+                (sealed, asked, tiles, lies) = (sealed + 1, 0, 0, false);
+            }
+            Step::Synced { path, .. } if path.ends_with("/data/log") => lies = true,
+            Step::Sent { bytes } if has(bytes, b"POST /add-checkpoint") => {
+                ensure!(lies && tiles == 0, "a witness is asked before the checkpoint is durable");
+                asked += 1;
+            }
+            Step::Wrote { bytes, .. } if has(bytes, b"\"role_published\"") => {
+                ensure!(asked >= 2, "published before both witnesses were asked");
+                published = true;
+            }
+            _ => {}
+        }
+    }
+    ensure!(published && sealed >= 3, "the trace shows nothing: {sealed} checkpoints");
+    Ok(())
+}
+
+fn has(bytes: &[u8], word: &[u8]) -> bool {
+    bytes.windows(word.len()).any(|part| part == word)
 }

@@ -2,7 +2,7 @@
 //!
 //! What it is: a line laid out by `andon init` ([`line::Line`]), a real `andond` on loopback
 //! ([`server::Server`]), hosts that speak the protocol ([`host::Caller`]) or are real light hosts
-//! ([`fleet::Fleet`]), people's commands ([`tool`]), a gate verifier ([`verifier`]), and ways to look at
+//! ([`fleet::Fleet`]), people's commands ([`tool`]), a gate verifier ([`verifier`]), witnesses ([`witness`]), and ways to look at
 //! what was kept ([`journal`], [`recount`], [`strace`], [`disk`]). What it is not: it simulates nothing
 //! that is proven; the programs under test are the ones that are shipped.
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod strace;
 pub mod tool;
 pub mod verifier;
 pub mod wait;
+pub mod witness;
 pub mod zoo;
 
 use andon_model::Time;

@@ -96,6 +96,22 @@ impl Server {
         wait::until("andond to end", Duration::from_secs(30), || self.child.try_wait().ok()?)
     }
 
+    /// SIGKILL for the traced server, the wrapper's only child: the trace is whole once the wrapper has
+    /// ended with it.
+    /// # Errors
+    /// When there is no child, or it cannot be killed.
+    pub fn end_traced(self) -> Result<()> {
+        let path = format!("/proc/{0}/task/{0}/children", self.id());
+        let children = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        for child in children.split_whitespace() {
+            let killed = Command::new("kill").args(["-KILL", child]).status();
+            if !killed.context("start kill")?.success() {
+                bail!("kill {child}");
+            }
+        }
+        self.wait().map(|_| ())
+    }
+
     /// SIGKILL, now.
     /// # Errors
     /// When the process cannot be waited for.

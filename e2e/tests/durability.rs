@@ -243,24 +243,11 @@ fn traced() -> Result<Option<Traced>> {
             });
         }
     });
-    // the trace is whole once strace has ended with its child
-    end_traced(&server)?;
-    server.wait()?;
+    server.end_traced()?;
     let trace = std::fs::read_to_string(&output).context("read the trace")?;
     let hosts = hosts.into_inner().map_err(|_| anyhow::anyhow!("a caller panicked"))?;
     ensure!(hosts.len() == 18, "only {} of 18 enrolments were taken", hosts.len());
     Ok(Some(Traced { line, steps: strace::parse(&trace), hosts }))
-}
-
-/// Kills the traced server, strace's only child.
-fn end_traced(server: &Server) -> Result<()> {
-    let path = format!("/proc/{0}/task/{0}/children", server.id());
-    let children = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    for child in children.split_whitespace() {
-        let killed = std::process::Command::new("kill").args(["-KILL", child]).status();
-        ensure!(killed.context("start kill")?.success(), "kill {child}");
-    }
-    Ok(())
 }
 
 fn acknowledgement(steps: &[Step], host: &HostId) -> Option<usize> {

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// the rollout was halted, or a promise of the demo was broken
     Halted = 6,
+    /// a public log holds a release that its vendor has not announced
+    Alarm = 7,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -77,6 +77,10 @@ impl Layout {
     pub(crate) fn server_key(&self, role: &str) -> PathBuf {
         self.server().join("keys").join(format!("{role}.json"))
     }
+    /// The key of the line's own public log.
+    pub(crate) fn log_key(&self) -> PathBuf {
+        self.server().join("keys").join("log.note")
+    }
     /// TUF files as served.
     pub(crate) fn tuf(&self) -> PathBuf {
         self.server().join("data").join("tuf")

@@ -19,6 +19,7 @@ mod own_folder;
 mod policy_budgets;
 mod policy_form;
 mod policy_lines;
+mod policy_log;
 mod policy_rules;
 mod sources;
 mod span;

@@ -1,6 +1,7 @@
 //! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
 use crate::policy_lines::{self, MemberForm, VendorLineForm};
+use crate::policy_log::{self, PolicyLogError};
 use crate::policy_rules::{self, RulesForm};
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
@@ -60,6 +61,9 @@ pub(crate) struct PolicyForm {
     /// of a vendor line: most seats whose members may be away, in millionths
     #[serde(default, skip_serializing_if = "is_nobody")]
     pub(crate) absent_max_ppm: u32,
+    /// the logs in which hosts must find a release (C2SP tlog-policy)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<String>,
     /// of an operator's line: the vendor lines it takes part in
     #[serde(default, rename = "vendor_line")]
     pub(crate) vendor_lines: Vec<VendorLineForm>,
@@ -149,6 +153,9 @@ pub(crate) enum PolicyFormError {
     /// a value that makes no sense
     #[error("check policy form")]
     Policy(#[from] PolicyError),
+    /// the log policy in it cannot be read, or names no log
+    #[error("check log policy of the policy form")]
+    Log(#[from] PolicyLogError),
     /// a probe with none or both of its ways
     #[error("probe {0} needs either file_readable or command")]
     Probe(ComponentId),
@@ -164,6 +171,7 @@ impl PolicyForm {
     pub(crate) fn defaults(line: LineId, online: PublicKey) -> PolicyForm {
         PolicyForm {
             absent_max_ppm: policy_lines::absent_default(&line),
+            log: None,
             line,
             valid_for: secs(365 * 86_400),
             online,
@@ -208,6 +216,7 @@ impl PolicyForm {
         let policy = Policy {
             members: policy_lines::members(&self.members),
             absent_max_ppm: self.absent_max_ppm,
+            log: self.log.clone(),
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             verifiers: self.sorted_verifiers(),
             schema: 1,
@@ -236,6 +245,7 @@ impl PolicyForm {
             budgets: self.rules.budgets(),
         };
         policy.check()?;
+        policy_log::check(&policy)?;
         Ok(policy)
     }
 
@@ -276,6 +286,7 @@ impl PolicyForm {
             "# A ticket covers nobody after this time; the server renews it.\nticket_valid = \"{}\"",
             self.ticket_valid
         ));
+        put(format_args!("{}", policy_log::write(self.log.as_deref())));
         let of_vendor = matches!(self.line, LineId::Vendor(_));
         if of_vendor {
             put(format_args!("{}{}", policy_lines::ABSENT, self.absent_max_ppm));

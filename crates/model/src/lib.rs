@@ -22,6 +22,7 @@ pub mod index;
 pub mod key;
 pub mod limits;
 pub mod line;
+pub mod log_entry;
 pub mod merkle;
 pub mod order;
 pub mod policy;

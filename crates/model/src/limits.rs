@@ -141,6 +141,16 @@ pub const WITNESS_LOGS_MAX: usize = 4096;
 pub const LOG_POLICY_ENTRIES_MAX: usize = 64;
 /// Largest log policy, bytes: that many lines of a name, a key and an address each.
 pub const LOG_POLICY_BYTES_MAX: usize = 128 * 1024;
+/// Largest log policy inside a line's signed policy, bytes: a log and 64 witnesses with their addresses
+/// fit; the whole policy goes over the pipe to the supervisor.
+pub const POLICY_LOG_BYTES_MAX: usize = 32 * 1024;
+/// Largest entry of a line's own log, bytes: three names, two digests and the words around them.
+pub const LINE_ENTRY_BYTES_MAX: usize = 1024;
+/// Most entries of a line's own log, whose hashes its server holds in memory: a release every minute
+/// for two years.
+pub const LINE_LOG_ENTRIES_MAX: u64 = 1 << 20;
+/// Most witnesses that a line's server asks: as many as a policy can name.
+pub const LINE_WITNESSES_MAX: usize = LOG_POLICY_ENTRIES_MAX;
 /// Most rings of one line.
 pub const RINGS_MAX: usize = 16;
 /// Most maintenance windows in one policy: every day of the week for a handful of sites.

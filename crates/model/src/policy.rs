@@ -4,8 +4,8 @@ use crate::eligible::{Rules, RulesError};
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ABSENT_MAX_PPM, APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, PROBES_MAX,
-    VENDOR_LINES_MAX,
+    ABSENT_MAX_PPM, APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, POLICY_LOG_BYTES_MAX,
+    PROBES_MAX, VENDOR_LINES_MAX,
 };
 use crate::line::{Member, VendorLine};
 use crate::release::Probe;
@@ -173,6 +173,10 @@ pub struct Policy {
     /// holds for a person, in millionths (default 0: nobody's)
     #[serde(default, skip_serializing_if = "is_nobody")]
     pub absent_max_ppm: u32,
+    /// the public logs, and their witnesses, in which this line's hosts must find a release before they
+    /// install it: the text of a log policy (C2SP tlog-policy)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<VendorLine>,
@@ -259,6 +263,8 @@ impl Policy {
         self.watch.check()?;
         rule(self.timing.delivery.0 > 0, "timing.delivery", "is 0")?;
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
+        let length = self.log.as_ref().map_or(1, String::len);
+        rule((1..=POLICY_LOG_BYTES_MAX).contains(&length), "log", "is empty or over 32 KiB")?;
         self.eligibility.check()?;
         budget::check(&self.budgets)?;
         self.check_lines()?;
@@ -388,6 +394,7 @@ mod tests {
             budgets: vec![],
             members: vec![],
             absent_max_ppm,
+            log: None,
             vendor_lines: vec![],
         }
     }
@@ -416,6 +423,21 @@ mod tests {
         let some = serde_json::to_string(&policy("vendor:acme", 50_000)).unwrap();
         assert_eq!(some.replace(",\"absent_max_ppm\":50000", ""), nobody);
         assert_eq!(Policy::parse(some.as_bytes()).unwrap(), policy("vendor:acme", 50_000));
+    }
+
+    #[test]
+    fn a_policy_that_demands_no_log_has_the_bytes_it_always_had() {
+        let mut policy = policy("operator:clinic", 0);
+        let none = serde_json::to_string(&policy).unwrap();
+        assert!(!none.contains("log"), "{none}");
+        assert_eq!(Policy::parse(none.as_bytes()).unwrap(), policy);
+        policy.log = Some("quorum none\n".to_owned());
+        let some = serde_json::to_string(&policy).unwrap();
+        assert_eq!(some.replace(",\"log\":\"quorum none\\n\"", ""), none);
+        for (length, fine) in [(0, false), (32 * 1024, true), (32 * 1024 + 1, false)] {
+            policy.log = Some("#".repeat(length));
+            assert_eq!(policy.check().is_ok(), fine, "{length}");
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ fn policy() -> Policy {
     Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -45,6 +45,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
     Policy {
         members: (0..members).map(member).collect(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -6,6 +6,7 @@ use crate::config::Inputs;
 use crate::cosign::Desk;
 use crate::deliver::Shelf;
 use crate::fleet::Fleet;
+use crate::log::LineLog;
 use crate::pooled::bulletin::Posted;
 use crate::pooled::intake::Collected;
 use crate::publish::Repository;
@@ -70,6 +71,8 @@ pub struct App {
     pub bells: Arc<Semaphore>,
     /// figures
     pub counters: Counters,
+    /// the line's own public log, if it keeps one
+    pub log: Option<LineLog>,
     /// on a vendor line: what members are told
     pub rounds: watch::Sender<Option<Posted>>,
     /// changes whenever another ticket waits for gate verifiers, or none any more
@@ -130,6 +133,7 @@ impl App {
         writer: Writer,
         state: State,
         repository: Repository,
+        log: Option<LineLog>,
     ) -> (Arc<App>, Kicks) {
         clock.set(state.at);
         let now = clock.now();
@@ -145,6 +149,7 @@ impl App {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             bells: Arc::new(Semaphore::new(BELLS_MAX)),
             counters: Counters::default(),
+            log,
             rounds: watch::Sender::new(None),
             // Another number than before a restart, so that who waits for a change hears of it.
             asked: watch::Sender::new(now.0),

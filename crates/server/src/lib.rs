@@ -21,6 +21,7 @@ pub mod fleet;
 pub mod group_order;
 pub mod issue;
 pub mod late;
+pub mod log;
 pub mod member;
 pub mod noted;
 pub mod pooled;

@@ -5,6 +5,7 @@ use andon_model::beat::{Alert, Charge, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
 use andon_model::line::Roster;
+use andon_model::log_entry::LogEntry;
 use andon_model::release::{Manifest, Version};
 use andon_model::text::Text;
 use andon_model::{
@@ -229,6 +230,17 @@ impl ReleaseFacts {
             version: manifest.version,
             consumer: manifest.consumer.clone(),
             bundle: manifest.bundle,
+        }
+    }
+    /// Its entry in the line's own log.
+    #[must_use]
+    pub fn log_entry(&self) -> LogEntry {
+        LogEntry::Release {
+            vendor: self.vendor.clone(),
+            component: self.component.clone(),
+            version: self.version,
+            manifest: self.release,
+            bundle: self.bundle,
         }
     }
     /// Components that crash together: a service and all content it interprets.

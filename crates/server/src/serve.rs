@@ -5,6 +5,8 @@ use crate::clock::Clock;
 use crate::config::Inputs;
 use crate::driver::{Driver, say};
 use crate::durable;
+use crate::log::{self, LineLog};
+use crate::member::http::HttpError;
 use crate::publish::{OnlineKeys, PublishError, Repository};
 use crate::record::Record;
 use crate::store::sqlite::SqliteJournal;
@@ -43,6 +45,9 @@ pub enum ServeError {
     /// the policy in the configuration, with none in the journal
     #[error("take the configured policy")]
     Policy(#[from] PolicyRefusal),
+    /// a client for the log's witnesses
+    #[error("open the line's log")]
+    Log(#[from] HttpError),
     /// the address
     #[error("listen on {0}")]
     Listen(String, #[source] io::Error),
@@ -99,7 +104,8 @@ impl Server {
         if let Err(why) = repository.catch_up(&state, now) {
             say(&format!("catch up with the journal's roles: {}", crate::api::in_words(&why)));
         }
-        let (app, kicks) = App::new(inputs, clock, writer, state, repository);
+        let log = inputs.log.as_ref().map(|log| LineLog::open(&inputs.data, log)).transpose()?;
+        let (app, kicks) = App::new(inputs, clock, writer, state, repository, log);
         {
             let mut repository = app.repository.lock().await;
             if let Err(why) = repository.publish(&app.shelf, now) {
@@ -109,6 +115,12 @@ impl Server {
             }
         }
         take_policy(&app).await?;
+        log::catch_up(&app).await;
+        if let Some(known) = &app.core().state.policy
+            && let Err(why) = log::can_serve(app.inputs.log.as_ref(), &known.policy)
+        {
+            say(&format!("log: {why}; hosts will install nothing"));
+        }
         crate::pooled::kept::restore(&app);
         let mut driver = Driver::new(Arc::clone(&app), kicks);
         driver.reconcile().await?;
@@ -127,6 +139,7 @@ impl Server {
         let Server { app, driver, _lock } = self;
         let driver = tokio::spawn(driver.run());
         let member = tokio::spawn(crate::member::run(Arc::clone(&app)));
+        let log = tokio::spawn(log::run(Arc::clone(&app)));
         let router = crate::api::router(Arc::clone(&app));
         let mut closing = app.closing.subscribe();
         let served = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -147,7 +160,7 @@ impl Server {
             served.abort();
         }
         // They end by the same signal; nothing of their outcome matters now.
-        let _ = (driver.await, member.await);
+        let _ = (driver.await, member.await, log.await);
         failure.map_or(Ok(()), |why| Err(ServeError::Stopped(why)))
     }
 }

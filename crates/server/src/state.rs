@@ -1,6 +1,7 @@
 //! What the server knows: a pure fold over the journal's records. It reads no clock and does no
 //! I/O; live operation and replay after a restart run exactly this code, so they agree.
 //! It is not the memory of beats ([`crate::fleet`]), which a restart may lose.
+use crate::log::facts;
 use crate::member::LineState;
 use crate::pooled::members::Members;
 use crate::pooled::seats::Seats;
@@ -11,6 +12,7 @@ use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
 use andon_model::limits::MESSAGE_AGE_MAX;
 use andon_model::line::Member;
+use andon_model::log_entry::LogEntry;
 use andon_model::policy::Policy;
 use andon_model::stop::Freeze;
 use andon_model::{
@@ -44,6 +46,8 @@ pub struct State {
     pub freezes: BTreeMap<Digest, AcceptedFreeze>,
     /// commands seen while they are fresh
     pub nonces: BTreeMap<(PersonId, Digest), Time>,
+    /// what the line's own log must hold, in the order of the journal
+    pub public: Vec<LogEntry>,
     /// published releases
     pub releases: BTreeMap<Digest, ReleaseFacts>,
     /// version and digest of each vendor's role
@@ -135,6 +139,7 @@ impl State {
     pub fn apply(&mut self, seq: u64, at: Time, record: &Record) {
         self.seq = seq;
         self.at = at;
+        self.public.extend(facts::entries(record));
         match record {
             Record::HostEnrolled { host, key, class, token: _ } => {
                 self.enrol(at, *host, *key, class);

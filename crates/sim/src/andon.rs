@@ -115,6 +115,7 @@ impl AndonPolicy {
         Policy {
             members: Vec::new(),
             absent_max_ppm: 0,
+            log: None,
             vendor_lines: Vec::new(),
             verifiers: Default::default(),
             schema: 1,

@@ -1,5 +1,6 @@
 //! The operator's policy: signed by the operator's own root, never older than what was seen.
 use crate::envelope::{VerifyError, verify_threshold};
+use crate::log;
 use andon_model::Time;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::{Envelope, PayloadType};
@@ -14,6 +15,12 @@ pub enum PolicyRefusal {
     /// its own text is wrong
     #[error("read policy")]
     Text(#[from] PolicyError),
+    /// what it says about public logs cannot be read
+    #[error("read log policy of the policy")]
+    Log(#[source] log::policy::PolicyError),
+    /// hosts could never install anything
+    #[error("log policy of the policy names no log")]
+    NoLog,
     /// for another line
     #[error("policy is for another line than this host's")]
     Line,
@@ -47,6 +54,10 @@ pub fn verify(
         anchor.operators_threshold,
     )?;
     let policy = Policy::parse(payload)?;
+    if demanded_log(&policy).map_err(PolicyRefusal::Log)?.is_some_and(|log| log.logs().count() == 0)
+    {
+        return Err(PolicyRefusal::NoLog);
+    }
     if policy.line != anchor.line {
         return Err(PolicyRefusal::Line);
     }
@@ -57,4 +68,12 @@ pub fn verify(
         return Err(PolicyRefusal::Expired);
     }
     Ok(policy)
+}
+
+/// Which logs and witnesses must have seen a release before a host of this line installs it; `None`:
+/// no log need have.
+/// # Errors
+/// [`log::policy::PolicyError`]; never for a policy that was verified.
+pub fn demanded_log(policy: &Policy) -> Result<Option<log::Policy>, log::policy::PolicyError> {
+    policy.log.as_ref().map(|text| log::Policy::parse(text.as_bytes())).transpose()
 }

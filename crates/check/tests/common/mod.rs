@@ -207,6 +207,7 @@ fn policy(version: u64) -> Policy {
     Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -3,6 +3,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ops::init::{self, InitOptions, Made};
+use crate::ops::init_log::{self, LogOptions, WitnessOption};
 use crate::output;
 use andon_model::{LineId, OperatorId, PersonId, VendorId, VerifierId};
 use serde_json::json;
@@ -28,6 +29,12 @@ pub(crate) struct Args {
     /// A gate verifier that must cosign every ticket; may be repeated
     #[arg(long = "verifier", value_name = "NAME")]
     verifiers: Vec<VerifierId>,
+    /// Let the server keep a public log of releases, policies and stops, and let hosts demand a proof
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    log: Option<String>,
+    /// A witness of that log (its verifier key is printed by andon keys note); may be repeated
+    #[arg(long = "witness", value_name = "VKEY@URL", requires = "log")]
+    witnesses: Vec<WitnessOption>,
     /// Where the server will listen
     #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDR:PORT")]
     listen: String,
@@ -47,6 +54,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
     options.people = args.people;
     options.threshold = args.threshold;
     options.verifiers = args.verifiers;
+    let unnamed = init_log::name(&options.line);
+    options.log = args.log.map(|name| {
+        let name = if name.is_empty() { unnamed } else { name };
+        LogOptions { name, witnesses: args.witnesses }
+    });
     options.listen = args.listen;
     let made = init::create(layout.dir(), &options, clock::now())
         .map_err(|e| Failure::from(e).next("name a folder that is not there yet"))?;
@@ -76,8 +88,9 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         "threshold": options.threshold,
         "vendors": options.vendors,
         "verifiers": options.verifiers,
+        "log": made.log.as_ref().map(ToString::to_string),
         "vendor_of_record": record,
-        "next": next(layout.dir(), &options.verifiers),
+        "next": next(options, made),
     });
     output::either(context.form(), &value, || {
         let row = |what: &str, path: &std::path::Path, why: &str| {
@@ -99,16 +112,19 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
             let path = layout.verifier_key(name);
             rows.push(row("verifier", &path, "move it to the verifier's machine: andon verifier"));
         }
+        if made.log.is_some() {
+            rows.push(row("log", &layout.log_key(), "signs the public log; the server's own"));
+        }
         output::line(format_args!("Line {} is laid out.\n", made.anchor.line));
         output::line(output::table(&["what", "where", "note"], rows));
-        for command in next(layout.dir(), &options.verifiers) {
+        for command in next(options, made) {
             output::note(format_args!("next: {command}"));
         }
     })
 }
 
-fn next(dir: &std::path::Path, verifiers: &[VerifierId]) -> Vec<String> {
-    let dir = dir.display();
+fn next(options: &InitOptions, made: &Made) -> Vec<String> {
+    let (dir, verifiers) = (made.layout.dir().display(), &options.verifiers);
     let mut next = vec![
         format!("andond --config {dir}/server/andond.toml"),
         format!("export ANDON_DIR={dir}"),
@@ -119,5 +135,11 @@ fn next(dir: &std::path::Path, verifiers: &[VerifierId]) -> Vec<String> {
             "andon verifier --key verifiers/{name} --data verifier-{name}   # elsewhere, for good"
         )
     }));
+    // Without them nothing is ever published.
+    if let (Some(vkey), Some(log)) = (&made.log, &options.log)
+        && !log.witnesses.is_empty()
+    {
+        next.push(format!("andon witness --log {vkey} …   # each witness, elsewhere, for good"));
+    }
     next
 }

@@ -3,6 +3,7 @@
 use crate::files::{self, Access, FileError};
 use crate::keys::{self, HeldKey, KeyError};
 use crate::layout::Layout;
+use crate::ops::init_log::{self, LogOptions};
 use crate::ops::policy::{self, PolicyOpError};
 use crate::policy_form::PolicyForm;
 use andon_model::enrol::Anchor;
@@ -12,6 +13,7 @@ use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{
     Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId, VerifierId,
 };
+use andon_trust::log::VerifierKey;
 use andon_trust::repository::{Delegation, Repository, RepositoryError, Role, TopRoles, Validity};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ pub(crate) struct InitOptions {
     pub(crate) threshold: u32,
     /// gate verifiers; all of them must cosign
     pub(crate) verifiers: Vec<VerifierId>,
+    /// the line's own public log
+    pub(crate) log: Option<LogOptions>,
     /// where the server listens
     pub(crate) listen: String,
     /// the server's tick
@@ -59,6 +63,7 @@ impl InitOptions {
             people: people.collect(),
             threshold: 2,
             verifiers: Vec::new(),
+            log: None,
             listen: "127.0.0.1:7300".to_owned(),
             tick: Millis::from_secs(1),
             policy: PolicyForm::defaults(line, PublicKey([0; 32])),
@@ -73,6 +78,8 @@ pub(crate) struct Made {
     pub(crate) layout: Layout,
     /// what hosts trust
     pub(crate) anchor: Anchor,
+    /// verifier key of the line's own public log
+    pub(crate) log: Option<VerifierKey>,
 }
 
 /// Why there is no new folder.
@@ -133,15 +140,16 @@ pub(crate) fn create(dir: &Path, options: &InitOptions, now: Time) -> Result<Mad
     name.push(format!(".{}.new", std::process::id()));
     let beside = dir.with_file_name(name);
     files::make_private_folder(&beside)?;
-    let built = build(&Layout::new(&beside), options, now).and_then(|anchor| {
+    let built = build(&Layout::new(&beside), options, now).and_then(|made| {
         let place = |source| InitError::Place { path: dir.to_owned(), source };
         std::fs::rename(&beside, dir).map_err(place)?;
-        Ok(anchor)
+        Ok(made)
     });
     if built.is_err() {
         let _best_effort = std::fs::remove_dir_all(&beside);
     }
-    Ok(Made { layout: Layout::new(dir), anchor: built? })
+    let (anchor, log) = built?;
+    Ok(Made { layout: Layout::new(dir), anchor, log })
 }
 
 fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
@@ -167,7 +175,11 @@ fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
     }
 }
 
-fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, InitError> {
+fn build(
+    layout: &Layout,
+    options: &InitOptions,
+    now: Time,
+) -> Result<(Anchor, Option<VerifierKey>), InitError> {
     files::make_private_folder(&layout.keys())?;
     let people = people_keys(layout, options)?;
     let root = make_tuf(layout, options, &people, now)?;
@@ -203,6 +215,10 @@ fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, In
     form.people =
         options.people.iter().zip(&people).map(|(p, k)| (p.clone(), k.key.public())).collect();
     form.verifiers = verifiers(layout, &options.verifiers)?;
+    let log = options.log.as_ref();
+    let log = log.map(|log| Ok((log, init_log::make_key(layout, log)?)));
+    let log = log.transpose().map_err(InitError::Key)?;
+    form.log = log.as_ref().map(|(log, vkey)| init_log::policy(log, vkey));
     files::create(&layout.policy_form(), form.write().as_bytes(), Access::Public)?;
     let signers: Vec<_> = roots.iter().take(options.threshold as usize).collect();
     let envelope = policy::sign(&form, 1, now, &signers)?;
@@ -212,7 +228,7 @@ fn build(layout: &Layout, options: &InitOptions, now: Time) -> Result<Anchor, In
     files::create(&layout.join_token(), format!("{token}\n").as_bytes(), Access::Secret)?;
     let config = server_config(options, &Digest::of(token.as_bytes()));
     files::create(&layout.server_config(), config.as_bytes(), Access::Public)?;
-    Ok(anchor)
+    Ok((anchor, log.map(|(_, vkey)| vkey)))
 }
 
 fn verifiers(layout: &Layout, names: &[VerifierId]) -> Result<Verifiers, KeyError> {
@@ -318,7 +334,8 @@ fn server_config(options: &InitOptions, token: &Digest) -> String {
          snapshot_key = \"keys/snapshot.json\"\n\
          # SHA-256 of the tokens that admit new hosts; the token itself is in ../join-token\n\
          join_tokens = [\"{token}\"]\n\
-         tick_ms = {tick}\n{inside}",
+         tick_ms = {tick}\n{inside}{log}",
+        log = options.log.as_ref().map(init_log::config).unwrap_or_default(),
         line = options.line,
         inside = match options.line {
             LineId::Operator(_) => VENDOR_LINE_HINT,

@@ -2,6 +2,7 @@
 //! They take time, keys and a client as arguments and print nothing.
 
 pub(crate) mod init;
+pub(crate) mod init_log;
 pub(crate) mod plan;
 pub(crate) mod policy;
 pub(crate) mod release;

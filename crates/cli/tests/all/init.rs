@@ -47,6 +47,40 @@ fn a_vendors_line_is_laid_out_as_one() {
     both.expect(2);
 }
 
+/// Key, configuration and policy speak of one log and the same witnesses.
+#[test]
+fn a_line_with_a_log_is_laid_out_with_what_its_hosts_will_demand() {
+    use andon_server::config::Inputs;
+    let place = Place::new();
+    let key = |name: &str| {
+        let file = place.path(name);
+        let out = file.to_str().unwrap();
+        let made = place.andon(&["keys", "note", "--for", "witness", "--name", name, "--out", out]);
+        format!("{}@http://127.0.0.1:7/{name}", made.expect(0).out.trim())
+    };
+    let witnesses = [key("w1"), key("w2"), key("w3")];
+    let mut words = vec!["--json", "init", "--operator", "hospital", "--log"];
+    witnesses.iter().for_each(|witness| words.extend(["--witness", witness]));
+    let made: serde_json::Value = serde_json::from_str(&place.andon(&words).expect(0).out).unwrap();
+    let inputs = Inputs::read(&place.path("d/server/andond.toml")).unwrap();
+    let log = inputs.log.unwrap();
+    assert_eq!(made["log"], log.key.verifier().to_string());
+    assert_eq!(log.key.verifier().name(), "operator:hospital/log");
+    let policy =
+        andon_trust::policy::verify(&inputs.policy, &inputs.anchor, JUST_NOW(), 0).unwrap();
+    let demanded = andon_trust::policy::demanded_log(&policy).unwrap().unwrap();
+    assert_eq!(demanded.logs().collect::<Vec<_>>(), [log.key.verifier()]);
+    let asked: Vec<_> = log.witnesses.iter().map(|witness| &witness.vkey).collect();
+    assert_eq!(demanded.witnesses().collect::<Vec<_>>(), asked);
+    assert!(demanded.is_quorum(|at| at != 1) && !demanded.is_quorum(|at| at == 1), "2 of 3");
+    // It can be signed again as it is.
+    place.andon(&["policy", "sign", "--key", "alice", "--key", "bob"]).expect(0);
+    for refused in ["x", "x@http://h", "x@ftp://h"] {
+        place.andon(&["--dir", "e", "init", "--log", "--witness", refused]).expect(2);
+    }
+    place.andon(&["--dir", "e", "init", "--witness", &witnesses[0]]).expect(2);
+}
+
 #[test]
 fn only_the_owner_can_read_secrets() {
     let place = Place::laid_out();

@@ -1,7 +1,10 @@
 //! `andon log`: proofs believed and refused, and audits of a log that is served whole, changed, or
 //! with another history.
 use crate::common::Place;
+use andon_model::Digest;
+use andon_model::log_entry::LogEntry;
 use andon_model::merkle::leaf;
+use andon_model::release::Version;
 use andon_trust::log::{
     Checkpoint, KeyKind, LogProof, NoteKey, SignedCheckpoint, TileTree, TiledLog,
 };
@@ -165,4 +168,127 @@ fn an_audit_finds_what_a_log_changed() {
     *served.lock().unwrap() = mixed;
     assert!(audit(&[]).expect(1).err.contains("do not have the root"));
     assert_ne!(leaf(&entry(0, 100)), leaf(&entry(1, 100)));
+}
+
+/// A log with these entries.
+fn files_of(entries: &[Vec<u8>]) -> Files {
+    let mut log = TiledLog::new();
+    entries.iter().for_each(|entry| assert!(log.append(entry).is_ok()));
+    let text = Checkpoint { origin: ORIGIN.to_owned(), head: log.head(), extensions: vec![] };
+    let checkpoint = log_key().seal(&text, 0).unwrap();
+    let mut files: Files =
+        log.unwritten().into_iter().map(|f| (f.tile.to_string(), f.bytes)).collect();
+    files.insert("checkpoint".to_owned(), checkpoint.to_text().into_bytes());
+    files
+}
+
+fn released(vendor: &str, version: u32) -> (Digest, Vec<u8>) {
+    let manifest = Digest::of(format!("{vendor} {version}").as_bytes());
+    let entry = LogEntry::Release {
+        vendor: vendor.parse().unwrap(),
+        component: "rules".parse().unwrap(),
+        version: Version(version),
+        manifest,
+        bundle: Digest::of(b"bundle"),
+    };
+    (manifest, entry.to_bytes())
+}
+
+/// Mutant: monitor-without-alarm.
+#[test]
+fn a_vendor_is_alarmed_by_a_release_in_its_name_that_it_did_not_announce() {
+    let place = Place::new();
+    let served = Arc::new(Mutex::new(Files::new()));
+    let url = serve(Arc::clone(&served));
+    let vkey = log_key().verifier().to_string();
+    let words = [
+        "--json",
+        "log",
+        "monitor",
+        "--url",
+        &url,
+        "--log",
+        &vkey,
+        "--vendor",
+        "acme",
+        "--known",
+        "k",
+        "--announced",
+        "a",
+    ];
+    let monitor = || place.andon(&words);
+    let (one, first) = released("acme", 1);
+    let (two, second) = released("acme", 2);
+    let (_, other) = released("zeta", 9);
+    let mut entries = vec![b"of a later version".to_vec(), first, other];
+    *served.lock().unwrap() = files_of(&entries);
+    place.write("a", format!("# ours\n{one} # rules 1\n\n").as_bytes());
+    let told = monitor().expect(0).json();
+    assert_eq!(
+        (&told["size"], &told["releases"], &told["unread"]),
+        (&3.into(), &1.into(), &1.into())
+    );
+    assert_eq!(told["alarms"], serde_json::json!([]));
+    entries.extend((0..300).map(|at| released("zeta", at).1));
+    entries.push(second);
+    *served.lock().unwrap() = files_of(&entries);
+    for _ in 0..2 {
+        let told = monitor().expect(7).json();
+        assert_eq!(told["alarms"][0]["manifest"], two.to_string(), "{told:#}");
+        assert_eq!(
+            (told["alarms"].as_array().unwrap().len(), &told["alarms"][0]["index"]),
+            (1, &303.into())
+        );
+    }
+    let shown = place.andon(&words[1..]).expect(7).out;
+    assert!(shown.contains("ALARM: entry 303 is rules 2 of acme"), "{shown}");
+    place.write("a", format!("{one}\n{two}\n").as_bytes());
+    monitor().expect(0);
+    // The entry that alarmed is gone: another history.
+    entries.pop();
+    *served.lock().unwrap() = files_of(&entries);
+    assert!(monitor().expect(1).err.contains("does not continue"));
+    place.write("a", b"zz\n");
+    assert!(monitor().expect(1).err.contains("line 1 of a is no SHA-256"));
+}
+
+#[test]
+fn a_monitor_that_follows_ends_with_the_alarm() {
+    let place = Place::new();
+    let (one, first) = released("acme", 1);
+    let (two, second) = released("acme", 2);
+    let served = Arc::new(Mutex::new(files_of(std::slice::from_ref(&first))));
+    let url = serve(Arc::clone(&served));
+    let vkey = log_key().verifier().to_string();
+    place.write("a", format!("{one}\n").as_bytes());
+    let words = [
+        "log",
+        "monitor",
+        "--url",
+        &url,
+        "--log",
+        &vkey,
+        "--vendor",
+        "acme",
+        "--known",
+        "k",
+        "--announced",
+        "a",
+        "--follow",
+        "--every",
+        "1",
+    ];
+    let ran = std::thread::scope(|scope| {
+        let ran = scope.spawn(|| place.andon(&words));
+        // Once it has kept the first checkpoint, the log grows under it.
+        while !place.path("k").exists() {
+            assert!(!ran.is_finished(), "it ended before");
+            std::thread::yield_now();
+        }
+        *served.lock().unwrap() = files_of(&[first.clone(), second.clone()]);
+        ran.join().unwrap()
+    });
+    let out = ran.expect(7).out;
+    assert!(out.contains("1 entries, 1 releases of acme, 0 not announced"), "{out}");
+    assert!(out.contains(&format!("does not list: {two}")), "{out}");
 }

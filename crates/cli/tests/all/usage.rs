@@ -54,6 +54,7 @@ fn json_documents_keep_their_fields() {
         "join_token",
         "keys",
         "line",
+        "log",
         "next",
         "people",
         "policy",

@@ -79,6 +79,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
     let policy = Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -1,5 +1,6 @@
 //! Refusals as callers see them: `{"error":{"code","message","next"}}`. The only place where our
 //! errors become status codes.
+use crate::log::LogError;
 use crate::publish::PublishError;
 use crate::stops::AcceptError;
 use crate::store::StoreError;
@@ -178,10 +179,30 @@ impl From<PolicyRefusal> for Refusal {
         let words = in_words(&error);
         match error {
             PolicyRefusal::Signature(error) => Refusal::from(error),
-            PolicyRefusal::Text(_) => Refusal::malformed(&words),
+            PolicyRefusal::Text(_) | PolicyRefusal::Log(_) | PolicyRefusal::NoLog => {
+                Refusal::malformed(&words)
+            }
             PolicyRefusal::Line => Refusal::not_allowed(&words),
             PolicyRefusal::Rollback { .. } => Refusal::replayed(&words),
             PolicyRefusal::Expired => Refusal::expired(&words),
+        }
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Refusal {
+        let words = in_words(&error);
+        match error {
+            LogError::None => Refusal::conflict(
+                &words,
+                "add [log] to the server's configuration, or sign a policy that names its log",
+            ),
+            LogError::Broken(_) => Refusal::disk(&words),
+            LogError::Quorum { .. } => {
+                let next = "bring these witnesses back, or sign a policy with others; then send it \
+                            again: nothing was published, and what was logged is not logged twice";
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "log_quorum", &words, next)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod commands;
 mod enrol;
 mod error;
 mod line;
+mod log;
 mod people;
 mod policy;
 mod releases;
@@ -45,6 +46,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/lines/{line}/cosignatures", post(verifiers::cosign))
         .route("/v1/lines/{line}/{*file}", get(static_plane::line_file))
         .route("/v1/tuf/{file}", get(static_plane::tuf))
+        .route("/v1/log/checkpoint", get(log::checkpoint))
+        .route("/v1/log/tile/{*tile}", get(log::tile))
+        .route("/v1/log/proofs/{release}", get(log::proof))
         .route("/v1/targets/releases/{vendor}/{component}/{file}", get(static_plane::manifest))
         .route("/v1/line", get(line::status))
         .route("/v1/line/roster", post(line::roster))

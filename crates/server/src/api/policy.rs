@@ -22,6 +22,7 @@ pub(super) async fn accept(
         let known = core.state.policy.as_ref();
         let seen = known.map_or(0, |policy| policy.policy.version);
         let policy = andon_trust::policy::verify(&envelope, &app.inputs.anchor, app.now(), seen)?;
+        crate::log::can_serve(app.inputs.log.as_ref(), &policy)?;
         if policy.version == seen && known.is_some_and(|known| known.policy != policy) {
             let message = format!("another policy of version {seen} is in force");
             return Err(Refusal::conflict(&message, "raise the version and sign again"));

@@ -3,7 +3,7 @@ use super::{Refusal, read_body};
 use crate::app::App;
 use crate::durable;
 use crate::publish::{manifest_path, object_path};
-use crate::record::Record;
+use crate::record::{Record, ReleaseFacts};
 use andon_model::limits::{MANIFEST_BYTES_MAX, RELEASE_BYTES_MAX, TUF_BYTES_MAX};
 use andon_model::release::Manifest;
 use andon_model::{Digest, VendorId};
@@ -97,6 +97,7 @@ pub(super) async fn publish(
     let vendor =
         VendorId::new(&vendor).map_err(|why| Refusal::malformed(&format!("path: vendor {why}")))?;
     let bytes = read_body(body, TUF_BYTES_MAX).await?;
+    log_first(&app, &vendor, &bytes).await?;
     let mut repository = app.repository.lock().await;
     let now = app.now();
     let known = app.core().state.releases.clone();
@@ -115,4 +116,19 @@ pub(super) async fn publish(
     drop(repository);
     app.drive().await;
     Ok(Json(serde_json::json!({ "version": version })))
+}
+
+/// Has the role's new releases logged before anything is published. The repository is not held
+/// meanwhile: whoever pulls the cord needs it, and witnesses take their time.
+async fn log_first(app: &App, vendor: &VendorId, bytes: &[u8]) -> Result<(), Refusal> {
+    let candidate = {
+        let repository = app.repository.lock().await;
+        let known = app.core().state.releases.clone();
+        repository.consider(vendor, bytes, &known, app.now())?
+    };
+    let entries: Vec<_> = candidate.releases.iter().map(ReleaseFacts::log_entry).collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    Ok(crate::log::before_publishing(app, &entries).await?)
 }

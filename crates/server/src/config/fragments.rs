@@ -30,6 +30,30 @@ pub struct ConfigFile {
     /// where the vendor lines are served that the policy takes part in
     #[serde(default)]
     pub vendor_line: Vec<VendorLineAt>,
+    /// the line's own public log, if it keeps one
+    #[serde(default)]
+    pub log: Option<LogAt>,
+}
+
+/// The line's own public log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogAt {
+    /// file with the log's private note key; `andon keys note --for log` makes one
+    pub key: PathBuf,
+    /// who is asked to cosign its checkpoints
+    #[serde(default)]
+    pub witness: Vec<WitnessAt>,
+}
+
+/// A witness of the line's log. No matter of trust: the policy says whose cosignatures count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessAt {
+    /// `http://HOST[:PORT][/PATH]`, below which `add-checkpoint` lies
+    pub url: String,
+    /// its verifier key
+    pub vkey: String,
 }
 
 /// Where a vendor line is served. No matter of trust: the policy says whose signatures it has.

@@ -1,16 +1,18 @@
 //! What the server works with: every file that the configuration names has been read and checked.
 //! A server that starts with a wrong key or an unsigned policy would only fail later, and worse.
 use super::fragments::{ConfigFile, VendorLineAt};
+use super::log::LogInputs;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::{Envelope, EnvelopeError};
 use andon_model::{Digest, LineId, Millis};
+use andon_trust::log::key::VerifierKeyError;
 use andon_trust::sign::{KeyFile, KeyFileError, SigningKey};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration file, bytes: a thousand join tokens fit ten times.
-const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+pub(super) const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 /// Largest anchor, bytes: a TUF root with every allowed key fits.
 const ANCHOR_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Shortest tick: below, the fleet would be walked more often than beats come.
@@ -39,6 +41,8 @@ pub struct Inputs {
     pub tick: Millis,
     /// where vendor lines are served, one per vendor
     pub vendor_lines: Vec<VendorLineAt>,
+    /// the line's own public log
+    pub log: Option<LogInputs>,
 }
 
 /// Why a configuration was refused.
@@ -62,6 +66,9 @@ pub enum ConfigError {
     /// not a key file
     #[error("read key {0}")]
     Key(PathBuf, #[source] KeyFileError),
+    /// not the text of a note key
+    #[error("read key {0}")]
+    NoteKey(PathBuf, #[source] VerifierKeyError),
     /// a value outside its range
     #[error("{file}: field {field} {problem}")]
     Field {
@@ -109,7 +116,12 @@ impl Inputs {
         let policy_file = folder.join(&config.policy);
         let policy = Envelope::parse(&read_limited(&policy_file, ANCHOR_BYTES_MAX)?)
             .map_err(|why| ConfigError::Envelope(policy_file, why))?;
+        let log = match &config.log {
+            Some(log) => Some(LogInputs::read(file, folder, log)?),
+            None => None,
+        };
         Ok(Inputs {
+            log,
             listen: config.listen,
             data: folder.join(config.data),
             anchor,
@@ -131,7 +143,7 @@ fn vendor_lines(lines: &[VendorLineAt]) -> (bool, bool) {
     (names.len() == lines.len(), plain)
 }
 
-fn read_limited(file: &Path, limit: u64) -> Result<Vec<u8>, ConfigError> {
+pub(super) fn read_limited(file: &Path, limit: u64) -> Result<Vec<u8>, ConfigError> {
     let failed = |why| ConfigError::Read(file.to_owned(), why);
     let length = std::fs::metadata(file).map_err(failed)?.len();
     if length > limit {

@@ -1,4 +1,4 @@
-//! HTTP to a vendor line's server: every wait and every answer has a limit, redirects are not
+//! HTTP to a vendor line's server, and to witnesses: every wait and every answer has a limit, redirects are not
 //! followed. It checks no signature ([`super::verify`] does), and speaks plain HTTP: what is said is
 //! signed, and TLS is a proxy's.
 use andon_model::Millis;
@@ -132,8 +132,21 @@ impl LineHttp {
     /// # Errors
     /// [`HttpError`].
     pub async fn post(&self, path: &str, body: Vec<u8>) -> Result<(bool, Vec<u8>), HttpError> {
-        let call = self.http.post(format!("{}{path}", self.base)).timeout(CALL_TIME_MAX);
-        let call = call.header(header::CONTENT_TYPE, "application/json").body(body);
+        self.post_as("application/json", path, body, CALL_TIME_MAX).await
+    }
+
+    /// The same with a body of this type, and no longer than `time`.
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn post_as(
+        &self,
+        kind: &'static str,
+        path: &str,
+        body: Vec<u8>,
+        time: Duration,
+    ) -> Result<(bool, Vec<u8>), HttpError> {
+        let call = self.http.post(format!("{}{path}", self.base)).timeout(time);
+        let call = call.header(header::CONTENT_TYPE, kind).body(body);
         let answer = call.send().await.map_err(|why| HttpError::Call(path.to_owned(), why))?;
         match answer.status() {
             status @ (StatusCode::OK | StatusCode::CONFLICT) => {

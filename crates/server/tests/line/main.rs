@@ -3,6 +3,7 @@
 mod budgets;
 mod faults;
 mod late;
+mod log;
 mod member;
 mod member_rules;
 mod pooled;

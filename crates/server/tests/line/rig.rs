@@ -69,6 +69,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
     Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
+        log: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,
@@ -149,6 +150,7 @@ impl Line {
             join_tokens: vec![Digest::of(b"let me in")],
             tick: Millis(1000),
             vendor_lines: vec![],
+            log: None,
         };
         let journal = MemoryJournal::default();
         Line { folder, journal, inputs, person, vendor, policy }
@@ -194,6 +196,17 @@ impl Line {
 
     /// Publishes release `version` of component rules and returns its digest.
     pub(crate) async fn publish(&self, server: &mut Server, version: u32) -> Digest {
+        let (digest, status, body) = self.offer(server, version).await;
+        assert_eq!(status, 200, "{body}");
+        digest
+    }
+
+    /// Sends release `version` of component rules: its digest, and what the role is answered.
+    pub(crate) async fn offer(
+        &self,
+        server: &mut Server,
+        version: u32,
+    ) -> (Digest, StatusCode, String) {
         let bytes = format!("rules {version}").into_bytes();
         let manifest = manifest(version, &bytes);
         let text = serde_json::to_vec(&manifest).unwrap();
@@ -209,8 +222,7 @@ impl Line {
         assert_eq!(send(server, Method::PUT, &path, text).await.0, 201);
         let path = "/v1/releases/acme/metadata";
         let (status, body) = send(server, Method::POST, path, role.to_bytes()).await;
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-        digest
+        (digest, status, String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Signs the policy with these rules, one version up, and gives it to the server.

@@ -63,6 +63,10 @@ impl View {
             return outcome.refuse(&what, RefusalCode::Ineligible, &why);
         }
         let Some(manifest) = self.manifests.get(&held.release) else { return };
+        if self.lacks_proof(&held.release) {
+            // Why there is none, the round has said.
+            return;
+        }
         outcome.offers.push(Offer {
             rollout: rollout.clone(),
             generation: held.generation,
@@ -96,6 +100,7 @@ impl View {
         let covered = self.tickets.values().filter(|held| held.covered);
         let releases: BTreeSet<Digest> = covered.map(|held| held.release).collect();
         self.manifests.retain(|digest, _| releases.contains(digest));
+        self.logged.retain(|digest| releases.contains(digest));
         let Some((_, index)) = &self.index else { return };
         self.places.retain(|rollout, _| index.tickets.iter().any(|t| t.rollout == *rollout));
         let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();

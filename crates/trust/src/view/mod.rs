@@ -105,6 +105,8 @@ pub struct View {
     seen: BTreeMap<RolloutId, SeenTicket>,
     stops: BTreeMap<Digest, HeldStop>,
     manifests: BTreeMap<Digest, Manifest>,
+    /// releases that the logs of the policy in force were shown to hold
+    logged: BTreeSet<Digest>,
     /// places that were verified, of rollouts that the index lists
     places: BTreeMap<RolloutId, HeldPlace>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
@@ -157,6 +159,7 @@ impl View {
             seen: BTreeMap::new(),
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
+            logged: BTreeSet::new(),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),
             round: None,

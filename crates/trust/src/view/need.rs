@@ -1,8 +1,8 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
 use super::{Fetch, HeldTicket, Round, View};
 use andon_model::limits::{
-    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, STOP_BYTES_MAX,
-    TUF_BYTES_MAX,
+    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, SHARD_BYTES_MAX,
+    STOP_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
@@ -22,6 +22,8 @@ pub(super) enum Need {
     Stop(Digest),
     Vendor(VendorId),
     Manifest(RolloutId),
+    /// that a public log holds this release
+    Proof(Digest),
 }
 
 impl Need {
@@ -39,6 +41,7 @@ impl Need {
             Need::Stop(digest) => format!("stop {}", digest.short()),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
+            Need::Proof(release) => format!("release {}", release.short()),
         }
     }
 }
@@ -64,6 +67,7 @@ impl View {
             .or_else(|| self.stop_need(round))
             .or_else(|| self.vendor_need(round))
             .or_else(|| self.manifest_need(round))
+            .or_else(|| self.proof_need(round))
     }
 
     fn ticket_need(&self, round: &Round) -> Option<Need> {
@@ -119,6 +123,20 @@ impl View {
         needs.find(|need| !round.tried.contains(need))
     }
 
+    /// What the log must hold is known once the manifest is.
+    fn proof_need(&self, round: &Round) -> Option<Need> {
+        let held = self.tickets.values().filter(|held| held.covered).map(|held| held.release);
+        let unproven = held
+            .filter(|release| self.manifests.contains_key(release) && self.lacks_proof(release));
+        unproven.map(Need::Proof).find(|need| !round.tried.contains(need))
+    }
+
+    /// Whether the policy demands a proof of logging for this release that is not here yet.
+    pub(super) fn lacks_proof(&self, release: &Digest) -> bool {
+        let demanded = self.policy().is_some_and(|policy| policy.log.is_some());
+        demanded && !self.logged.contains(release)
+    }
+
     pub(super) fn fetch(&self, need: &Need) -> Fetch {
         let line = format!("/v1/lines/{}", self.anchor.line);
         let tuf = |name: String| (format!("/v1/tuf/{name}"), TUF_BYTES_MAX);
@@ -141,6 +159,7 @@ impl View {
             }
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
+            Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
         };
         Fetch { path, limit, known }
     }

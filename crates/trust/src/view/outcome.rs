@@ -92,6 +92,8 @@ pub enum RefusalCode {
     Class,
     /// the operator's rules keep it from this host, now or for good
     Ineligible,
+    /// no proof that the public log which the policy demands holds it
+    Unlogged,
 }
 
 /// One thing that was not believed; the host stays as it was.

@@ -2,6 +2,7 @@
 use super::need::Need;
 use super::outcome::chain;
 use super::{Answer, HeldPlace, HeldStop, HeldTicket, Refusal, RefusalCode, Round, Unplaced, View};
+use crate::log::LogProof;
 use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
 use crate::ticket::{self, SeenTicket, TicketRefusal};
@@ -9,6 +10,7 @@ use crate::tuf::TufError;
 use andon_model::envelope::{Envelope, EnvelopeError};
 use andon_model::index::{Index, IndexError};
 use andon_model::limits::STOP_BYTES_MAX;
+use andon_model::log_entry::LogEntry;
 use andon_model::order::{Shard, ShardError};
 use andon_model::release::{Manifest, ReleaseError};
 use andon_model::stop::{Freeze, Party};
@@ -35,6 +37,7 @@ impl View {
             Need::Order(rollout) => self.take_order(round, rollout, &bytes),
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
+            Need::Proof(release) => self.take_proof(round, *release, &bytes),
             Need::Vendor(vendor) => {
                 if let Err(why) = self.catalogue.take_vendor(vendor, &bytes, round.now) {
                     round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
@@ -49,7 +52,13 @@ impl View {
 
     /// It did not come. It is asked for again in the next round.
     fn gap(&mut self, round: &mut Round, need: &Need, why: &str) {
-        round.refusals.refuse(&need.name(), RefusalCode::Missing, why);
+        match need {
+            Need::Proof(_) => {
+                let why = format!("no proof that the log which the policy demands holds it: {why}");
+                round.refusals.refuse(&need.name(), RefusalCode::Unlogged, &why);
+            }
+            _ => round.refusals.refuse(&need.name(), RefusalCode::Missing, why),
+        }
         match need {
             Need::Root(_) | Need::Timestamp | Need::Snapshot(_) | Need::Targets(_) => {
                 self.catalogue.give_up();
@@ -116,14 +125,17 @@ impl View {
                 self.policy_version_seen = policy.version;
                 self.policy = Some((digest, policy));
                 self.policy_envelope = Some(envelope);
-                // Tickets are judged by the policy in force: all of them again.
+                // Tickets and proofs are judged by the policy in force: all of them again.
                 self.tickets.clear();
+                self.logged.clear();
                 self.refused.clear();
             }
             Err(why) => {
                 let code = match &why {
                     PolicyRefusal::Signature(_) => RefusalCode::Signature,
-                    PolicyRefusal::Text(_) => RefusalCode::Malformed,
+                    PolicyRefusal::Text(_) | PolicyRefusal::Log(_) | PolicyRefusal::NoLog => {
+                        RefusalCode::Malformed
+                    }
                     PolicyRefusal::Line => RefusalCode::Policy,
                     PolicyRefusal::Rollback { .. } => RefusalCode::Rollback,
                     PolicyRefusal::Expired => RefusalCode::Expired,
@@ -289,6 +301,30 @@ impl View {
             return;
         }
         self.manifests.insert(release, manifest);
+    }
+
+    /// A proof may be another one in the next round: it is made anew with every checkpoint.
+    fn take_proof(&mut self, round: &mut Round, release: Digest, bytes: &[u8]) {
+        let what = Need::Proof(release).name();
+        let Some(manifest) = self.manifests.get(&release) else { return };
+        let demanded = self.policy().map(policy::demanded_log);
+        let Some(Ok(Some(log))) = demanded else { return };
+        let refused = match LogProof::parse(bytes) {
+            Ok(proof) => {
+                let leaf = LogEntry::release(release, manifest).leaf();
+                proof.verify(leaf, &log).err().map(|why| chain(&why))
+            }
+            Err(why) => Some(chain(&why)),
+        };
+        match refused {
+            None => {
+                self.logged.insert(release);
+            }
+            Some(why) => {
+                let why = format!("proof that the log which the policy demands holds it: {why}");
+                round.refusals.refuse(&what, RefusalCode::Unlogged, &why);
+            }
+        }
     }
 
     /// These bytes will not be better next time.

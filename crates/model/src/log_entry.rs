@@ -1,0 +1,168 @@
+//! Entries of a line's own public log: what its hosts may install, by which rules, and what was stopped.
+//! An entry has one spelling, so whoever knows the fact knows the hash that the log must hold.
+//! What it is not: the log itself (`andon_trust::log`), or a reason to believe an entry.
+use crate::digest::Digest;
+use crate::id::{ComponentId, LineId, VendorId};
+use crate::limits::LINE_ENTRY_BYTES_MAX;
+use crate::merkle;
+use crate::release::{Manifest, Version};
+use crate::stop::Party;
+use serde::{Deserialize, Serialize};
+
+/// One entry, JSON without white space, fields in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", deny_unknown_fields)]
+pub enum LogEntry {
+    /// a release that hosts may be offered
+    #[serde(rename = "release.v1")]
+    Release {
+        /// who made it
+        vendor: VendorId,
+        /// its component
+        component: ComponentId,
+        /// its version
+        version: Version,
+        /// digest of its manifest: the release's name
+        manifest: Digest,
+        /// digest of its bundle
+        bundle: Digest,
+    },
+    /// a policy that was accepted
+    #[serde(rename = "policy.v1")]
+    Policy {
+        /// whose line
+        line: LineId,
+        /// its version
+        version: u64,
+        /// digest of its payload as signed
+        policy: Digest,
+    },
+    /// a stop that was accepted
+    #[serde(rename = "stop.v1")]
+    Stop {
+        /// digest of its envelope's bytes: its name on the static plane
+        stop: Digest,
+        /// who signs
+        by: Party,
+    },
+}
+
+/// Why bytes are no entry.
+#[derive(Debug, thiserror::Error)]
+pub enum LogEntryError {
+    /// larger than any
+    #[error("entry has {0} bytes, at most {LINE_ENTRY_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// not the JSON we expect
+    #[error("parse entry")]
+    Parse(#[source] serde_json::Error),
+    /// the same fact in another spelling
+    #[error("entry is not spelled as its hash is made of it")]
+    Spelling,
+}
+
+impl LogEntry {
+    /// The entry of a release.
+    #[must_use]
+    pub fn release(release: Digest, manifest: &Manifest) -> LogEntry {
+        LogEntry::Release {
+            vendor: manifest.vendor.clone(),
+            component: manifest.component.clone(),
+            version: manifest.version,
+            manifest: release,
+            bundle: manifest.bundle,
+        }
+    }
+    /// Reads an entry; no other spelling than [`LogEntry::to_bytes`].
+    /// # Errors
+    /// [`LogEntryError`].
+    pub fn parse(bytes: &[u8]) -> Result<LogEntry, LogEntryError> {
+        if bytes.len() > LINE_ENTRY_BYTES_MAX {
+            return Err(LogEntryError::TooLarge(bytes.len()));
+        }
+        let entry: LogEntry = serde_json::from_slice(bytes).map_err(LogEntryError::Parse)?;
+        if entry.to_bytes() != bytes {
+            return Err(LogEntryError::Spelling);
+        }
+        Ok(entry)
+    }
+    /// As logged.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+    /// The hash that a log's tree has for it.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        merkle::leaf(&self.to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::NAME_LENGTH_MAX;
+
+    fn entries() -> Vec<(LogEntry, String)> {
+        let (one, two) = (Digest([1; 32]), Digest([2; 32]));
+        let release = LogEntry::Release {
+            vendor: VendorId::new("acme").unwrap(),
+            component: ComponentId::new("rules").unwrap(),
+            version: Version(7),
+            manifest: one,
+            bundle: two,
+        };
+        let line = "operator:clinic".parse().unwrap();
+        let policy = LogEntry::Policy { line, version: 3, policy: one };
+        let stop = LogEntry::Stop { stop: one, by: Party::Vendor(VendorId::new("acme").unwrap()) };
+        let platform = LogEntry::Stop { stop: one, by: Party::Platform };
+        vec![
+            (
+                release,
+                format!(
+                    r#"{{"entry":"release.v1","vendor":"acme","component":"rules","version":7,"manifest":"{one}","bundle":"{two}"}}"#
+                ),
+            ),
+            (
+                policy,
+                format!(
+                    r#"{{"entry":"policy.v1","line":"operator:clinic","version":3,"policy":"{one}"}}"#
+                ),
+            ),
+            (stop, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":{{"vendor":"acme"}}}}"#)),
+            (platform, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":"platform"}}"#)),
+        ]
+    }
+
+    #[test]
+    fn an_entry_has_one_spelling() {
+        for (entry, text) in entries() {
+            assert_eq!(String::from_utf8(entry.to_bytes()).unwrap(), text);
+            assert_eq!(LogEntry::parse(text.as_bytes()).unwrap(), entry);
+            assert_eq!(entry.leaf(), merkle::leaf(text.as_bytes()));
+            for other in [format!("{text} "), text.replacen(':', ": ", 1), text.replace('}', ",}")]
+            {
+                LogEntry::parse(other.as_bytes()).unwrap_err();
+            }
+            let more = text.replacen('{', r#"{"more":1,"#, 1);
+            assert!(matches!(LogEntry::parse(more.as_bytes()), Err(LogEntryError::Parse(_))));
+        }
+        let swapped =
+            format!(r#"{{"entry":"stop.v1","by":"platform","stop":"{}"}}"#, Digest([1; 32]));
+        assert!(matches!(LogEntry::parse(swapped.as_bytes()), Err(LogEntryError::Spelling)));
+        assert!(matches!(LogEntry::parse(&[b' '; 1025]), Err(LogEntryError::TooLarge(1025))));
+    }
+
+    #[test]
+    fn the_largest_entry_fits_its_limit() {
+        let name = "x".repeat(NAME_LENGTH_MAX);
+        let entry = LogEntry::Release {
+            vendor: VendorId::new(&name).unwrap(),
+            component: ComponentId::new(&name).unwrap(),
+            version: Version(u32::MAX),
+            manifest: Digest([0; 32]),
+            bundle: Digest([0; 32]),
+        };
+        assert!(entry.to_bytes().len() * 2 < LINE_ENTRY_BYTES_MAX);
+    }
+}

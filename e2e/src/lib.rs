@@ -10,6 +10,7 @@
 pub mod bad;
 pub mod disk;
 pub mod fleet;
+pub mod full_host;
 pub mod host;
 pub mod http;
 pub mod journal;

@@ -1,4 +1,5 @@
 //! A full host, supervisor and all, that has to help itself: its server is gone.
+use andon_e2e::full_host::Host;
 use andon_e2e::line::Line;
 use andon_e2e::release::{self, Release};
 use andon_e2e::server::Server;
@@ -7,65 +8,12 @@ use andon_model::release::ComponentKind;
 use andon_model::{ComponentId, Millis};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// Long enough for a loaded machine of two cores; every wait ends as soon as its condition holds.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A running supervisor and its journal.
-struct Host {
-    child: Child,
-    journal: PathBuf,
-}
-
-impl Host {
-    fn start(line: &Line, address: &str) -> Result<Host> {
-        let folder = line.aside().join("host");
-        std::fs::create_dir_all(&folder).context("make the host's folder")?;
-        let config = format!(
-            "server = \"http://{address}\"\nanchor = {:?}\nstate = \"state\"\n\
-             join_token = {:?}\nmodel = \"test\"\n",
-            line.folder.join("anchor.json"),
-            line.token
-        );
-        std::fs::write(folder.join("host.toml"), config).context("write host.toml")?;
-        programs::path("andon-check")?;
-        let log = std::fs::File::create(line.aside().join("host.log")).context("open a log")?;
-        let mut command = Command::new(programs::path("andon-supervisor")?);
-        command.arg("--config").arg(folder.join("host.toml"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let journal = folder.join("state/journal.jsonl");
-        Ok(Host { child: child.context("start andon-supervisor")?, journal })
-    }
-
-    fn facts(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(&self.journal).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    /// Waits for a fact about this version of a component.
-    fn fact(&self, fact: &str, component: &str, version: u32) -> Result<Value> {
-        let what = format!("{fact} of {component} {version}");
-        let found = wait::until(&what, PATIENCE, || {
-            self.facts().into_iter().find(|entry| {
-                let which = if entry["which"].is_null() { &entry["from"] } else { &entry["which"] };
-                entry["fact"] == fact
-                    && which["component"] == component
-                    && which["version"] == version
-            })
-        });
-        found.with_context(|| format!("the host's journal: {:#?}", self.facts()))
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
 
 /// The vendor's service, compiled as its maker would.
 fn legacy(line: &Line) -> Result<Option<Vec<u8>>> {
@@ -121,21 +69,21 @@ fn a_host_without_its_server_falls_back_from_a_crashing_release() -> Result<()> 
     release::start(&http, &line, "baseline-content", &good)?;
 
     let host = Host::start(&line, &server.address)?;
-    host.fact("confirmed", "legacy", 1)?;
-    host.fact("confirmed", "channel", 1)?;
+    host.fact("confirmed", "legacy", 1, PATIENCE)?;
+    host.fact("confirmed", "channel", 1, PATIENCE)?;
 
     // it crashes some seconds after its activation: time for the server to be gone before
     let late = example("late.txt")?.replace("SECONDS", "5");
     let bad = content(&line, 2, late.as_bytes())?;
     release::publish(&http, &line, Some(&role), &bad)?;
     release::start(&http, &line, "bad", &bad)?;
-    host.fact("activated", "channel", 2)?;
+    host.fact("activated", "channel", 2, PATIENCE)?;
     server.kill()?;
     let gone = andon_e2e::now();
 
-    let exited = host.fact("exited", "channel", 2)?;
+    let exited = host.fact("exited", "channel", 2, PATIENCE)?;
     ensure!(exited["signal"] == 11, "not a crash: {exited}");
-    let fell_back = host.fact("fell_back", "channel", 2)?;
+    let fell_back = host.fact("fell_back", "channel", 2, PATIENCE)?;
     ensure!(fell_back["to"]["version"] == 1, "fell back to something else: {fell_back}");
     let at = fell_back["at"].as_u64().context("read when it fell back")?;
     ensure!(at > gone.0, "it fell back while the server still lived: this proves nothing");
@@ -180,10 +128,7 @@ fn a_host_that_restarts_says_so_first() -> Result<()> {
         let hosts = http.get("/v1/hosts").ok()?.json();
         hosts.to_string().contains("alive").then_some(())
     })?;
-    let pid = host.child.id().to_string();
-    let sent = Command::new("kill").args(["-USR1", &pid]).status().context("start kill")?;
-    ensure!(sent.success(), "kill -USR1 {pid}");
-    let ended = host.child.wait().context("wait for the supervisor")?;
+    let ended = host.end_with("-USR1")?;
     ensure!(ended.success(), "the supervisor ended with {ended}");
     let announced = heard("restart")?;
     ensure!(announced["restart"]["back_within"] == 300_000, "{announced}");

@@ -1,6 +1,7 @@
 //! The line's own public log with real programs: hosts take a release that is logged and cosigned, refuse
 //! one whose proof is withheld, and nothing is published while too few witnesses are there.
 use andon_e2e::fleet::Fleet;
+use andon_e2e::full_host::Host;
 use andon_e2e::line::{Line, OPERATOR};
 use andon_e2e::release::{self, Release};
 use andon_e2e::server::Server;
@@ -81,6 +82,10 @@ fn hosts_take_what_is_logged_and_nothing_is_published_without_the_witnesses() ->
         entry["fact"] == "confirmed" && entry["which"]["release"] == first.digest().to_string()
     });
     ensure!(confirmed.len() == HOSTS, "not everybody has it: {confirmed:?}");
+    // A host with supervisor and sandbox that comes later asks for the proof too, and finds it.
+    let host = Host::start(&scene.line, &scene.server.address)?;
+    host.fact("confirmed", "rules", 1, PATIENCE)?;
+    drop(host);
     // Whoever holds the entry can check it without the server.
     let proof = http.get(&format!("/v1/log/proofs/{}", first.digest()))?;
     let policy = scene.line.policy()?.log.unwrap_or_default();
@@ -128,6 +133,11 @@ fn a_release_whose_proof_is_withheld_is_refused_by_every_host() -> Result<()> {
     std::fs::write(scene.line.config(), without)?;
     let server = scene.server.kill_and_start_again(&scene.line)?;
     let fleet = Fleet::start(&scene.line, &server.address, HOSTS, &[])?;
+    let host = Host::start(&scene.line, &server.address)?;
+    wait::until("the full host to be there", PATIENCE, || {
+        let hosts = server.http().get("/v1/hosts").ok()?.json();
+        (hosts.as_array()?.len() > HOSTS).then_some(())
+    })?;
     release::start_routine(&server.http(), &scene.line, "r1", &release)?;
     let named = format!("release {}", release.digest().short());
     wait::until("covered hosts to refuse it", PATIENCE, || {
@@ -137,6 +147,15 @@ fn a_release_whose_proof_is_withheld_is_refused_by_every_host() -> Result<()> {
         });
         (!refused.is_empty()).then_some(())
     })?;
+    wait::until("the full host to refuse it", PATIENCE, || {
+        let refused = |entry: &serde_json::Value| {
+            entry["fact"] == "refused" && entry.to_string().contains("no proof that")
+        };
+        host.facts().iter().any(refused).then_some(())
+    })
+    .with_context(|| format!("{:#?}", host.facts()))?;
+    let ran = |entry: &serde_json::Value| entry["fact"] == "staged" || entry["fact"] == "activated";
+    ensure!(!host.facts().iter().any(ran), "installed without a proof: {:#?}", host.facts());
     let ran = fleet.hosts_with(|entry| entry["fact"] == "staged" || entry["fact"] == "activated");
     ensure!(ran.is_empty(), "installed without a proof: {ran:?}");
     Ok(())

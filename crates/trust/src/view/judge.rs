@@ -9,11 +9,18 @@ use std::collections::BTreeSet;
 impl View {
     /// Ends a round.
     pub(super) fn conclude(&mut self, round: Round) {
-        let now = round.now;
+        let now = round.now.max(self.witnessed);
         self.prune(now);
         let mut outcome = round.refusals;
         for refusal in self.refused.values() {
             outcome.push(refusal.clone());
+        }
+        if self.witnessed > round.clock.plus(MESSAGE_SKEW_MAX) {
+            let why = format!(
+                "it says {}, and witnesses have vouched for {}: set it; until then it is {} here",
+                round.clock, self.witnessed, now
+            );
+            outcome.refuse("clock", RefusalCode::Clock, &why);
         }
         outcome.index_version = self.index_version();
         outcome.freezes = self.stops.values().map(in_force).collect();

@@ -83,6 +83,8 @@ struct HeldStop {
 #[derive(Debug, Default)]
 struct Round {
     now: Time,
+    /// what this host's clock says
+    clock: Time,
     tried: BTreeSet<Need>,
     current: Option<Need>,
     /// freezes whose vendor's role must be read before they can be judged
@@ -107,6 +109,9 @@ pub struct View {
     manifests: BTreeMap<Digest, Manifest>,
     /// releases that the logs of the policy in force were shown to hold
     logged: BTreeSet<Digest>,
+    /// the newest time that a quorum of witnesses has vouched for; 0: none. It is never earlier than this,
+    /// whatever this host's clock says
+    witnessed: Time,
     /// places that were verified, of rollouts that the index lists
     places: BTreeMap<RolloutId, HeldPlace>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
@@ -160,6 +165,7 @@ impl View {
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
             logged: BTreeSet::new(),
+            witnessed: Time(0),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),
             round: None,
@@ -168,10 +174,11 @@ impl View {
     }
 
     /// Starts a round; an unfinished one is forgotten. The last outcome stays readable until this
-    /// round is over.
-    pub fn begin(&mut self, now: Time) {
+    /// round is over. `clock`: what this host's clock says; a quorum of witnesses knows better when it is
+    /// behind what they have vouched for.
+    pub fn begin(&mut self, clock: Time) {
         self.catalogue.end_refresh();
-        self.round = Some(Round { now, ..Round::default() });
+        self.round = Some(Round { now: clock.max(self.witnessed), clock, ..Round::default() });
     }
 
     /// What to fetch next. Asking again without supplying an answer skips what was asked for.

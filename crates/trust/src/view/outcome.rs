@@ -94,6 +94,8 @@ pub enum RefusalCode {
     Ineligible,
     /// no proof that the public log which the policy demands holds it
     Unlogged,
+    /// this host's clock is behind what a quorum of witnesses has vouched for; that is taken for now
+    Clock,
 }
 
 /// One thing that was not believed; the host stays as it was.

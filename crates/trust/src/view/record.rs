@@ -51,6 +51,12 @@ struct Record {
     releases: BTreeMap<Digest, VendorId>,
     seen: BTreeMap<RolloutId, SeenTicket>,
     stops: Vec<(Digest, Envelope)>,
+    #[serde(default, skip_serializing_if = "is_never")]
+    witnessed: Time,
+}
+
+fn is_never(time: &Time) -> bool {
+    *time == Time(0)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -75,6 +81,7 @@ impl View {
             releases: self.catalogue.releases().clone(),
             seen: self.seen.clone(),
             stops: stops.collect(),
+            witnessed: self.witnessed,
         };
         serde_json::to_vec(&record).unwrap_or_default()
     }
@@ -107,6 +114,7 @@ impl View {
             view.policy_envelope = Some(envelope);
         }
         view.seen = record.seen;
+        view.witnessed = record.witnessed;
         let files = Files {
             root: record.root.into_bytes(),
             timestamp: record.timestamp.into_bytes(),

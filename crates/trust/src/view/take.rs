@@ -312,7 +312,16 @@ impl View {
         let refused = match LogProof::parse(bytes) {
             Ok(proof) => {
                 let leaf = LogEntry::release(release, manifest).leaf();
-                proof.verify(leaf, &log).err().map(|why| chain(&why))
+                match proof.verify(leaf, &log) {
+                    Ok(verified) => {
+                        // Where no witness need be asked, one alone could set every clock.
+                        let several = !log.is_quorum(|_| false);
+                        let time = verified.checkpoint().quorum_time().filter(|_| several);
+                        self.witnessed = self.witnessed.max(time.unwrap_or_default());
+                        None
+                    }
+                    Err(why) => Some(chain(&why)),
+                }
             }
             Err(why) => Some(chain(&why)),
         };

@@ -7,7 +7,7 @@ use andon_model::release::Manifest;
 use andon_model::{Digest, Millis, Time};
 use andon_trust::log::{Checkpoint, KeyKind, LogProof, NoteKey};
 use andon_trust::sign::SigningKey;
-use andon_trust::view::{Outcome, RefusalCode};
+use andon_trust::view::{Outcome, RefusalCode, View};
 
 const SOON: Time = Time(NOW.0 + 1000);
 
@@ -47,6 +47,17 @@ fn world() -> World {
 
 /// A proof that `log` holds the release as its second entry, seen by these witnesses.
 fn proof(log: &NoteKey, release: Digest, manifest: &Manifest, witnesses: &[u8]) -> LogProof {
+    proof_at(NOW, log, release, manifest, witnesses)
+}
+
+/// The same, seen at that time.
+fn proof_at(
+    at: Time,
+    log: &NoteKey,
+    release: Digest,
+    manifest: &Manifest,
+    witnesses: &[u8],
+) -> LogProof {
     let other = andon_model::merkle::leaf(b"other");
     let tree = Tree::new(vec![other, LogEntry::release(release, manifest).leaf(), other]);
     let head = Head { size: 3, root: tree.root() };
@@ -54,7 +65,7 @@ fn proof(log: &NoteKey, release: Digest, manifest: &Manifest, witnesses: &[u8]) 
     let checkpoint = Checkpoint { origin, head, extensions: vec![] };
     let mut checkpoint = log.seal(&checkpoint, 0).unwrap();
     for number in witnesses {
-        let line = witness(*number).sign(checkpoint.note().text(), NOW.0 / 1000);
+        let line = witness(*number).sign(checkpoint.note().text(), at.0 / 1000);
         checkpoint.add(line);
     }
     LogProof { extra: None, index: 1, hashes: tree.proof(1).unwrap(), checkpoint }
@@ -172,5 +183,61 @@ fn a_policy_whose_log_policy_cannot_be_read_is_refused() {
         let told = outcome.refusals.iter().find(|told| told.what == "policy").unwrap();
         assert_eq!(told.code, RefusalCode::Malformed);
         assert!(told.why.contains(why), "{}", told.why);
+    }
+}
+
+/// A host whose clock is years behind would believe in whatever was true then.
+/// Mutant: clock-behind-its-witnesses.
+#[test]
+fn it_is_never_earlier_than_a_quorum_of_witnesses_has_vouched_for() {
+    let mut world = world();
+    let (manifest, digest) = world.release("acme", 1, &[20, 21]);
+    world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
+    put_proof(&mut world, digest, &proof(&log(), digest, &manifest, &[1, 2]));
+    let mut view = view(7);
+    let outcome = world.sync(&mut view, SOON);
+    assert_eq!((outcome.offers.len(), outcome.refusals), (1, vec![]));
+    // Battery empty, and the host starts anew: the ticket is in force all the same, and it is said why.
+    let record = view.record();
+    let again = |bytes: &[u8]| View::restore(anchor(), host(7), class(), bytes).unwrap();
+    let epoch = Time(1000);
+    let outcome = world.sync(&mut again(&record), epoch);
+    assert_eq!(outcome.offers.len(), 1, "{:?}", outcome.refusals);
+    let said: Vec<_> = outcome.refusals.iter().map(|why| why.code).collect();
+    assert_eq!(said, [RefusalCode::Clock]);
+    assert!(outcome.refusals[0].why.contains(&NOW.to_string()), "{:?}", outcome.refusals);
+    // Two hours later a quorum has seen another release: the first ticket is over, by whatever clock.
+    let later = Time(NOW.0 + 2 * 3_600_000);
+    let (other, newer) = world.release("zeta", 2, &[30]);
+    world.issue(&world.ticket("r2", newer, 2, &[(16, 0)]));
+    let mut outcomes = Vec::new();
+    for (witnesses, at) in [(&[1, 2][..], NOW), (&[1, 2], later)] {
+        put_proof(&mut world, newer, &proof_at(at, &log(), newer, &other, witnesses));
+        let mut view = again(&record);
+        world.sync(&mut view, SOON);
+        outcomes.push(world.sync(&mut view, SOON).offers.len());
+    }
+    assert_eq!(outcomes, [2, 0]);
+}
+
+/// A single witness's word is no clock: the quorum's is, and a policy without a quorum has none.
+#[test]
+fn one_witness_alone_sets_no_clock() {
+    let later = Time(NOW.0 + 2 * 3_600_000);
+    let none =
+        format!("log {}\nwitness w1 {}\nquorum none\n", log().verifier(), witness(1).verifier());
+    for demanded in [demanded(), none] {
+        let mut world = World::new();
+        seal_policy(&mut world, |policy| policy.log = Some(demanded));
+        let (manifest, digest) = world.release("acme", 1, &[20, 21]);
+        world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
+        let mut shown = proof(&log(), digest, &manifest, &[2, 3]);
+        let line = witness(1).sign(shown.checkpoint.note().text(), later.0 / 1000);
+        shown.checkpoint.add(line);
+        put_proof(&mut world, digest, &shown);
+        let mut view = view(7);
+        world.sync(&mut view, SOON);
+        let outcome = world.sync(&mut view, SOON);
+        assert_eq!((outcome.offers.len(), outcome.refusals), (1, vec![]));
     }
 }

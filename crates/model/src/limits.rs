@@ -141,6 +141,9 @@ pub const WITNESS_LOGS_MAX: usize = 4096;
 pub const LOG_POLICY_ENTRIES_MAX: usize = 64;
 /// Largest log policy, bytes: that many lines of a name, a key and an address each.
 pub const LOG_POLICY_BYTES_MAX: usize = 128 * 1024;
+/// Longest that a freeze holds which one key alone has signed; a second key of the same party makes it
+/// hold until it expires by its own text.
+pub const FREEZE_ALONE_MAX: Millis = Millis::from_secs(30 * 86_400);
 /// Largest log policy inside a line's signed policy, bytes: a log and 64 witnesses with their addresses
 /// fit; the whole policy goes over the pipe to the supervisor.
 pub const POLICY_LOG_BYTES_MAX: usize = 32 * 1024;

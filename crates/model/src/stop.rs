@@ -54,7 +54,7 @@ pub struct Freeze {
     pub reason: Text,
     /// when
     pub issued: Time,
-    /// ends by itself then, unless confirmed by a threshold
+    /// ends by itself then, or [`crate::limits::FREEZE_ALONE_MAX`] after `issued` if only one key has signed
     pub expires: Time,
 }
 

@@ -238,11 +238,10 @@ pub fn authorities(
     state: &State,
     repository: &Repository,
 ) -> Authorities {
-    let mut operators: Vec<_> = inputs.anchor.operators.iter().map(|p| p.key).collect();
-    if let Some(policy) = policy {
-        operators.extend(policy.people.iter().map(|p| p.key));
-        operators.push(policy.online);
-    }
+    let mut people: Vec<_> = inputs.anchor.operators.iter().map(|p| p.key).collect();
+    people.extend(policy.into_iter().flat_map(|policy| &policy.people).map(|person| person.key));
+    let mut operators = people.clone();
+    operators.extend(policy.map(|policy| policy.online));
     let mut vendors = repository.vendor_keys();
     let operator = match &inputs.anchor.line {
         LineId::Operator(name) => Some(name.clone()),
@@ -258,5 +257,6 @@ pub fn authorities(
         releases: state.releases.values().map(|r| (r.release, r.vendor.clone())).collect(),
         operator,
         operators,
+        people,
     }
 }

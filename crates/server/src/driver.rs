@@ -36,7 +36,7 @@ use std::sync::atomic::Ordering;
 
 /// How long the freeze that the server itself issues holds: long enough for a host that was away a
 /// month; a person confirms or lifts it meanwhile.
-pub const LINE_FREEZE_VALID: Millis = Millis::from_secs(30 * 86_400);
+pub const LINE_FREEZE_VALID: Millis = andon_model::limits::FREEZE_ALONE_MAX;
 /// Pause after an effect that failed.
 const RETRY_AFTER: Millis = Millis::from_secs(30);
 /// How long a halted rollout is still observed: hosts that died whole come back and say why.

@@ -94,6 +94,9 @@ pub enum Record {
         stop: Digest,
         /// as signed
         envelope: Envelope,
+        /// when it ends, if that is earlier than it says: one key alone has signed it
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
     },
     /// something about a vendor line that this line's hosts take part in
     VendorLine {

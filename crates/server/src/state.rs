@@ -180,8 +180,9 @@ impl State {
                     state.apply(at, event, counted, approval.as_ref());
                 }
             }
-            Record::FreezeAccepted { stop, envelope } => {
-                if let Ok(freeze) = Freeze::parse(&envelope.payload) {
+            Record::FreezeAccepted { stop, envelope, until } => {
+                if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
+                    freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
                     let envelope = envelope.clone();
                     self.freezes.insert(*stop, AcceptedFreeze { freeze, envelope });
                 }

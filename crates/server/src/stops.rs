@@ -51,7 +51,9 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
 }
 
 fn records(core: &Core, stop: Digest, envelope: &Envelope, freeze: &Freeze) -> Vec<Record> {
-    let mut records = vec![Record::FreezeAccepted { stop, envelope: envelope.clone() }];
+    let said = Freeze::parse(&envelope.payload).ok().map(|said| said.expires);
+    let until = (said != Some(freeze.expires)).then_some(freeze.expires);
+    let mut records = vec![Record::FreezeAccepted { stop, envelope: envelope.clone(), until }];
     let digest = Digest::of(&envelope.payload);
     for rollout in core.state.rollouts.values() {
         let concerned = freeze.concerns(&rollout.vendor, &rollout.plan.release);

@@ -111,6 +111,23 @@ pub fn signers(envelope: &Envelope, people: &[Person]) -> BTreeSet<PersonId> {
     names
 }
 
+/// The distinct keys of `keys` with which this envelope is signed.
+#[must_use]
+pub fn signed_with(envelope: &Envelope, keys: &[PublicKey]) -> BTreeSet<PublicKey> {
+    let message = envelope.signed_bytes();
+    let mut with = BTreeSet::new();
+    for signature in &envelope.signatures {
+        let claimed = keys.iter().find(|key| key.id() == signature.keyid);
+        if let Some(key) = claimed
+            && !with.contains(key)
+            && signature_is_valid(key, &message, &signature.sig)
+        {
+            with.insert(*key);
+        }
+    }
+    with
+}
+
 fn check_type(envelope: &Envelope, want: PayloadType) -> Result<(), VerifyError> {
     if envelope.payload_type == want {
         return Ok(());

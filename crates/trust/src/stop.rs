@@ -1,7 +1,7 @@
 //! FREEZE: any one key of a party that may stop what it names.
-use crate::envelope::{VerifyError, verify_any};
+use crate::envelope::{VerifyError, signed_with, verify_any};
 use andon_model::envelope::{Envelope, PayloadType};
-use andon_model::limits::{MESSAGE_SKEW_MAX, STOP_BYTES_MAX};
+use andon_model::limits::{FREEZE_ALONE_MAX, MESSAGE_SKEW_MAX, STOP_BYTES_MAX};
 use andon_model::stop::{Freeze, FreezeError, Party, Scope};
 use andon_model::{Digest, OperatorId, PublicKey, Time, VendorId};
 use std::collections::BTreeMap;
@@ -19,6 +19,27 @@ pub struct Authorities {
     pub operator: Option<OperatorId>,
     /// keys of the operator's people and the line's online key: may stop anything on this line
     pub operators: Vec<PublicKey>,
+    /// keys of the operator's people alone: two of them make a freeze last
+    pub people: Vec<PublicKey>,
+}
+
+impl Authorities {
+    /// The freeze as long as it holds: beyond [`FREEZE_ALONE_MAX`] only if two distinct keys of its party
+    /// have signed it, and for an operator these are people's. Else one stolen key could keep a fleet
+    /// from its updates for good.
+    #[must_use]
+    pub fn while_it_holds(&self, envelope: &Envelope, mut freeze: Freeze) -> Freeze {
+        let keys = match &freeze.by {
+            Party::Platform => self.platform.as_slice(),
+            Party::Vendor(name) => self.vendors.get(name).map_or(&[][..], Vec::as_slice),
+            Party::Operator(_) => self.people.as_slice(),
+        };
+        let alone = freeze.issued.plus(FREEZE_ALONE_MAX);
+        if freeze.expires > alone && signed_with(envelope, keys).len() < 2 {
+            freeze.expires = alone;
+        }
+        freeze
+    }
 }
 
 /// Why a freeze is not obeyed.
@@ -44,7 +65,7 @@ pub enum StopRefusal {
     Future,
 }
 
-/// The freeze, if one key of the party it names signed it, that party may stop what it names, and it
+/// The freeze for as long as it holds, if one key of the party it names signed it, that party may stop what it names, and it
 /// is in force.
 /// # Errors
 /// [`StopRefusal`].
@@ -76,6 +97,7 @@ pub fn verify(
     if !may {
         return Err(StopRefusal::Scope(freeze.by.to_string()));
     }
+    let freeze = authorities.while_it_holds(envelope, freeze);
     if freeze.expires <= now {
         return Err(StopRefusal::Expired);
     }

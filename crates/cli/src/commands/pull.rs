@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ops::stop;
 use crate::output;
+use andon_model::limits::FREEZE_ALONE_MAX;
 use andon_model::stop::{Party, Scope};
 use andon_model::{Digest, LineId, Millis, OperatorId, VendorId};
 use clap::Subcommand;
@@ -20,11 +21,14 @@ pub(crate) struct Args {
     /// Key of that party
     #[arg(long, global = true, value_name = "KEY")]
     key: Option<String>,
+    /// A second key of that party: without one it holds for 30 days at most. May be repeated
+    #[arg(long, global = true, value_name = "KEY")]
+    confirm: Vec<String>,
     /// Why; people will read it
     #[arg(long, global = true)]
     reason: Option<String>,
-    /// How long it holds
-    #[arg(long, global = true, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
+    /// How long it holds; over 720 with --confirm only
+    #[arg(long, global = true, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=87_600))]
     hours: u64,
 }
 
@@ -57,9 +61,18 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
         What::All => Scope::All,
     };
     let held = context.key(word)?;
+    let mut confirming = Vec::new();
+    for word in &args.confirm {
+        confirming.push(context.key(word)?.key);
+    }
     let valid = Millis::from_secs(args.hours * 3600);
+    if valid > FREEZE_ALONE_MAX && confirming.is_empty() {
+        return Err(Failure::usage("one key alone freezes for 720 hours at most")
+            .next("add --confirm with a second key of the same party, or take fewer --hours"));
+    }
     let now = clock::now();
-    let freeze = stop::freeze(by.clone(), scope.clone(), reason, &held.key, now, valid)?;
+    let keys = (&held.key, &confirming[..]);
+    let freeze = stop::freeze(by.clone(), scope.clone(), reason, keys, now, valid)?;
     let digest = stop::pull(&context.client()?, &freeze).await?;
     let value = json!({"stop": digest, "by": by, "scope": scope, "expires": now.plus(valid)});
     output::either(context.form(), &value, || {

@@ -117,7 +117,7 @@ impl Line {
             Party::Vendor(vendor.clone()),
             Scope::Release(release.digest()),
             "input 21 of 20: our content crashes our sensor",
-            &self.vendor_key(vendor, 3)?,
+            (&self.vendor_key(vendor, 3)?, &[]),
             now,
             CORD_VALID,
         )?;

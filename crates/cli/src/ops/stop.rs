@@ -28,14 +28,14 @@ pub(crate) enum StopError {
     Client(#[from] ClientError),
 }
 
-/// The signed freeze.
+/// The signed freeze; `confirming`: further keys of the party, which make it last.
 /// # Errors
 /// [`StopError`].
 pub(crate) fn freeze(
     by: Party,
     scope: Scope,
     reason: &str,
-    key: &SigningKey,
+    (key, confirming): (&SigningKey, &[SigningKey]),
     now: Time,
     valid: Millis,
 ) -> Result<Envelope, StopError> {
@@ -43,7 +43,8 @@ pub(crate) fn freeze(
     let freeze = Freeze { schema: 1, by, scope, reason, issued: now, expires: now.plus(valid) };
     let payload = serde_json::to_vec(&freeze).map_err(StopError::Encode)?;
     Freeze::parse(&payload)?;
-    let envelope = key.seal(PayloadType::Freeze, &payload);
+    let mut envelope = key.seal(PayloadType::Freeze, &payload);
+    confirming.iter().for_each(|key| key.add(&mut envelope));
     match envelope.to_bytes().len() {
         size if size > STOP_BYTES_MAX => Err(StopError::TooLarge(size)),
         _ => Ok(envelope),

@@ -22,7 +22,7 @@ pub fn entries(record: &Record) -> Vec<LogEntry> {
             });
             entry.into_iter().collect()
         }
-        Record::FreezeAccepted { stop, envelope } => {
+        Record::FreezeAccepted { stop, envelope, .. } => {
             let freeze = Freeze::parse(&envelope.payload).ok();
             freeze.map(|freeze| LogEntry::Stop { stop: *stop, by: freeze.by }).into_iter().collect()
         }

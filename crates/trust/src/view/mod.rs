@@ -232,11 +232,10 @@ impl View {
     #[must_use]
     pub fn authorities(&self) -> Authorities {
         let key = |person: &Person| person.key;
-        let mut operators: Vec<_> = self.anchor.operators.iter().map(key).collect();
-        if let Some(policy) = self.policy() {
-            operators.extend(policy.people.iter().map(key));
-            operators.push(policy.online);
-        }
+        let mut people: Vec<_> = self.anchor.operators.iter().map(key).collect();
+        people.extend(self.policy().into_iter().flat_map(|policy| &policy.people).map(key));
+        let mut operators = people.clone();
+        operators.extend(self.policy().map(|policy| policy.online));
         let operator = match &self.anchor.line {
             LineId::Operator(name) => Some(name.clone()),
             LineId::Vendor(_) => None,
@@ -247,6 +246,7 @@ impl View {
             releases: self.catalogue.releases().clone(),
             operator,
             operators,
+            people,
         }
     }
 }

@@ -124,6 +124,7 @@ impl View {
         view.catalogue.restore(files, record.roles, record.releases)?;
         for (digest, envelope) in record.stops {
             if let Ok(freeze) = Freeze::parse(&envelope.payload) {
+                let freeze = view.authorities().while_it_holds(&envelope, freeze);
                 view.stops.insert(digest, HeldStop { envelope, freeze });
             }
         }

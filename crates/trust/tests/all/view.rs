@@ -409,3 +409,42 @@ fn a_role_that_did_not_arrive_is_asked_for_again() {
     world.files.insert("/v1/tuf/1.acme.json".to_owned(), role);
     assert_eq!(world.sync(&mut view, later(2)).offers.len(), 1);
 }
+
+/// One stolen key stops a fleet for a while; for good it takes a second one of the same party, and an
+/// online key is nobody. Mutant: one-key-freezes-for-good.
+#[test]
+fn a_freeze_of_one_key_ends_and_one_of_two_holds() {
+    let hospital = andon_model::OperatorId::new("hospital").unwrap();
+    let acme = VendorId::new("acme").unwrap();
+    let alone = andon_model::limits::FREEZE_ALONE_MAX;
+    for (by, signers, holds) in [
+        (Party::Operator(hospital.clone()), &[1][..], false),
+        (Party::Operator(hospital.clone()), &[3, 1], false),
+        (Party::Operator(hospital.clone()), &[1, 1], false),
+        (Party::Operator(hospital), &[1, 2], true),
+        (Party::Platform, &[10], false),
+        (Party::Vendor(acme.clone()), &[20], false),
+        (Party::Vendor(acme.clone()), &[20, 30], false),
+        (Party::Vendor(acme.clone()), &[20, 21], true),
+    ] {
+        let mut world = World::new();
+        let (_, digest) = world.release("acme", 1, &[20, 21]);
+        world.issue(&world.ticket("r1", digest, 1, &[(16, 0)]));
+        let mut text = freeze(by.clone(), Scope::Release(digest));
+        text.expires = NOW.plus(andon_model::Millis(2 * alone.0));
+        let envelope = seal(signers, PayloadType::Freeze, &text);
+        assert!(envelope.to_bytes().len() <= andon_model::limits::STOP_BYTES_MAX);
+        world.put_stop(&envelope);
+        let mut view = view(7);
+        let end = if holds { text.expires } else { NOW.plus(alone) };
+        let told = |outcome: &andon_trust::view::Outcome| {
+            outcome.freezes.iter().map(|held| held.freeze.expires).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&world.sync(&mut view, later(1))), [end], "{by} {signers:?}");
+        // The same after a restart, and over when it is over.
+        let mut again = View::restore(anchor(), host(7), class(), &view.record()).unwrap();
+        assert_eq!(told(&world.sync(&mut again, later(2))), [end], "{by} {signers:?}");
+        let outcome = world.sync(&mut again, NOW.plus(alone));
+        assert_eq!(outcome.freezes.is_empty(), !holds, "{by} {signers:?}");
+    }
+}

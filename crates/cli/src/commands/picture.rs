@@ -3,6 +3,7 @@
 use crate::output::{self, Paint, clean};
 use andon_model::Time;
 use andon_rollout::explain::{Cosignatures, Explanation, Reason, StateName};
+use andon_rollout::gate::RestartEvidence;
 use andon_rollout::{Decision, HaltReason, HoldReason};
 use std::fmt::Write as _;
 
@@ -43,6 +44,9 @@ pub(crate) fn rollout(it: &Explanation, paint: Paint) -> String {
         it.fell_back
     ));
     put(evidence(it, paint));
+    if let Some(told) = &it.evidence.restarts {
+        put(format!("restarts    {}", restarts(told)));
+    }
     put(format!("worst case  {}", clean(&it.worst_case.text)));
     for line in &it.budget {
         put(format!(
@@ -78,6 +82,21 @@ fn evidence(it: &Explanation, paint: Paint) -> String {
         _ => text,
     };
     format!("evidence    {text}")
+}
+
+/// What announced restarts have shown, in a line.
+fn restarts(told: &RestartEvidence) -> String {
+    let RestartEvidence { due, missed, controls_due, controls_missed, .. } = told;
+    let against = if told.refuted {
+        "controls' own restarts only; the policy's share is refuted".to_owned()
+    } else {
+        format!("at most {} % by themselves", f64::from(told.assumed_ppm) / 10_000.0)
+    };
+    format!(
+        "{missed} of {due} handed hosts did not come back, {controls_missed} of {controls_due} controls \
+         (held against: {against}): E = {:.3} of {:.0}",
+        told.e, told.threshold
+    )
 }
 
 /// One line per generation, then what ended it.
@@ -296,5 +315,28 @@ pub(crate) fn ago(then: Time, now: Time) -> String {
         seconds @ 0..120 => format!("{seconds} s ago"),
         seconds @ 120..7200 => format!("{} min ago", seconds / 60),
         seconds => format!("{} h ago", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restarts_are_told_with_what_they_are_held_against() {
+        let told = RestartEvidence {
+            e: 5.3e16,
+            threshold: 10_000.0,
+            due: 16,
+            missed: 15,
+            controls_due: 2,
+            controls_missed: 0,
+            assumed_ppm: 25_000,
+            refuted: false,
+        };
+        let text = restarts(&told);
+        assert!(text.starts_with("15 of 16 handed hosts did not come back, 0 of 2 controls"));
+        assert!(text.contains("at most 2.5 % by themselves"), "{text}");
+        assert!(restarts(&RestartEvidence { refuted: true, ..told }).contains("refuted"));
     }
 }

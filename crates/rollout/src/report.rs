@@ -170,6 +170,10 @@ impl PlanReport {
                 "fewer than {crashes} of the first {first} hosts failing at once halt nothing by \
                  themselves"
             ),
+            None if first == 0 => {
+                "anything: no host is here yet, and whoever enrols later takes it unwatched"
+                    .to_owned()
+            }
             None => format!("even all of the first {first} hosts failing halt nothing"),
         }];
         let blind = |finding: &&Finding| matches!(finding, Finding::StratumBlind { .. });

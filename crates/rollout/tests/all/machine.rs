@@ -51,6 +51,13 @@ fn first_wave_is_exact_and_goes_to_the_largest_strata() {
 }
 
 #[test]
+fn a_plan_without_hosts_says_that_nobody_watches() {
+    let (_, report) = plan_with(&policy(&[(0, 100)]), Lane::Routine, &[]);
+    let told = report.cannot_see(0);
+    assert!(told[0].starts_with("anything: no host is here yet"), "{told:?}");
+}
+
+#[test]
 fn plan_says_what_the_gate_cannot_see() {
     let (_, report) = plan_with(&policy(&[(0, 100)]), Lane::Routine, &DEMO);
     assert_eq!((report.hosts, report.first_wave, report.holdback), (1001, 16, 15));

@@ -8,6 +8,10 @@ use andon_model::{HostId, Millis, Time};
 /// Longest planned absence that is believed: a longer goodbye would hide a dead host from the gate.
 pub const GOODBYE_MAX: Millis = Millis::from_secs(900);
 
+/// Most restarts that are counted together. Each has a line in the journal, and a host that announces one
+/// after the other before the first is due must not fill it.
+const RESTARTS_MAX: u16 = 16;
+
 /// What is remembered of one host, 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
@@ -49,7 +53,7 @@ impl Heard {
             if now >= self.promised {
                 (self.announced, self.restarts) = (now, 1);
             } else if !repeats {
-                self.restarts = self.restarts.saturating_add(1);
+                self.restarts = self.restarts.saturating_add(1).min(RESTARTS_MAX);
             }
             self.promised = now.plus(back_within);
         }
@@ -122,5 +126,28 @@ pub fn believed(presence: Presence) -> Presence {
             Presence::Restart { back_within: back_within.min(GOODBYE_MAX) }
         }
         Presence::Alive => Presence::Alive,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_announces_restarts_again_and_again_does_not_fill_the_journal() {
+        let mut row = Heard::here(Time(1000), 0, true);
+        let restart = Presence::Restart { back_within: Millis::from_secs(300) };
+        let mut told = Vec::new();
+        for second in 1..=100_u64 {
+            let now = Time(second * 1000);
+            row.says(if second % 2 == 1 { restart } else { Presence::Alive }, now);
+            told.push(row.restarts);
+        }
+        assert_eq!((told[0], told[2], told[99]), (1, 2, RESTARTS_MAX));
+        assert_eq!((row.announced, row.back), (Time(1000), Time(100_000)));
+        // The same announcement told twice is one restart.
+        row.says(restart, Time(900_000));
+        row.says(restart, Time(901_000));
+        assert_eq!((row.restarts, row.promised), (1, Time(1_201_000)));
     }
 }

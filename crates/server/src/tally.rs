@@ -64,7 +64,11 @@ pub fn observe_own(
         let restarts = (&mut restarts, &mut away);
         let mut into = Into { arm: &mut arm, restarts, counted: &mut counted };
         let host = Looked { id, marks, host: &hosts[at], heard: &heard[at] };
-        marks.has(Marks::BAD) | into.count(host, &policy, rollout.observed, now)
+        // Not through either: whoever is away, or restarted and is not due.
+        let row = &heard[at];
+        let pending = watch::away(&policy, row.at, row.presence, now)
+            || now < watch::restart_due(&policy, row.promised);
+        pending | marks.has(Marks::BAD) | into.count(host, &policy, rollout.observed, now)
     });
     for (tally, late) in seen.strata.iter_mut().zip(late) {
         tally.late = late;

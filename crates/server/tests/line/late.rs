@@ -3,7 +3,7 @@
 use crate::rig::*;
 use crate::rollouts::{get, ticket};
 use andon_model::Digest;
-use andon_model::beat::ComponentState;
+use andon_model::beat::{ComponentState, Presence};
 use andon_model::envelope::Envelope;
 use andon_model::policy::Horizon;
 use andon_model::ticket::{Newcomers, Ticket};
@@ -142,6 +142,50 @@ async fn late_hosts_that_never_answer_are_charged_and_stop_at_a_quarter_of_the_b
         }
     }
     assert!(told.len() > 50 && told.iter().all(|clean| *clean == 0), "nobody came through");
+}
+
+/// A restart is no proof of health before it is over, whatever the host confirmed before.
+#[tokio::test]
+async fn a_late_host_that_restarts_is_not_through_while_it_is_away() {
+    let through = async |leaves: bool| {
+        let mut line = patient();
+        let (mut server, releases) = begin(&mut line).await;
+        for number in KNOWN + 1..=KNOWN + LATE {
+            enrol_in(&mut server, number, &[]).await;
+        }
+        let first = KNOWN + 1;
+        let mut at = 0;
+        while !covers(&ticket(&mut server, "r1").await, first) {
+            at += 1;
+            assert!(at < 300, "no late host was ever covered");
+            second(&mut server, KNOWN + LATE, false, releases, at).await;
+        }
+        second(&mut server, KNOWN + LATE, false, releases, at + 1).await;
+        let confirmed = server.app.now();
+        if leaves {
+            let mut beat = quiet_beat(first, 1_000, confirmed);
+            beat.components = vec![running(2, releases[1], ComponentState::Confirmed)];
+            beat.presence = Presence::Restart { back_within: Millis(60_000) };
+            assert_eq!(tell(&mut server, &beat).await.0, 200);
+        }
+        let now = confirmed.plus(Millis(6_000));
+        server.app.clock.set(now);
+        for number in KNOWN + 1..=KNOWN + LATE {
+            if number != first || !leaves {
+                let mut beat = quiet_beat(number, 2_000, now);
+                beat.components = vec![running(2, releases[1], ComponentState::Confirmed)];
+                assert_eq!(tell(&mut server, &beat).await.0, 200);
+            }
+        }
+        let core = server.app.core();
+        let of = |r: &&andon_server::rollout_state::RolloutState| r.plan.rollout.as_str() == "r1";
+        let rollout = core.state.rollouts.values().find(of).unwrap();
+        let (seen, _) =
+            andon_server::tally::observe_own(rollout, &core.state.hosts, core.fleet.rows(), now);
+        seen.strata.iter().map(|stratum| stratum.late.clean[0]).sum::<u32>()
+    };
+    let (stays, leaves) = (through(false).await, through(true).await);
+    assert!(stays >= 1 && leaves == stays - 1, "{leaves} of {stays} are through");
 }
 
 #[tokio::test]

@@ -37,6 +37,9 @@ pub enum PayloadType {
     /// [`crate::line::Places`]
     #[serde(rename = "application/vnd.andon.places.v1+json")]
     Places,
+    /// [`crate::line::Seating`]
+    #[serde(rename = "application/vnd.andon.seating.v1+json")]
+    Seating,
     /// the plan of a vendor line's rollout (`andon_rollout::Plan`)
     #[serde(rename = "application/vnd.andon.plan.v1+json")]
     Plan,
@@ -60,6 +63,7 @@ impl PayloadType {
             PayloadType::Roster => "application/vnd.andon.roster.v1+json",
             PayloadType::Rounds => "application/vnd.andon.rounds.v1+json",
             PayloadType::Places => "application/vnd.andon.places.v1+json",
+            PayloadType::Seating => "application/vnd.andon.seating.v1+json",
             PayloadType::Plan => "application/vnd.andon.plan.v1+json",
             PayloadType::Tally => "application/vnd.andon.tally.v1+json",
         }

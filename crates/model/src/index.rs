@@ -1,8 +1,8 @@
 //! The line's table of contents: unsigned, because everything it lists is signed or named by digest.
 //! Withholding an item can only keep a host where it is: tickets expire.
 use crate::digest::Digest;
-use crate::id::RolloutId;
-use crate::limits::{INDEX_BYTES_MAX, INDEX_ITEMS_MAX};
+use crate::id::{RolloutId, VendorId};
+use crate::limits::{INDEX_BYTES_MAX, INDEX_ITEMS_MAX, VENDOR_LINES_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What is current. Served at `/v1/lines/LINE/index.json`.
@@ -19,6 +19,37 @@ pub struct Index {
     pub tickets: Vec<IndexTicket>,
     /// freezes in force, served at `/v1/lines/LINE/stops/DIGEST.json` (digest of the envelope's bytes)
     pub stops: Vec<Digest>,
+    /// on an operator's line: what the vendor lines that it takes part in have signed, served below
+    /// `/v1/lines/LINE/vendor/VENDOR/`; sorted by vendor
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vendor_lines: Vec<IndexVendorLine>,
+}
+
+/// What a host checks of one vendor line, beside its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexVendorLine {
+    /// whose
+    pub vendor: VendorId,
+    /// digest of the line's policy, served as `policy.json`
+    pub policy: Digest,
+    /// digest of the seats of this line's hosts, served as `seats.json`; none: nobody has one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seats: Option<Digest>,
+    /// the newest ticket of each of its rollouts, served as `tickets/ROLLOUT.json`
+    pub tickets: Vec<IndexVendorTicket>,
+}
+
+/// The newest ticket of a vendor line's rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexVendorTicket {
+    /// which rollout, by its name on the vendor line
+    pub rollout: RolloutId,
+    /// of which release: hosts fetch no ticket that they have no use for
+    pub release: Digest,
+    /// digest of the envelope's bytes
+    pub digest: Digest,
 }
 
 /// One current ticket.
@@ -59,7 +90,9 @@ impl Index {
             return Err(IndexError::TooLarge);
         }
         let index: Index = serde_json::from_slice(bytes).map_err(IndexError::Parse)?;
-        if index.tickets.len() + index.stops.len() > INDEX_ITEMS_MAX {
+        let of_vendors: usize = index.vendor_lines.iter().map(|line| line.tickets.len()).sum();
+        let items = index.tickets.len() + index.stops.len() + of_vendors;
+        if items > INDEX_ITEMS_MAX || index.vendor_lines.len() > VENDOR_LINES_MAX {
             return Err(IndexError::TooLarge);
         }
         Ok(index)

@@ -177,6 +177,36 @@ impl Roster {
     }
 }
 
+/// All seats of one operator's hosts on a vendor line; signed by that line's online key. A host finds its
+/// own in it: what its operator's line says of seats could put everybody into the first wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seating {
+    /// format of this object; 1
+    pub schema: u32,
+    /// the vendor line
+    pub line: LineId,
+    /// whose hosts
+    pub operator: OperatorId,
+    /// sorted by host
+    pub seats: Vec<SeatBlock>,
+}
+
+impl Seating {
+    /// Reads and checks a payload.
+    /// # Errors
+    /// [`LineError`].
+    pub fn parse(bytes: &[u8]) -> Result<Seating, LineError> {
+        let what = "seating";
+        let seating: Seating =
+            serde_json::from_slice(bytes).map_err(|why| LineError::Parse(what, why))?;
+        rule(seating.schema == 1, what, "schema", "is not 1")?;
+        let sane = blocks_are_sane(&seating.seats);
+        rule(sane, what, "seats", "is too long, not sorted, or gives a seat twice")?;
+        Ok(seating)
+    }
+}
+
 /// What a vendor line says about its rollouts at one moment; signed by its online key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,6 +15,7 @@ use crate::cosign::Waiting;
 use crate::deliver::Cache;
 use crate::group_order;
 use crate::issue::{self, Next, Wanted};
+use crate::member::Passed;
 use crate::pooled;
 use crate::record::Record;
 use crate::rollout_state::{Place, RolloutState, Wish};
@@ -61,6 +62,8 @@ pub struct Driver {
     paused: BTreeMap<RolloutId, Time>,
     /// confirmed and fallen back, as last told of rollouts that are over
     outcomes: BTreeMap<RolloutId, (u32, u32)>,
+    /// what vendor lines have signed, for our hosts
+    passed: Passed,
     index: Index,
 }
 
@@ -86,6 +89,7 @@ impl Driver {
             served: BTreeMap::new(),
             paused: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            passed: Passed::default(),
             index,
         }
     }
@@ -405,8 +409,10 @@ impl Driver {
             Some(envelope) => self.show_policy(&envelope).await,
             None => None,
         };
+        let vendor_lines = self.passed.show(&self.app, self.served.keys()).await;
         let tickets = self.served.iter();
         let mut next = Index {
+            vendor_lines,
             version: self.index.version,
             policy,
             timestamp,
@@ -481,7 +487,7 @@ pub fn line_path(app: &App, rest: &str) -> String {
     format!("lines/{}/{rest}", app.line())
 }
 
-async fn put(app: &Arc<App>, path: String, bytes: Vec<u8>) -> std::io::Result<Digest> {
+pub(crate) async fn put(app: &Arc<App>, path: String, bytes: Vec<u8>) -> std::io::Result<Digest> {
     let app = Arc::clone(app);
     let written =
         tokio::task::spawn_blocking(move || app.shelf.put(&path, bytes, Cache::Revalidate));

@@ -117,11 +117,30 @@ pub fn verify(
     now: Time,
     seen: Option<&SeenTicket>,
 ) -> Result<Ticket, TicketRefusal> {
+    check_cosigners(envelope, policy)?;
+    verify_before_cosigning(envelope, policy, now, seen)
+}
+
+/// As [`verify`], also when the ticket's own time is over: what another line has covered once, it has
+/// covered. Never for a host's own line, whose tickets end so that nobody is left a stale one.
+/// # Errors
+/// [`TicketRefusal`], but for [`TicketRefusal::Expired`].
+pub fn verify_past(
+    envelope: &Envelope,
+    policy: &Policy,
+    now: Time,
+    seen: Option<&SeenTicket>,
+) -> Result<Ticket, TicketRefusal> {
+    check_cosigners(envelope, policy)?;
+    verify_but_its_end(envelope, policy, now, seen)
+}
+
+fn check_cosigners(envelope: &Envelope, policy: &Policy) -> Result<(), TicketRefusal> {
     let (got, want) = (cosigners(envelope, policy).len(), policy.verifiers.needed);
     if (got as u64) < u64::from(want) {
         return Err(TicketRefusal::Cosignatures { got, want });
     }
-    verify_before_cosigning(envelope, policy, now, seen)
+    Ok(())
 }
 
 /// The gate verifiers of the policy that cosigned this envelope. Keys of a policy are distinct, and none
@@ -151,6 +170,19 @@ pub fn verify_before_cosigning(
     now: Time,
     seen: Option<&SeenTicket>,
 ) -> Result<Ticket, TicketRefusal> {
+    let ticket = verify_but_its_end(envelope, policy, now, seen)?;
+    if ticket.not_after <= now {
+        return Err(TicketRefusal::Expired);
+    }
+    Ok(ticket)
+}
+
+fn verify_but_its_end(
+    envelope: &Envelope,
+    policy: &Policy,
+    now: Time,
+    seen: Option<&SeenTicket>,
+) -> Result<Ticket, TicketRefusal> {
     let payload = verify_one(envelope, PayloadType::Ticket, &policy.online)?;
     let ticket = Ticket::parse(payload)?;
     if ticket.line != policy.line {
@@ -158,9 +190,6 @@ pub fn verify_before_cosigning(
     }
     if ticket.policy_version > policy.version {
         return Err(TicketRefusal::PolicyVersion(ticket.policy_version));
-    }
-    if ticket.not_after <= now {
-        return Err(TicketRefusal::Expired);
     }
     let issued = ticket.steps.iter().map(|step| step.at).chain([ticket.not_before]).max();
     if issued > Some(now.plus(MESSAGE_SKEW_MAX)) {

@@ -12,6 +12,7 @@ use andon_model::command::{Approval, Command, Verb};
 use andon_model::eligible;
 use andon_model::envelope::Envelope;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
+use andon_model::line::VendorLine;
 use andon_model::policy::{Lane, Policy};
 use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
@@ -257,6 +258,9 @@ pub(crate) fn begin(
 ) -> Result<Vec<Record>, Refusal> {
     let Start { by, rollout, release, component, lane, seed, hosts, inside } = start;
     let facts = startable(core, &rollout, release, &component, now)?;
+    if inside.is_none() {
+        vouched(core, policy, facts)?;
+    }
     let (strata, terms) = terms(core, policy, facts, lane, hosts, now)?;
     let (mut plan, report) = Plan::new(
         policy,
@@ -329,6 +333,20 @@ fn startable<'c>(
         return Err(Refusal::conflict(&message, "publish a fixed release"));
     }
     Ok(facts)
+}
+
+/// A release of a vendor on whose line this one takes part begins by itself when that line reaches it.
+/// Started by people, it waits until the vendor's line is through: hosts would take it no earlier.
+fn vouched(core: &Core, policy: &Policy, facts: &ReleaseFacts) -> Result<(), Refusal> {
+    let named = policy.vendor_lines.iter().find(|line| line.vendor == facts.vendor);
+    let Some(line) = named.map(VendorLine::line) else { return Ok(()) };
+    if core.state.lines.get(&line).is_some_and(|state| state.vouches(&facts.release)) {
+        return Ok(());
+    }
+    let message =
+        format!("the policy has this line take part in {line}, which has not vouched for it");
+    let next = "wait: it begins here by itself; or take the vendor line out of policy.toml";
+    Err(Refusal::conflict(&message, next))
 }
 
 /// What the policy's rules make of this release here: hosts per stratum, and the terms of the plan.

@@ -12,7 +12,7 @@ use crate::record::Record;
 use crate::rollout_state::RolloutState;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{BELL_WAIT_MAX, ENVELOPE_BYTES_MAX};
-use andon_model::line::Roster;
+use andon_model::line::{Roster, Seating};
 use andon_model::policy::Policy;
 use andon_model::{Digest, LineId, Millis, OperatorId, RolloutId, Time};
 use andon_rollout::lines::{LineTally, Standing};
@@ -172,8 +172,7 @@ pub(super) async fn places(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let name = rollout_id(&name)?;
-    let operator = OperatorId::new(&operator)
-        .map_err(|why| Refusal::malformed(&format!("operator: {why}")))?;
+    let operator = operator_id(&operator)?;
     let places = {
         let core = app.core();
         let rollout = of_members(&core, &name)?;
@@ -184,6 +183,26 @@ pub(super) async fn places(
     let places = places.ok_or_else(|| Refusal::not_found(&message))?;
     let payload = move || serde_json::to_vec(&places).unwrap_or_default();
     signed(&app, PayloadType::Places, &headers, payload).await
+}
+
+/// `GET /v1/line/seats/OPERATOR`: all its seats, for its hosts to read.
+pub(super) async fn seats(
+    Extract(app): Extract<Arc<App>>,
+    Path(operator): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let operator = operator_id(&operator)?;
+    let seats = app.core().state.seats.blocks(&operator).to_vec();
+    if seats.is_empty() {
+        return Err(Refusal::not_found(&format!("operator {operator} has no seats on this line")));
+    }
+    let seating = Seating { schema: 1, line: app.line().clone(), operator, seats };
+    let payload = move || serde_json::to_vec(&seating).unwrap_or_default();
+    signed(&app, PayloadType::Seating, &headers, payload).await
+}
+
+fn operator_id(name: &str) -> Result<OperatorId, Refusal> {
+    OperatorId::new(name).map_err(|why| Refusal::malformed(&format!("operator: {why}")))
 }
 
 /// `GET /v1/line/tickets/ROLLOUT/GENERATION`: as first issued.

@@ -141,6 +141,9 @@ impl Member {
         if let Err(why) = self.show_hosts().await {
             early = early.and(Err(why));
         }
+        if let Err(why) = self.take_seating().await {
+            early = early.and(Err(why));
+        }
         if matches!(early, Err(TurnError::Store(_))) {
             return early.map(|()| Turn::Quiet);
         }
@@ -212,7 +215,7 @@ impl Member {
     ) -> Result<(), TurnError> {
         let known = self.followed(&self.app.core(), &round.rollout).is_some();
         if !known && !self.join(round).await? {
-            return Ok(());
+            return self.take_vouched(round).await;
         }
         let same = |known: &Followed| known.digest == round.plan;
         if !self.followed(&self.app.core(), &round.rollout).is_some_and(same) {

@@ -3,7 +3,8 @@
 //!
 //! What it is: what the journal knows of each line ([`LineState`]), checks of what a vendor line says
 //! ([`verify`]), what follows from it as values ([`seats`], [`permit`], [`tally`], [`begin`]), and one
-//! task per line ([`attend`]) that asks, stages and sends ([`client`]).
+//! task per line ([`attend`]) that asks, stages and sends ([`client`]). What a line has signed is passed on
+//! to this line's hosts, who check it themselves ([`passed`]).
 //! What it is not: it believes nothing for its address, nor because it came first. What does not
 //! verify permits nothing, and is said.
 //! Read first: [`LineState`], [`verify`], [`client`].
@@ -11,6 +12,7 @@ pub mod attend;
 pub mod begin;
 pub mod client;
 pub mod http;
+pub mod passed;
 pub mod permit;
 pub mod record;
 pub mod seats;
@@ -21,4 +23,5 @@ pub mod verify;
 pub use attend::run;
 pub use client::Member;
 pub use http::address;
+pub use passed::Passed;
 pub use state::{Followed, LineState};

@@ -15,6 +15,11 @@ pub enum LineFact {
         /// sorted by host
         blocks: Vec<SeatBlock>,
     },
+    /// the same, as the vendor line has signed it for this line's hosts to read
+    SeatsSigned {
+        /// as signed
+        envelope: Envelope,
+    },
     /// the vendor line's policy was verified against the people whom our own policy names
     PolicyTaken {
         /// as signed
@@ -43,6 +48,9 @@ pub enum LineFact {
     NewcomersCovered {
         /// of which rollout
         rollout: RolloutId,
+        /// the ticket that covers them, as signed, for this line's hosts to read
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        envelope: Option<Envelope>,
     },
     /// a tally is about to be sent. What it counts as new is pending until a later round is seen
     TallySent {
@@ -75,14 +83,28 @@ pub enum LineFact {
 }
 
 impl LineFact {
+    /// Whether this line's hosts read what it holds.
+    #[must_use]
+    pub fn is_for_hosts(&self) -> bool {
+        matches!(
+            self,
+            LineFact::SeatsSigned { .. }
+                | LineFact::PolicyTaken { .. }
+                | LineFact::TicketTaken { .. }
+                | LineFact::NewcomersCovered { .. }
+        )
+    }
+
     /// Its column `subject` in the journal.
     #[must_use]
     pub fn subject(&self, line: &LineId) -> String {
         match self {
-            LineFact::SeatsGiven { .. } | LineFact::PolicyTaken { .. } => line.to_string(),
+            LineFact::SeatsGiven { .. }
+            | LineFact::SeatsSigned { .. }
+            | LineFact::PolicyTaken { .. } => line.to_string(),
             LineFact::Joined { rollout, .. }
             | LineFact::TicketTaken { rollout, .. }
-            | LineFact::NewcomersCovered { rollout }
+            | LineFact::NewcomersCovered { rollout, .. }
             | LineFact::TallySent { rollout, .. }
             | LineFact::TallyPooled { rollout, .. }
             | LineFact::Over { rollout, .. } => format!("{line}/{rollout}"),

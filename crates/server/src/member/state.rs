@@ -21,12 +21,27 @@ use std::collections::BTreeMap;
 pub struct LineState {
     /// our hosts' seats, sorted by host; they begin with host 1 and leave none out
     pub blocks: Vec<SeatBlock>,
+    /// counts up with whatever hosts may read of it
+    pub revision: u64,
+    /// what the line has signed of its seats, for hosts to read
+    pub signed_seats: Option<Envelope>,
     /// when seats were given last
     pub seated_at: Time,
     /// the line's policy, newest seen
     pub policy: Option<PolicyInForce>,
     /// its rollouts that our hosts are counted in
     pub rollouts: BTreeMap<RolloutId, Followed>,
+    /// its rollouts that our hosts are not counted in, and that cover newcomers by now
+    pub vouched: BTreeMap<RolloutId, Vouched>,
+}
+
+/// A release that a vendor line has vouched for on all its hosts, without ours.
+#[derive(Clone, Debug)]
+pub struct Vouched {
+    /// digest of its manifest
+    pub release: Digest,
+    /// the ticket that covers newcomers, as signed
+    pub ticket: Envelope,
 }
 
 /// A rollout of the vendor line, as far as it concerns our hosts.
@@ -46,6 +61,8 @@ pub struct Followed {
     pub waves: Vec<Wave>,
     /// whether the newest covers newcomers
     pub newcomers: Newcomers,
+    /// the newest, as signed, for hosts to read
+    pub newest: Option<Envelope>,
     /// the newest, for the next one to continue
     pub seen: Option<SeenTicket>,
     /// the tally that was sent last
@@ -77,11 +94,13 @@ pub struct Pending {
 impl LineState {
     /// Takes one fact.
     pub fn apply(&mut self, at: Time, fact: &LineFact, hosts: &[HostState]) {
+        self.revision += u64::from(fact.is_for_hosts());
         match fact {
             LineFact::SeatsGiven { blocks } => {
                 self.blocks.clone_from(blocks);
                 self.seated_at = at;
             }
+            LineFact::SeatsSigned { envelope } => self.signed_seats = Some(envelope.clone()),
             LineFact::PolicyTaken { envelope } => {
                 if let Ok(policy) = Policy::parse(&envelope.payload) {
                     self.policy = Some(PolicyInForce { policy, envelope: envelope.clone() });
@@ -97,8 +116,16 @@ impl LineState {
                     self.rollouts.insert(rollout.clone(), followed);
                 }
             }
+            LineFact::NewcomersCovered { rollout, envelope: Some(envelope) }
+                if !self.rollouts.contains_key(rollout) =>
+            {
+                if let Ok(Ticket { release, .. }) = Ticket::parse(&envelope.payload) {
+                    let ticket = envelope.clone();
+                    self.vouched.insert(rollout.clone(), Vouched { release, ticket });
+                }
+            }
             LineFact::TicketTaken { rollout, .. }
-            | LineFact::NewcomersCovered { rollout }
+            | LineFact::NewcomersCovered { rollout, .. }
             | LineFact::TallySent { rollout, .. }
             | LineFact::TallyPooled { rollout, .. }
             | LineFact::Over { rollout, .. } => {
@@ -107,6 +134,17 @@ impl LineState {
                 }
             }
         }
+    }
+
+    /// Whether the line has vouched for a release on all its hosts: whoever is no host of it may follow.
+    #[must_use]
+    pub fn vouches(&self, release: &Digest) -> bool {
+        let vouched = |of: &Followed| {
+            let halted = matches!(of.over, Some(LineStanding::Halted { .. }));
+            of.plan.release == *release && of.newcomers == Newcomers::Included && !halted
+        };
+        self.rollouts.values().any(vouched)
+            || self.vouched.values().any(|of| of.release == *release)
     }
 
     /// Hosts that have seats: the first so many.
@@ -137,6 +175,7 @@ impl Followed {
             confirmed_at: vec![Time(0); known],
             waves: Vec::new(),
             newcomers: Newcomers::Excluded,
+            newest: None,
             seen: None,
             pending: None,
             pooled: 0,
@@ -149,9 +188,15 @@ impl Followed {
             LineFact::TicketTaken { envelope, .. } => {
                 if let Ok(ticket) = Ticket::parse(&envelope.payload) {
                     self.take_ticket(&ticket);
+                    self.newest = Some(envelope.clone());
                 }
             }
-            LineFact::NewcomersCovered { .. } => self.newcomers = Newcomers::Included,
+            LineFact::NewcomersCovered { envelope, .. } => {
+                self.newcomers = Newcomers::Included;
+                if envelope.is_some() {
+                    self.newest.clone_from(envelope);
+                }
+            }
             LineFact::TallySent { round, generation, counted, tally, .. } => {
                 let (counted, tally) = (counted.clone(), tally.clone());
                 let (round, generation) = (*round, *generation);
@@ -166,6 +211,7 @@ impl Followed {
             }
             LineFact::Over { standing, .. } => self.over = Some(standing.clone()),
             LineFact::SeatsGiven { .. }
+            | LineFact::SeatsSigned { .. }
             | LineFact::PolicyTaken { .. }
             | LineFact::Joined { .. } => {}
         }

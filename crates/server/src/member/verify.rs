@@ -5,11 +5,11 @@ use crate::state::{HostState, host_at};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{MESSAGE_SKEW_MAX, SEAT_BLOCKS_MAX};
 use andon_model::line::{
-    LineError, Places, Round, Rounds, SeatBlock, VendorLine, blocks_are_sane, seat,
+    LineError, Places, Round, Rounds, SeatBlock, Seating, VendorLine, blocks_are_sane, seat,
 };
 use andon_model::policy::Policy;
 use andon_model::position::Position;
-use andon_model::ticket::{Ticket, TicketError};
+use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{HostId, OperatorId, PublicKey, Time};
 use andon_rollout::Plan;
 use andon_rollout::plan::PlanError;
@@ -43,9 +43,6 @@ pub enum LineDoubt {
     /// a plan that contradicts itself
     #[error("read the vendor line's plan")]
     Plan(#[from] PlanError),
-    /// unreadable ticket
-    #[error("read the vendor line's ticket")]
-    TicketText(#[from] TicketError),
     /// a ticket that no host would obey either
     #[error("verify the vendor line's ticket")]
     Ticket(#[from] TicketRefusal),
@@ -182,9 +179,7 @@ pub fn ticket(
     now: Time,
 ) -> Result<Ticket, LineDoubt> {
     let what = "ticket";
-    let read = Ticket::parse(&envelope.payload)?;
-    let at = now.min(Time(read.not_after.0.saturating_sub(1)));
-    let ticket = andon_trust::ticket::verify(envelope, policy, at, followed.seen.as_ref())?;
+    let ticket = andon_trust::ticket::verify_past(envelope, policy, now, followed.seen.as_ref())?;
     let plan = &followed.plan;
     rule(ticket.rollout == plan.rollout, what, "is of another rollout")?;
     let release = ticket.release == plan.release && ticket.component == plan.component;
@@ -212,6 +207,55 @@ pub fn ticket(
     };
     rule(followed.places.iter().enumerate().all(agrees), what, "covers others than it counts")?;
     Ok(ticket)
+}
+
+/// The newest ticket of a rollout, issued again because it covers newcomers now.
+/// # Errors
+/// [`LineDoubt`].
+pub fn newcomers(
+    envelope: &Envelope,
+    policy: &Policy,
+    followed: &Followed,
+    now: Time,
+) -> Result<(), LineDoubt> {
+    let what = "ticket";
+    let ticket = andon_trust::ticket::verify_past(envelope, policy, now, followed.seen.as_ref())?;
+    rule(ticket.rollout == followed.plan.rollout, what, "is of another rollout")?;
+    rule(ticket.generation == followed.generation(), what, "is not the newest one")?;
+    rule(ticket.newcomers == Newcomers::Included, what, "does not cover newcomers")
+}
+
+/// The newest ticket of a rollout that our hosts are not counted in, if it covers newcomers.
+/// # Errors
+/// [`LineDoubt`].
+pub fn vouched(
+    envelope: &Envelope,
+    policy: &Policy,
+    round: &Round,
+    now: Time,
+) -> Result<(), LineDoubt> {
+    let what = "ticket";
+    let ticket = andon_trust::ticket::verify_past(envelope, policy, now, None)?;
+    rule(ticket.rollout == round.rollout, what, "is of another rollout")?;
+    rule(ticket.release == round.release, what, "is of another release")?;
+    rule(ticket.newcomers == Newcomers::Included, what, "does not cover newcomers")
+}
+
+/// Our seats as signed for our hosts: exactly those that we were given.
+/// # Errors
+/// [`LineDoubt`].
+pub fn seating(
+    envelope: &Envelope,
+    policy: &Policy,
+    operator: &OperatorId,
+    blocks: &[SeatBlock],
+) -> Result<(), LineDoubt> {
+    let what = "seats";
+    let payload = signed(envelope, PayloadType::Seating, policy, what)?;
+    let seating = Seating::parse(payload).map_err(|why| LineDoubt::Text(what, why))?;
+    rule(seating.line == policy.line, what, "are of another line")?;
+    rule(seating.operator == *operator, what, "are another operator's")?;
+    rule(seating.seats == blocks, what, "are not those that it gave")
 }
 
 /// All our seats, if they continue the ones that are known: appended, never changed, none left out.

@@ -1,5 +1,6 @@
 //! An operator's server inside a vendor line: seats, its own rollout inside, exact tallies, halts, and
 //! a vendor line that lies.
+use crate::member_rules::start_outside;
 use crate::rig::*;
 use crate::rollouts::{get, second_without, ticket};
 use crate::vendor::Vendor;
@@ -422,8 +423,7 @@ async fn a_member_without_the_release_counts_and_waits_and_follows_once_it_is_pu
     assert_eq!(why.as_str(), "the release is not published here");
     assert_eq!(line.publish(&mut server, 1).await, release);
     // The name is taken by somebody else's rollout, which is over.
-    let command = line.command("1", START, start("acme.v1", release));
-    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    start_outside(&mut line, &mut server, "acme.v1", release).await;
     turn(&mut server, &mut member).await.unwrap();
     assert!(explained(&server, "acme.v1.2").is_none(), "one rollout moves a component");
 }

@@ -120,13 +120,27 @@ async fn budgets_of_groups_and_a_vendor_line_exclude_each_other_and_it_says_so()
     assert!(waits(&vendor).starts_with("budgets of groups"), "{}", waits(&vendor));
 }
 
+/// Starts a rollout by hand while the policy names no vendor line.
+pub(crate) async fn start_outside(
+    line: &mut Line,
+    server: &mut Server,
+    name: &str,
+    release: Digest,
+) {
+    let named = std::mem::take(&mut line.policy.vendor_lines);
+    line.set_policy(server).await;
+    let command = line.command(name, START, start(name, release));
+    assert_eq!(post(server, "/v1/commands", &command).await.0, 200);
+    line.policy.vendor_lines = named;
+    line.set_policy(server).await;
+}
+
 #[tokio::test]
 async fn a_taken_name_gets_a_number_and_a_restart_finds_its_own_again() {
-    let (line, mut server, mut vendor, mut member, release) =
+    let (mut line, mut server, mut vendor, mut member, release) =
         clinic(Rules::default(), vec![]).await;
     let name = || RolloutId::new("acme.v1").unwrap();
-    let command = line.command("1", START, start("acme.v1", release));
-    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    start_outside(&mut line, &mut server, "acme.v1", release).await;
     vendor.start(release, START);
     vendor.say(1, LineStanding::Live, START);
     turn(&mut server, &mut member).await.unwrap();
@@ -146,8 +160,7 @@ async fn a_taken_name_gets_a_number_and_a_restart_finds_its_own_again() {
     assert!(matches!(refused, Err(TurnError::Doubt(_))), "{refused:?}");
     assert_eq!(server.app.core().state.rollouts.len(), 1);
     // Under its own name it begins, and where ours is taken it has a number.
-    let command = line.command("3", START, start("acme.v2", second));
-    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    start_outside(&mut line, &mut server, "acme.v2", second).await;
     let name = RolloutId::new("acme.v2").unwrap();
     let halt = Verb::Halt { rollout: name, reason: Text::clipped("ours") };
     let command = line.command("4", START, halt);

@@ -3,7 +3,8 @@
 use crate::rig::*;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::line::{
-    LineStanding, Member as Named, Pace, Places, Roster, Round, Rounds, SeatBlock, VendorLine,
+    LineStanding, Member as Named, Pace, Places, Roster, Round, Rounds, SeatBlock, Seating,
+    VendorLine,
 };
 use andon_model::policy::{Lane, Person, Policy};
 use andon_model::position::Position;
@@ -27,6 +28,8 @@ use tokio::sync::Notify;
 
 /// Seats of other members, which come before ours.
 const OTHERS: u64 = 40;
+/// Number of the vendor line's online key.
+const ONLINE: u8 = 40;
 /// Our first seat.
 const FIRST: u64 = 1001;
 
@@ -71,6 +74,7 @@ async fn serve(State((script, called)): Shared, request: Request<Body>) -> Respo
             (StatusCode::OK, r#"{"accepted":true}"#).into_response()
         }
         (&Method::GET, "/v1/line/rounds") => rounds(&script, &parts.uri, &parts.headers),
+        (&Method::GET, "/v1/line/seats/clinic") => seating(&script),
         (_, path) => match script.files.get(path) {
             Some(bytes) => bytes.clone().into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
@@ -94,6 +98,15 @@ fn roster(script: &mut Script, body: &Bytes) -> Response {
     (if right { StatusCode::OK } else { StatusCode::CONFLICT }, answer).into_response()
 }
 
+/// The seats so far, signed with the vendor line's key.
+fn seating(script: &Script) -> Response {
+    let operator = OperatorId::new("clinic").unwrap();
+    let line = LineId::Vendor(VendorId::new("acme").unwrap());
+    let seating = Seating { schema: 1, line, operator, seats: script.seats.clone() };
+    let text = serde_json::to_vec(&seating).unwrap();
+    key(ONLINE).seal(PayloadType::Seating, &text).to_bytes().into_response()
+}
+
 fn rounds(script: &Script, uri: &Uri, headers: &HeaderMap) -> Response {
     assert!(uri.query().is_some_and(|query| query.contains("wait_ms=")), "{uri}");
     let version = format!("\"{}\"", script.version);
@@ -107,7 +120,7 @@ fn rounds(script: &Script, uri: &Uri, headers: &HeaderMap) -> Response {
 impl Vendor {
     /// A vendor line that counts the clinic's hosts, and the clinic's policy that takes part in it.
     pub(crate) async fn of(line: &mut Line, pace: Pace) -> Vendor {
-        let (online, person) = (key(40), key(41));
+        let (online, person) = (key(ONLINE), key(41));
         let vera = Person { person: PersonId::new("vera").unwrap(), key: person.public() };
         let vendor = VendorId::new("acme").unwrap();
         line.policy.vendor_lines = vec![VendorLine {
@@ -233,9 +246,23 @@ impl Vendor {
 
     /// The next ticket, covering `handed` hosts of the vendor line, as it would be signed.
     pub(crate) fn ticket(&self, handed: u64, at: Time) -> Ticket {
+        self.ticket_after(&self.steps, handed, at)
+    }
+
+    /// The newest ticket once more, covering newcomers, as the vendor line's own hosts would find it.
+    pub(crate) fn cover_newcomers(&self, now: Time) {
+        let (last, before) = self.steps.split_last().unwrap();
+        let mut ticket = self.ticket_after(before, last.handed, last.at);
+        ticket.newcomers = Newcomers::Included;
+        (ticket.not_before, ticket.not_after) = (now, now.plus(Millis::from_secs(600)));
+        let path = format!("/v1/lines/vendor:acme/tickets/{}.json", ticket.rollout);
+        self.put(&path, self.seal(PayloadType::Ticket, &ticket));
+    }
+
+    fn ticket_after(&self, before: &[Step], handed: u64, at: Time) -> Ticket {
         let plan = self.plan.as_ref().unwrap();
-        let generation = u32::try_from(self.steps.len()).unwrap() + 1;
-        let mut steps = self.steps.clone();
+        let generation = u32::try_from(before.len()).unwrap() + 1;
+        let mut steps = before.to_vec();
         steps.push(Step { generation, handed, at });
         let last = usize::try_from(handed).unwrap().checked_sub(1);
         let count = u32::try_from(handed).unwrap();
@@ -297,6 +324,9 @@ impl Vendor {
         now: Time,
     ) {
         let plan = self.plan.as_ref().unwrap();
+        if newcomers == Newcomers::Included {
+            self.cover_newcomers(now);
+        }
         let round = Round {
             rollout: plan.rollout.clone(),
             release: plan.release,

@@ -69,6 +69,9 @@ impl View {
         if let Some(why) = self.ineligible(now, held, listed.newest) {
             return outcome.refuse(&what, RefusalCode::Ineligible, &why);
         }
+        if let Some(why) = self.outside(now, &listed.vendor, &held.release) {
+            return outcome.refuse(&what, RefusalCode::VendorLine, &why);
+        }
         let Some(manifest) = self.manifests.get(&held.release) else { return };
         if self.lacks_proof(&held.release) {
             // Why there is none, the round has said.
@@ -108,10 +111,12 @@ impl View {
         let releases: BTreeSet<Digest> = covered.map(|held| held.release).collect();
         self.manifests.retain(|digest, _| releases.contains(digest));
         self.logged.retain(|digest| releases.contains(digest));
+        self.prune_lines();
         let Some((_, index)) = &self.index else { return };
         self.places.retain(|rollout, _| index.tickets.iter().any(|t| t.rollout == *rollout));
         let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();
         named.extend(index.stops.iter().chain(&index.policy).copied());
+        named.extend(View::line_digests(index));
         self.refused.retain(|digest, _| named.contains(digest) || releases.contains(digest));
         // What was seen of a rollout outlives its listing, so that an old ticket cannot come back;
         // beyond the limit the rollouts seen longest ago go first.

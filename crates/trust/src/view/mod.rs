@@ -13,6 +13,7 @@ mod need;
 mod outcome;
 mod record;
 mod take;
+mod vendor;
 
 pub use outcome::{Answer, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step};
 pub use record::RecordError;
@@ -36,6 +37,7 @@ use andon_model::{
 use catalogue::Catalogue;
 use need::Need;
 use std::collections::{BTreeMap, BTreeSet};
+use vendor::HeldLine;
 
 /// What is kept of a ticket that was verified. The ticket itself (up to 400 KiB) is not: a thousand
 /// views share one process in the fleet runner.
@@ -105,6 +107,8 @@ pub struct View {
     catalogue: Catalogue,
     tickets: BTreeMap<RolloutId, HeldTicket>,
     seen: BTreeMap<RolloutId, SeenTicket>,
+    /// vendor lines that the policy in force names, as far as they mattered here
+    lines: BTreeMap<VendorId, HeldLine>,
     stops: BTreeMap<Digest, HeldStop>,
     manifests: BTreeMap<Digest, Manifest>,
     /// releases that the logs of the policy in force were shown to hold
@@ -162,6 +166,7 @@ impl View {
             catalogue: Catalogue::new(root),
             tickets: BTreeMap::new(),
             seen: BTreeMap::new(),
+            lines: BTreeMap::new(),
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
             logged: BTreeSet::new(),

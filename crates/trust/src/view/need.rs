@@ -24,6 +24,27 @@ pub(super) enum Need {
     Manifest(RolloutId),
     /// that a public log holds this release
     Proof(Digest),
+    /// what a vendor line has signed, passed on by this host's own
+    Line(VendorId, LineFile),
+}
+
+/// One signed thing of a vendor line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LineFile {
+    Policy,
+    Seats,
+    Ticket(RolloutId),
+}
+
+impl LineFile {
+    /// Below the vendor line's folder.
+    fn path(&self) -> String {
+        match self {
+            LineFile::Policy => "policy.json".to_owned(),
+            LineFile::Seats => "seats.json".to_owned(),
+            LineFile::Ticket(rollout) => format!("tickets/{rollout}.json"),
+        }
+    }
 }
 
 impl Need {
@@ -42,6 +63,11 @@ impl Need {
             Need::Vendor(vendor) => format!("vendor {vendor}"),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
             Need::Proof(release) => format!("release {}", release.short()),
+            Need::Line(vendor, LineFile::Policy) => format!("policy of vendor:{vendor}"),
+            Need::Line(vendor, LineFile::Seats) => format!("seats of vendor:{vendor}"),
+            Need::Line(vendor, LineFile::Ticket(rollout)) => {
+                format!("ticket {rollout} of vendor:{vendor}")
+            }
         }
     }
 }
@@ -66,6 +92,7 @@ impl View {
             .or_else(|| self.order_need(round))
             .or_else(|| self.stop_need(round))
             .or_else(|| self.vendor_need(round))
+            .or_else(|| self.line_need(round))
             .or_else(|| self.manifest_need(round))
             .or_else(|| self.proof_need(round))
     }
@@ -117,6 +144,7 @@ impl View {
             held.covered
                 && !self.manifests.contains_key(&held.release)
                 && !self.refused.contains_key(&held.release)
+                && !self.waits_outside(round.now, held)
                 && self.catalogue.find(&held.release, &held.component, held.version).is_some()
         });
         let mut needs = wanted.map(|(rollout, _)| Need::Manifest(rollout.clone()));
@@ -160,6 +188,9 @@ impl View {
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
             Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
+            Need::Line(vendor, file) => {
+                (format!("{line}/vendor/{vendor}/{}", file.path()), ENVELOPE_BYTES_MAX)
+            }
         };
         Fetch { path, limit, known }
     }

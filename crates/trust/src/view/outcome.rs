@@ -94,6 +94,8 @@ pub enum RefusalCode {
     Ineligible,
     /// no proof that the public log which the policy demands holds it
     Unlogged,
+    /// the vendor's line, in which the policy has this line take part, does not cover this host
+    VendorLine,
     /// this host's clock is behind what a quorum of witnesses has vouched for; that is taken for now
     Clock,
 }

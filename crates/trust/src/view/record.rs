@@ -1,5 +1,6 @@
 //! What a view must remember over a restart, so that nobody can show it yesterday's world.
 use super::catalogue::Files;
+use super::vendor::HeldLine;
 use super::{HeldStop, View, ViewError};
 use crate::policy;
 use crate::ticket::SeenTicket;
@@ -53,10 +54,24 @@ struct Record {
     stops: Vec<(Digest, Envelope)>,
     #[serde(default, skip_serializing_if = "is_never")]
     witnessed: Time,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lines: BTreeMap<VendorId, LineRecord>,
+}
+
+/// What must not be older of a vendor line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineRecord {
+    policy_version_seen: u64,
+    seen: BTreeMap<RolloutId, SeenTicket>,
 }
 
 fn is_never(time: &Time) -> bool {
     *time == Time(0)
+}
+
+fn remembered(held: &HeldLine) -> LineRecord {
+    LineRecord { policy_version_seen: held.version_seen, seen: held.seen.clone() }
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -82,6 +97,11 @@ impl View {
             seen: self.seen.clone(),
             stops: stops.collect(),
             witnessed: self.witnessed,
+            lines: self
+                .lines
+                .iter()
+                .map(|(vendor, held)| (vendor.clone(), remembered(held)))
+                .collect(),
         };
         serde_json::to_vec(&record).unwrap_or_default()
     }
@@ -115,6 +135,10 @@ impl View {
         }
         view.seen = record.seen;
         view.witnessed = record.witnessed;
+        for (vendor, line) in record.lines {
+            let held = HeldLine::remembering(line.policy_version_seen, line.seen);
+            view.lines.insert(vendor, held);
+        }
         let files = Files {
             root: record.root.into_bytes(),
             timestamp: record.timestamp.into_bytes(),

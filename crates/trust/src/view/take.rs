@@ -38,6 +38,9 @@ impl View {
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
             Need::Proof(release) => self.take_proof(round, *release, &bytes),
+            Need::Line(vendor, file) => {
+                self.take_line(round, (vendor, file), &need.name(), &bytes);
+            }
             Need::Vendor(vendor) => {
                 if let Err(why) = self.catalogue.take_vendor(vendor, &bytes, round.now) {
                     round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
@@ -94,6 +97,7 @@ impl View {
                 let listed =
                     |rollout: &RolloutId| index.tickets.iter().any(|t| t.rollout == *rollout);
                 self.tickets.retain(|rollout, _| listed(rollout));
+                self.withdraw_line_tickets(&index);
                 self.index = Some((Digest::of(bytes), index));
             }
             Err(why) => {
@@ -129,19 +133,9 @@ impl View {
                 self.tickets.clear();
                 self.logged.clear();
                 self.refused.clear();
+                self.judge_lines_again();
             }
-            Err(why) => {
-                let code = match &why {
-                    PolicyRefusal::Signature(_) => RefusalCode::Signature,
-                    PolicyRefusal::Text(_) | PolicyRefusal::Log(_) | PolicyRefusal::NoLog => {
-                        RefusalCode::Malformed
-                    }
-                    PolicyRefusal::Line => RefusalCode::Policy,
-                    PolicyRefusal::Rollback { .. } => RefusalCode::Rollback,
-                    PolicyRefusal::Expired => RefusalCode::Expired,
-                };
-                self.refuse(digest, "policy", code, &why);
-            }
+            Err(why) => self.refuse(digest, "policy", policy_code(&why), &why),
         }
     }
 
@@ -337,13 +331,31 @@ impl View {
     }
 
     /// These bytes will not be better next time.
-    fn refuse(&mut self, digest: Digest, what: &str, code: RefusalCode, why: &dyn Error) {
+    pub(super) fn refuse(
+        &mut self,
+        digest: Digest,
+        what: &str,
+        code: RefusalCode,
+        why: &dyn Error,
+    ) {
         let refusal = Refusal { what: what.to_owned(), code, why: chain(why) };
         self.refused.insert(digest, refusal);
     }
 }
 
-fn envelope_code(why: &EnvelopeError) -> RefusalCode {
+pub(super) fn policy_code(why: &PolicyRefusal) -> RefusalCode {
+    match why {
+        PolicyRefusal::Signature(_) => RefusalCode::Signature,
+        PolicyRefusal::Text(_) | PolicyRefusal::Log(_) | PolicyRefusal::NoLog => {
+            RefusalCode::Malformed
+        }
+        PolicyRefusal::Line => RefusalCode::Policy,
+        PolicyRefusal::Rollback { .. } => RefusalCode::Rollback,
+        PolicyRefusal::Expired => RefusalCode::Expired,
+    }
+}
+
+pub(super) fn envelope_code(why: &EnvelopeError) -> RefusalCode {
     match why {
         EnvelopeError::TooLarge(_, _) => RefusalCode::TooLarge,
         EnvelopeError::Parse(_) | EnvelopeError::Signatures(_) => RefusalCode::Malformed,
@@ -358,7 +370,7 @@ fn shard_code(why: &ShardError) -> RefusalCode {
     }
 }
 
-fn ticket_code(why: &TicketRefusal) -> RefusalCode {
+pub(super) fn ticket_code(why: &TicketRefusal) -> RefusalCode {
     match why {
         TicketRefusal::Signature(_)
         | TicketRefusal::Cosignatures { .. }

@@ -10,6 +10,7 @@ mod repository;
 mod rules;
 mod seats;
 mod tuf;
+mod vendor;
 mod verifiers;
 mod view;
 mod words;

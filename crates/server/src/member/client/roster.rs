@@ -7,6 +7,7 @@ use crate::member::state::LineState;
 use crate::member::verify::{self, LineDoubt};
 use andon_model::Millis;
 use andon_model::envelope::PayloadType;
+use andon_model::limits::ENVELOPE_BYTES_MAX;
 use andon_model::line::{Roster, SeatBlock};
 
 /// Pause after a roster that was refused: somebody has to change a policy first.
@@ -45,6 +46,31 @@ impl Member {
             }
             shown?;
         }
+    }
+
+    /// What the line has signed of our seats: taken down whenever they, or its key, are others.
+    pub(super) async fn take_seating(&self) -> Result<(), TurnError> {
+        let due = {
+            let core = self.app.core();
+            let policy = self.vendor_policy(&core, self.app.now())?;
+            let blocks = self.blocks(&core);
+            let held = self.state(&core).and_then(|line| line.signed_seats.as_ref());
+            let good = held
+                .is_some_and(|held| verify::seating(held, policy, &self.operator, blocks).is_ok());
+            !blocks.is_empty() && !good
+        };
+        if !due {
+            return Ok(());
+        }
+        let path = format!("/v1/line/seats/{}", self.operator);
+        let envelope = self.envelope(&path, ENVELOPE_BYTES_MAX).await?;
+        let receipt = {
+            let mut core = self.app.core();
+            let policy = self.vendor_policy(&core, self.app.now())?;
+            verify::seating(&envelope, policy, &self.operator, self.blocks(&core))?;
+            self.app.stage(&mut core, &[self.fact(LineFact::SeatsSigned { envelope })])?
+        };
+        Ok(receipt.durable().await?)
     }
 
     async fn show(&self, roster: &Roster) -> Result<(), TurnError> {

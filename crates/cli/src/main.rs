@@ -17,6 +17,7 @@ mod ops;
 mod output;
 mod own_folder;
 mod policy_budgets;
+mod policy_fast_lane;
 mod policy_form;
 mod policy_lines;
 mod policy_log;

@@ -1,5 +1,6 @@
 //! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
+use crate::policy_fast_lane::{self, FastLaneForm};
 use crate::policy_lines::{self, MemberForm, VendorLineForm};
 use crate::policy_log::{self, PolicyLogError};
 use crate::policy_rules::{self, RulesForm};
@@ -61,6 +62,9 @@ pub(crate) struct PolicyForm {
     /// of a vendor line: most seats whose members may be away, in millionths
     #[serde(default, skip_serializing_if = "is_nobody")]
     pub(crate) absent_max_ppm: u32,
+    /// what may use the emergency lane here
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fast_lane: Option<FastLaneForm>,
     /// the logs in which hosts must find a release (C2SP tlog-policy)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
@@ -172,6 +176,7 @@ impl PolicyForm {
         PolicyForm {
             absent_max_ppm: policy_lines::absent_default(&line),
             log: None,
+            fast_lane: None,
             line,
             valid_for: secs(365 * 86_400),
             online,
@@ -217,6 +222,7 @@ impl PolicyForm {
             members: policy_lines::members(&self.members),
             absent_max_ppm: self.absent_max_ppm,
             log: self.log.clone(),
+            fast_lane: self.fast_lane.as_ref().map(FastLaneForm::list),
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             verifiers: self.sorted_verifiers(),
             schema: 1,
@@ -307,6 +313,7 @@ impl PolicyForm {
         ));
         put(format_args!("{ROUTINE}{}", self.routine.write()));
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
+        put(format_args!("{}", policy_fast_lane::write(self.fast_lane.as_ref())));
         put(format_args!("{}", policy_rules::COMMENT));
         put(format_args!("{}", self.rules.write()));
         put(format_args!("{VERIFIERS}"));

@@ -3,10 +3,11 @@
 use crate::policy_budgets::BudgetForm;
 use crate::span::Span;
 use andon_model::budget::GroupBudget;
-use andon_model::eligible::{Behind, Hold, Pin, Ring, Rules, Weekly, WindowRule};
-use andon_model::release::Version;
+use andon_model::eligible::{Behind, Hold, KindRules, Pin, Ring, Rules, Weekly, WindowRule};
+use andon_model::release::{ComponentKind, Version};
 use andon_model::{ComponentId, GroupId, Millis, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,7 +59,8 @@ pub(crate) struct PinForm {
 pub(crate) struct BehindForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<GroupId>,
-    component: ComponentId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    component: Option<ComponentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Moment>,
 }
@@ -67,6 +69,8 @@ pub(crate) struct BehindForm {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RulesForm {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delay: Option<Span>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ring: Vec<RingForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,6 +83,26 @@ pub(crate) struct RulesForm {
     behind: Vec<BehindForm>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     budget: Vec<BudgetForm>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    kind: BTreeMap<ComponentKind, KindForm>,
+}
+
+/// The same for components of one kind; budgets count hosts, whatever the kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KindForm {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delay: Option<Span>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ring: Vec<RingForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    window: Vec<WindowForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hold: Vec<HoldForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pin: Vec<PinForm>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    behind: Vec<BehindForm>,
 }
 
 /// What stands above the rules in `policy.toml`.
@@ -106,11 +130,26 @@ pub(crate) const COMMENT: &str = "
 #   component = \"rules\"
 #   [[rules.budget]]
 #   group = \"ward-3\"
-#   limit = \"25 %\"          # or a number of hosts, or \"quorum\"";
+#   limit = \"25 %\"          # or a number of hosts, or \"quorum\"
+# For components of one kind (content, service, files): the same below [rules.kind.NAME], but for
+# budgets. `delay` is a ring for every host; a hold is \"pause\", taking it out is \"allow\".
+#   [rules.kind.service]
+#   delay = \"24h\"
+#   [[rules.kind.content.hold]]
+#   group = \"hospital\"";
 
-impl RulesForm {
-    /// The rules that this form asks for.
-    pub(crate) fn rules(&self) -> Rules {
+/// Rules as people write them, of one table.
+struct Written<'f> {
+    delay: Option<Span>,
+    ring: &'f [RingForm],
+    window: &'f [WindowForm],
+    hold: &'f [HoldForm],
+    pin: &'f [PinForm],
+    behind: &'f [BehindForm],
+}
+
+impl Written<'_> {
+    fn rules(&self) -> Rules {
         let until = |until: Option<Moment>| until.map(|moment| moment.0);
         let ring = |ring: &RingForm| Ring { group: ring.group.clone(), after: ring.after.0 };
         let window = |window: &WindowForm| WindowRule {
@@ -142,7 +181,29 @@ impl RulesForm {
             holds: self.hold.iter().map(hold).collect(),
             pins: self.pin.iter().map(pin).collect(),
             behind: self.behind.iter().map(behind).collect(),
+            delay: self.delay.map_or(Millis::ZERO, |delay| delay.0),
+            kinds: Vec::new(),
         }
+    }
+}
+
+impl KindForm {
+    fn rules(&self) -> Rules {
+        let KindForm { delay, ring, window, hold, pin, behind } = self;
+        Written { delay: *delay, ring, window, hold, pin, behind }.rules()
+    }
+}
+
+impl RulesForm {
+    /// The rules that this form asks for.
+    pub(crate) fn rules(&self) -> Rules {
+        let RulesForm { delay, ring, window, hold, pin, behind, .. } = self;
+        let all = Written { delay: *delay, ring, window, hold, pin, behind }.rules();
+        let of = |(kind, form): (&ComponentKind, &KindForm)| KindRules {
+            kind: *kind,
+            rules: form.rules(),
+        };
+        Rules { kinds: self.kind.iter().map(of).collect(), ..all }
     }
 
     /// The budgets that this form asks for.
@@ -164,11 +225,26 @@ impl RulesForm {
 
 /// The rules in sentences, for `andon policy show`.
 pub(crate) fn words(rules: &Rules) -> Vec<String> {
+    let mut words = words_of(rules, "");
+    for of in &rules.kinds {
+        words.extend(words_of(&of.rules, &format!("{}: ", kind_word(of.kind))));
+    }
+    words
+}
+
+fn kind_word(kind: ComponentKind) -> String {
+    let word = serde_json::to_value(kind).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn words_of(rules: &Rules, of: &str) -> Vec<String> {
     let whose = |group: &Option<GroupId>| match group {
         Some(group) => group.to_string(),
         None => "every host".to_owned(),
     };
     let ends = |until: &Option<Time>| until.map(|at| format!(", until {at}")).unwrap_or_default();
+    let delay = (rules.delay > Millis::ZERO)
+        .then(|| format!("every host: begins {} after the start", Span(rules.delay)));
     let rings = rules.rings.iter();
     let rings = rings.map(|it| format!("{}: begins {} after the start", it.group, Span(it.after)));
     let windows = rules.windows.iter().map(|it| {
@@ -185,9 +261,11 @@ pub(crate) fn words(rules: &Rules) -> Vec<String> {
         format!("{who}: {} {} and no other{}", it.component, it.version, ends(&it.until))
     });
     let behind = rules.behind.iter().map(|it| {
-        format!("{}: never the newest {}{}", whose(&it.group), it.component, ends(&it.until))
+        let what = it.component.as_ref().map_or("version".to_owned(), ToString::to_string);
+        format!("{}: never the newest {what}{}", whose(&it.group), ends(&it.until))
     });
-    rings.chain(windows).chain(holds).chain(pins).chain(behind).collect()
+    let all = delay.into_iter().chain(rings).chain(windows).chain(holds).chain(pins).chain(behind);
+    all.map(|words| format!("{of}{words}")).collect()
 }
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -200,7 +278,7 @@ struct WeekMinute(u32);
 /// Why a text is no moment.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not {1}")]
-struct MomentError(String, &'static str);
+pub(crate) struct MomentError(String, &'static str);
 
 impl FromStr for WeekMinute {
     type Err = MomentError;
@@ -231,7 +309,7 @@ impl fmt::Display for WeekMinute {
 /// A moment, as RFC 3339 writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct Moment(Time);
+pub(crate) struct Moment(pub(crate) Time);
 
 impl FromStr for Moment {
     type Err = MomentError;
@@ -305,6 +383,14 @@ size = 12
 [[budget]]
 group = \"db\"
 limit = \"quorum\"
+
+[[kind.content.hold]]
+group = \"lab\"
+
+[[kind.content.behind]]
+
+[kind.service]
+delay = \"1d\"
 ";
 
     #[test]
@@ -332,6 +418,9 @@ limit = \"quorum\"
                 "till: nothing new, until 2026-12-27T00:00:00Z",
                 "every host: rules 41 and no other",
                 "hospital: never the newest rules",
+                "content: lab: nothing new",
+                "content: every host: never the newest version",
+                "service: every host: begins 1d after the start",
             ]
         );
     }

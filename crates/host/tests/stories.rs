@@ -157,15 +157,24 @@ impl World {
         self.tell(Input::Booted { found, previous: Previous::HostEnded });
     }
     fn freeze(&mut self, release: Digest) {
-        let freeze = Freeze {
+        self.freeze_all(&[Scope::Release(release)]);
+    }
+    fn freeze_all(&mut self, scopes: &[Scope]) {
+        let operator = || Party::Operator(OperatorId::new("hospital").unwrap());
+        let parties = [operator(), Party::Platform, Party::Vendor(VendorId::new("acme").unwrap())];
+        let freeze = |(at, scope): (usize, &Scope)| Freeze {
             schema: 1,
-            by: Party::Operator(OperatorId::new("hospital").unwrap()),
-            scope: Scope::Release(release),
+            by: parties[at % 3].clone(),
+            scope: scope.clone(),
             reason: Text::default(),
             issued: Time(0),
             expires: Time(u64::MAX),
         };
-        let freezes = vec![FreezeSeen { digest: Digest::of(b"freeze"), freeze }];
+        let seen = |(at, scope)| {
+            let digest = Digest::of(format!("freeze {at}").as_bytes());
+            FreezeSeen { digest, freeze: freeze((at, scope)) }
+        };
+        let freezes = scopes.iter().enumerate().map(seen).collect();
         self.tell(Input::FreezesSeen { freezes });
     }
 }
@@ -229,6 +238,54 @@ fn frozen_never_activates_and_a_healthy_host_is_left_alone() {
     world.offer(&rules(3), "third");
     assert_eq!(world.fetched, before);
     assert_eq!(world.state("rules"), (ComponentState::Confirmed, Some(Version(2))));
+}
+
+/// Every set of freezes over what this host runs and what it could run next, whoever has signed them.
+/// Mutants: freeze-stopping-a-healthy-host, freeze-that-lets-through.
+#[test]
+fn any_set_of_freezes_leaves_a_healthy_host_alone_and_never_enlarges_what_starts() {
+    let tool = digest(&manifest("tool", 1, ComponentKind::Service));
+    let acme = VendorId::new("acme").unwrap();
+    let scopes = [
+        Scope::Release(digest(&rules(1))),
+        Scope::Release(digest(&rules(2))),
+        Scope::Release(digest(&rules(3))),
+        Scope::Release(tool),
+        Scope::Vendor(acme),
+        Scope::All,
+    ];
+    let mut starts = Vec::new();
+    for set in 0..1_usize << scopes.len() {
+        let chosen = scopes.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let chosen: Vec<Scope> = chosen.map(|(_, scope)| scope.clone()).collect();
+        let mut world = World::new();
+        world.offer(&rules(2), "second");
+        world.pass(Millis(5000));
+        let (before, confirmed) = (world.started.len(), ComponentState::Confirmed);
+        let healthy = |world: &mut World| {
+            assert_eq!(world.state("rules"), (confirmed, Some(Version(2))), "{chosen:?}");
+            assert_eq!(world.state("tool"), (confirmed, Some(Version(1))), "{chosen:?}");
+        };
+        world.freeze_all(&chosen);
+        world.pass(Millis::from_secs(60));
+        healthy(&mut world);
+        assert_eq!(world.started.len(), before, "something was started again: {chosen:?}");
+        // It still runs what it has confirmed after the next start.
+        world.dies_and_boots();
+        world.freeze_all(&chosen);
+        world.pass(Millis::from_secs(60));
+        healthy(&mut world);
+        world.offer(&rules(3), "third");
+        world.pass(Millis(5000));
+        starts.push(world.state("rules") == (confirmed, Some(Version(3))));
+    }
+    for (more, starts_more) in starts.iter().enumerate() {
+        for (fewer, starts_fewer) in starts.iter().enumerate().filter(|(of, _)| of & more == *of) {
+            assert!(*starts_fewer || !starts_more, "{more:b} lets through what {fewer:b} stops");
+        }
+        let stopped = more & 0b11_0100 != 0;
+        assert_eq!(*starts_more, !stopped, "{more:b}");
+    }
 }
 
 #[test]

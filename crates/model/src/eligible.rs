@@ -10,7 +10,7 @@ use crate::class::HostClass;
 use crate::id::{ComponentId, GroupId};
 use crate::limits::{ELIGIBILITY_RULES_MAX, RINGS_MAX, WINDOWS_MAX};
 use crate::policy::Lane;
-use crate::release::Version;
+use crate::release::{ComponentKind, Version};
 use crate::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -41,6 +41,27 @@ pub struct Rules {
     /// never the newest version for these
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub behind: Vec<Behind>,
+    /// no host begins before so long after a rollout's start (default 0)
+    #[serde(default, skip_serializing_if = "is_at_once")]
+    pub delay: Millis,
+    /// beside these, for components of one kind only; sorted by kind
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<KindRules>,
+}
+
+/// Rules for components of one kind: what content may do at once, a service may have to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindRules {
+    /// which
+    pub kind: ComponentKind,
+    /// hold beside those for all kinds; of no kinds of their own
+    pub rules: Rules,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_at_once(delay: &Millis) -> bool {
+    *delay == Millis::ZERO
 }
 
 /// A group that begins so long after a rollout's start. A host of two rings is in the later one.
@@ -112,8 +133,9 @@ pub struct Behind {
     /// whose; `None`: every host's
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupId>,
-    /// of which component
-    pub component: ComponentId,
+    /// of which component; `None`: of any
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentId>,
     /// from then on it is over; `None`: until it is taken back
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
@@ -208,24 +230,60 @@ impl Rules {
         *self == Rules::default()
     }
 
+    /// The rules that hold for components of this kind.
+    #[must_use]
+    pub fn of(&self, kind: ComponentKind) -> Rules {
+        let mut all = Rules { kinds: Vec::new(), ..self.clone() };
+        for more in self.kinds.iter().filter(|more| more.kind == kind).map(|more| &more.rules) {
+            all.rings.extend_from_slice(&more.rings);
+            all.windows.extend_from_slice(&more.windows);
+            all.holds.extend_from_slice(&more.holds);
+            all.pins.extend_from_slice(&more.pins);
+            all.behind.extend_from_slice(&more.behind);
+            all.delay = all.delay.max(more.delay);
+        }
+        all
+    }
+
     /// Whether the rules are within their limits.
     /// # Errors
     /// [`RulesError`] naming the first rule that is not.
     pub fn check(&self) -> Result<(), RulesError> {
+        self.check_lists()?;
+        let sorted = self.kinds.windows(2).all(|pair| pair[0].kind < pair[1].kind);
+        let rule = |holds: bool, problem| {
+            if holds { Ok(()) } else { Err(RulesError("kinds", problem)) }
+        };
+        rule(sorted, "is not sorted by kind, or names one twice")?;
+        for of in &self.kinds {
+            rule(of.rules.kinds.is_empty(), "has rules for kinds inside those for one")?;
+            of.rules.check_lists()?;
+            // What holds together is within the limits of one list too.
+            self.of(of.kind).check_lengths()?;
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self) -> Result<(), RulesError> {
+        self.check_lengths()?;
         let rule = |holds: bool, field, problem| {
             if holds { Ok(()) } else { Err(RulesError(field, problem)) }
         };
-        rule(self.rings.len() <= RINGS_MAX, "rings", "is too long")?;
         let ringed: BTreeSet<&GroupId> = self.rings.iter().map(|ring| &ring.group).collect();
         rule(ringed.len() == self.rings.len(), "rings", "names a group twice")?;
-        rule(self.windows.len() <= WINDOWS_MAX, "windows", "is too long")?;
-        let lists = [self.holds.len(), self.pins.len(), self.behind.len()];
-        let short = lists.iter().all(|length| *length <= ELIGIBILITY_RULES_MAX);
-        rule(short, "holds, pins or behind", "is too long")?;
         let opens = |w: &WindowRule| u64::from(w.weekly.opens_minute) < WEEK_MINUTES;
         rule(self.windows.iter().all(opens), "windows", "opens beyond the week")?;
         let open = |w: &WindowRule| (1..=WEEK_MINUTES).contains(&u64::from(w.weekly.open_minutes));
         rule(self.windows.iter().all(open), "windows", "is open for 0 minutes or over a week")
+    }
+
+    fn check_lengths(&self) -> Result<(), RulesError> {
+        let rule =
+            |holds: bool, field| if holds { Ok(()) } else { Err(RulesError(field, "is too long")) };
+        rule(self.rings.len() <= RINGS_MAX, "rings")?;
+        rule(self.windows.len() <= WINDOWS_MAX, "windows")?;
+        let lists = [self.holds.len(), self.pins.len(), self.behind.len()];
+        rule(lists.iter().all(|length| *length <= ELIGIBILITY_RULES_MAX), "holds, pins or behind")
     }
 
     /// Groups whose hosts are on a schedule of their own in this lane, sorted.
@@ -248,7 +306,7 @@ impl Rules {
         let rings = self.rings.iter().filter(|ring| class.groups.contains(&ring.group));
         let windows = self.windows.iter().filter(|window| class.is_in(window.group.as_ref()));
         Schedule {
-            after: rings.map(|ring| ring.after).max().unwrap_or_default(),
+            after: rings.map(|ring| ring.after).max().unwrap_or_default().max(self.delay),
             windows: windows.map(|window| window.weekly).collect(),
         }
     }
@@ -278,7 +336,8 @@ impl Rules {
             .filter(|pin| pin.version != release.version)
             .map(|pin| (pin.group.as_ref(), pin.until, NotYet::Pinned, No::Pinned(pin.version)));
         let newest = release.newest;
-        let behind = self.behind.iter().filter(move |behind| of(&behind.component));
+        let behind = self.behind.iter();
+        let behind = behind.filter(move |behind| behind.component.as_ref().is_none_or(of));
         let behind = behind.filter(|_| release.version >= release.newest).map(move |behind| {
             (behind.group.as_ref(), behind.until, NotYet::OneBehind, No::OneBehind(newest))
         });

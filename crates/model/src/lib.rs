@@ -15,6 +15,7 @@ pub mod digest;
 pub mod eligible;
 pub mod enrol;
 pub mod envelope;
+pub mod fast_lane;
 pub mod handover;
 pub mod host_journal;
 pub mod id;

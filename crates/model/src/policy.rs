@@ -1,6 +1,7 @@
 //! The operator's policy: signed offline by a threshold of people, enforced by server and host.
 use crate::budget::{self, BudgetError, GroupBudget};
 use crate::eligible::{Rules, RulesError};
+use crate::fast_lane::FastLane;
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
 use crate::limits::{
@@ -177,6 +178,9 @@ pub struct Policy {
     /// install it: the text of a log policy (C2SP tlog-policy)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// the components that may use the emergency lane here; none: all that the platform's list lets
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fast_lane: Option<FastLane>,
     /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<VendorLine>,
@@ -265,6 +269,8 @@ impl Policy {
         rule(self.ticket_valid.0 > 0, "ticket_valid", "is 0")?;
         let length = self.log.as_ref().map_or(1, String::len);
         rule((1..=POLICY_LOG_BYTES_MAX).contains(&length), "log", "is empty or over 32 KiB")?;
+        let fast = self.fast_lane.as_ref().is_none_or(FastLane::is_sane);
+        rule(fast, "fast_lane", "is not sorted, names one twice, or is too long")?;
         self.eligibility.check()?;
         budget::check(&self.budgets)?;
         self.check_lines()?;
@@ -395,6 +401,7 @@ mod tests {
             members: vec![],
             absent_max_ppm,
             log: None,
+            fast_lane: None,
             vendor_lines: vec![],
         }
     }

@@ -2,11 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 use andon_model::class::HostClass;
 use andon_model::eligible::{
-    Behind, Eligibility, Hold, No, NotYet, Pin, ReleaseFacts, Ring, Rules, RulesError, Schedule,
-    Weekly, WindowRule,
+    Behind, Eligibility, Hold, KindRules, No, NotYet, Pin, ReleaseFacts, Ring, Rules, RulesError,
+    Schedule, Weekly, WindowRule,
 };
 use andon_model::policy::Lane;
-use andon_model::release::Version;
+use andon_model::release::{ComponentKind, Version};
 use andon_model::{ComponentId, GroupId, Millis, StratumId, Time};
 
 /// Monday 2024-07-15T00:00:00Z.
@@ -106,7 +106,7 @@ fn holds_pins_and_one_behind_say_no_or_until_when() {
         Rules { pins: vec![Pin { group, component: sensor(), version, until }], ..rings() }
     };
     let behind = |until| {
-        let behind = Behind { group: None, component: sensor(), until };
+        let behind = Behind { group: None, component: Some(sensor()), until };
         Rules { behind: vec![behind], ..rings() }
     };
     let elsewhere = Rules {
@@ -170,7 +170,7 @@ fn the_emergency_lane_ignores_windows_and_rings_but_no_hold_pin_or_one_behind() 
     let pinned = Rules { pins: vec![pin], ..shut.clone() };
     let no = Eligibility::Never(No::Pinned(Version(6)));
     assert_eq!(ask(&pinned, 0, Lane::Emergency, 7, MONDAY), no);
-    let behind = Behind { group: None, component: sensor(), until: Some(Time(MONDAY + DAY)) };
+    let behind = Behind { group: None, component: Some(sensor()), until: Some(Time(MONDAY + DAY)) };
     let behind = Rules { behind: vec![behind], ..shut };
     let not_yet = later(MONDAY + DAY, NotYet::OneBehind);
     assert_eq!(ask(&behind, 0, Lane::Emergency, 7, MONDAY), not_yet);
@@ -269,7 +269,7 @@ fn groups_that_a_rule_says_no_for_are_left_out_of_the_plan() {
             version: Version(6),
             until: None,
         }],
-        behind: vec![Behind { group: group("bank"), component: sensor(), until: None }],
+        behind: vec![Behind { group: group("bank"), component: Some(sensor()), until: None }],
         ..held(Some(Time(MONDAY + DAY)))
     };
     let out = |version, now| {
@@ -281,4 +281,62 @@ fn groups_that_a_rule_says_no_for_are_left_out_of_the_plan() {
     assert_eq!(out(6, MONDAY + DAY), [""; 0]);
     let all = Rules { holds: vec![Hold { group: None, component: None, until: None }], ..rings() };
     assert_eq!(all.excluded(&facts(7), Time(MONDAY)), None);
+}
+
+/// What content may do at once, a service may have to wait for.
+#[test]
+fn rules_of_a_kind_hold_beside_those_for_all_and_for_no_other_kind() {
+    let of = |kind, rules| KindRules { kind, rules };
+    let (content, service) = (ComponentKind::Content, ComponentKind::Service);
+    let late = Rules { delay: Millis(2 * HOUR), ..Rules::default() };
+    let no = Rules { holds: vec![hold(None, None)], ..Rules::default() };
+    let rules = Rules { kinds: vec![of(content, no), of(service, late)], ..rings() };
+    rules.check().unwrap();
+    let ask = |kind, ring, lane| ask(&rules.of(kind), ring, lane, 7, MONDAY);
+    assert_eq!(ask(content, 0, Lane::Emergency), Eligibility::Never(No::Held));
+    assert_eq!(ask(service, 0, Lane::Emergency), Eligibility::Now);
+    assert_eq!(ask(service, 0, Lane::Routine), later(MONDAY + 2 * HOUR, NotYet::Ring));
+    assert_eq!(
+        ask(service, 1, Lane::Routine),
+        later(MONDAY + 2 * HOUR, NotYet::Ring),
+        "ring 1: 1 h"
+    );
+    assert_eq!(ask(service, 2, Lane::Routine), later(MONDAY + DAY, NotYet::Ring));
+    assert_eq!(ask(ComponentKind::Files, 0, Lane::Routine), Eligibility::Now);
+    let component = ComponentId::new("other").unwrap();
+    let facts = ReleaseFacts {
+        component: &component,
+        version: Version(7),
+        newest: Version(7),
+        lane: Lane::Routine,
+        started: Time(MONDAY),
+    };
+    let any = Behind { group: None, component: None, until: None };
+    let rules = Rules { behind: vec![any], ..Rules::default() };
+    assert_eq!(
+        rules.decide(&host(0), &facts, Time(MONDAY)),
+        Eligibility::Never(No::OneBehind(Version(7)))
+    );
+}
+
+#[test]
+fn rules_of_kinds_are_sorted_not_nested_and_within_the_limits_together() {
+    use andon_model::limits::ELIGIBILITY_RULES_MAX;
+    let of = |kind, rules| KindRules { kind, rules };
+    let plain = |kind| of(kind, Rules::default());
+    let kinds = |kinds| Rules { kinds, ..Rules::default() }.check().map_err(|why| why.0);
+    let (content, service) = (ComponentKind::Content, ComponentKind::Service);
+    assert_eq!(kinds(vec![plain(content), plain(service)]), Ok(()));
+    assert_eq!(kinds(vec![plain(service), plain(content)]), Err("kinds"));
+    assert_eq!(kinds(vec![plain(content), plain(content)]), Err("kinds"));
+    let nested = Rules { kinds: vec![plain(service)], ..Rules::default() };
+    assert_eq!(kinds(vec![of(content, nested)]), Err("kinds"));
+    let many = |count| Rules { holds: vec![hold(None, None); count], ..Rules::default() };
+    for (more, fine) in [(ELIGIBILITY_RULES_MAX - 1, true), (ELIGIBILITY_RULES_MAX, false)] {
+        let rules = Rules { kinds: vec![of(content, many(more))], ..many(1) };
+        assert_eq!(rules.check().is_ok(), fine, "{more} and 1");
+    }
+    // Policies that were signed before the fields were known stay what they are, to the byte.
+    let text = serde_json::to_string(&rings()).unwrap();
+    assert!(!text.contains("delay") && !text.contains("kind"), "{text}");
 }

@@ -46,6 +46,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
         members: (0..members).map(member).collect(),
         absent_max_ppm: 0,
         log: None,
+        fast_lane: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,
@@ -103,7 +104,8 @@ fn begin(core: &mut Core, policy: &Policy, hosts: u32) -> RolloutId {
     }
     let rollout = RolloutId::new("measured").unwrap();
     let begun = Instant::now();
-    let (strata, terms) = start::strata(policy, &core.state.seats, &[], Lane::Routine).unwrap();
+    let (strata, terms) =
+        start::strata(policy, &policy.eligibility, &core.state.seats, &[], Lane::Routine).unwrap();
     let request = PlanRequest {
         rollout: rollout.clone(),
         release: Digest::of(b"release"),

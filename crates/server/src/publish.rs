@@ -6,9 +6,11 @@ use crate::deliver::{Cache, Shelf};
 use crate::durable;
 use crate::record::ReleaseFacts;
 use crate::state::State;
+use andon_model::fast_lane::FastLane;
 use andon_model::limits::{MANIFEST_BYTES_MAX, TUF_BYTES_MAX};
 use andon_model::release::{Manifest, ReleaseError};
 use andon_model::{Digest, Millis, PublicKey, Time, VendorId};
+use andon_trust::fast_lane::{self, FastLaneError};
 use andon_trust::repository::{Repository as Metadata, RepositoryError, Validity, version_of};
 use andon_trust::sign::SigningKey;
 use andon_trust::tuf::{MetadataSet as _, TargetFile, TufError, TufSet, check_vendor_role};
@@ -185,6 +187,13 @@ impl Repository {
     pub fn renewal_due(&self, now: Time) -> bool {
         let expires = self.metadata.timestamp_expires();
         expires.is_ok_and(|expires| expires <= now.plus(RENEW_BEFORE))
+    }
+
+    /// What may use the emergency lane, by the platform's list in the targets that are served.
+    /// # Errors
+    /// [`FastLaneError`].
+    pub fn fast_lane(&self) -> Result<Option<FastLane>, FastLaneError> {
+        fast_lane::of_platform(&self.targets)
     }
 
     /// Keys of every vendor as delegated.

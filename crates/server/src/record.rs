@@ -6,7 +6,7 @@ use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
 use andon_model::line::Roster;
 use andon_model::log_entry::LogEntry;
-use andon_model::release::{Manifest, Version};
+use andon_model::release::{ComponentKind, Manifest, Version};
 use andon_model::text::Text;
 use andon_model::{
     ComponentId, Digest, HostId, LineId, OperatorId, PersonId, PublicKey, RolloutId, Time, VendorId,
@@ -216,10 +216,22 @@ pub struct ReleaseFacts {
     pub component: ComponentId,
     /// its version
     pub version: Version,
+    /// its kind
+    #[serde(default = "content", skip_serializing_if = "is_content")]
+    pub kind: ComponentKind,
     /// the service that interprets it, if another than itself
     pub consumer: Option<ComponentId>,
     /// digest of its bundle
     pub bundle: Digest,
+}
+
+const fn content() -> ComponentKind {
+    ComponentKind::Content
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn is_content(kind: &ComponentKind) -> bool {
+    *kind == content()
 }
 
 impl ReleaseFacts {
@@ -231,6 +243,7 @@ impl ReleaseFacts {
             vendor: manifest.vendor.clone(),
             component: manifest.component.clone(),
             version: manifest.version,
+            kind: manifest.kind,
             consumer: manifest.consumer.clone(),
             bundle: manifest.bundle,
         }

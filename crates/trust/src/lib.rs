@@ -12,6 +12,7 @@
 pub mod client;
 pub mod command;
 pub mod envelope;
+pub mod fast_lane;
 pub mod log;
 pub mod policy;
 #[cfg(all(feature = "sign", feature = "tuf"))]

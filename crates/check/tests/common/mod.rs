@@ -208,6 +208,7 @@ fn policy(version: u64) -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         log: None,
+        fast_lane: None,
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::ops::init::{self, InitOptions, Made};
 use crate::ops::init_log::{self, LogOptions, WitnessOption};
 use crate::output;
+use crate::policy_fast_lane::Listed;
 use andon_model::{LineId, OperatorId, PersonId, VendorId, VerifierId};
 use serde_json::json;
 
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     /// A witness of that log (its verifier key is printed by andon keys note); may be repeated
     #[arg(long = "witness", value_name = "VKEY@URL", requires = "log")]
     witnesses: Vec<WitnessOption>,
+    /// A component that may use the emergency lane, by the platform's list; may be repeated. Without it
+    /// all may
+    #[arg(long = "fast-lane", value_name = "VENDOR/COMPONENT")]
+    fast_lane: Vec<Listed>,
     /// Where the server will listen
     #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDR:PORT")]
     listen: String,
@@ -54,6 +59,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
     options.people = args.people;
     options.threshold = args.threshold;
     options.verifiers = args.verifiers;
+    options.fast_lane = args.fast_lane.into_iter().map(|listed| listed.0).collect();
     let unnamed = init_log::name(&options.line);
     options.log = args.log.map(|name| {
         let name = if name.is_empty() { unnamed } else { name };

@@ -8,6 +8,7 @@ use crate::layout::Layout;
 use crate::ops::policy;
 use crate::output;
 use crate::policy_budgets;
+use crate::policy_fast_lane;
 use crate::policy_form::PolicyForm;
 use crate::policy_lines;
 use crate::policy_rules;
@@ -109,6 +110,9 @@ fn people(policy: &Policy) {
     ));
     for rule in policy_rules::words(&policy.eligibility) {
         output::line(format_args!("rule       {rule}"));
+    }
+    if let Some(list) = &policy.fast_lane {
+        output::line(format_args!("fast lane  {}", policy_fast_lane::words(list)));
     }
     for budget in policy_budgets::words(&policy.budgets) {
         output::line(format_args!("budget     {budget}"));

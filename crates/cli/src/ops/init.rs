@@ -7,6 +7,7 @@ use crate::ops::init_log::{self, LogOptions};
 use crate::ops::policy::{self, PolicyOpError};
 use crate::policy_form::PolicyForm;
 use andon_model::enrol::Anchor;
+use andon_model::fast_lane::{FastLane, FastLaneEntry};
 use andon_model::id::IdError;
 use andon_model::policy::Person;
 use andon_model::verifiers::{Verifier, Verifiers};
@@ -45,6 +46,8 @@ pub(crate) struct InitOptions {
     pub(crate) verifiers: Vec<VerifierId>,
     /// the line's own public log
     pub(crate) log: Option<LogOptions>,
+    /// what may use the emergency lane, by the platform's list; none: everything
+    pub(crate) fast_lane: Vec<FastLaneEntry>,
     /// where the server listens
     pub(crate) listen: String,
     /// the server's tick
@@ -64,6 +67,7 @@ impl InitOptions {
             threshold: 2,
             verifiers: Vec::new(),
             log: None,
+            fast_lane: Vec::new(),
             listen: "127.0.0.1:7300".to_owned(),
             tick: Millis::from_secs(1),
             policy: PolicyForm::defaults(line, PublicKey([0; 32])),
@@ -292,6 +296,12 @@ fn make_tuf(
     let mut repository = Repository::create(&roles, &vendors, expires, expires)?;
     for held in roots.iter().take(PLATFORM_ROOT_THRESHOLD as usize) {
         repository.sign_root(&held.key)?;
+    }
+    if !options.fast_lane.is_empty() {
+        let mut components = options.fast_lane.clone();
+        components.sort();
+        components.dedup();
+        repository.set_fast_lane(&FastLane { expires, components })?;
     }
     repository.sign_targets(&targets_key.key)?;
     let valid = Validity { snapshot: SNAPSHOT_VALID, timestamp: TIMESTAMP_VALID };

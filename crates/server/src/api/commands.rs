@@ -11,6 +11,7 @@ use crate::tally;
 use andon_model::command::{Approval, Command, Verb};
 use andon_model::eligible;
 use andon_model::envelope::Envelope;
+use andon_model::fast_lane::FastLane;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::line::VendorLine;
 use andon_model::policy::{Lane, Policy};
@@ -20,6 +21,7 @@ use andon_rollout::lines::Standing;
 use andon_rollout::plan::{GroupOrder, Inside};
 use andon_rollout::{Event, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
+use andon_trust::fast_lane::{self, FastLaneError};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State as Extract;
@@ -36,6 +38,7 @@ pub(super) async fn command(
 ) -> Result<Json<serde_json::Value>, Refusal> {
     let bytes = read_body(body, ENVELOPE_BYTES_MAX).await?;
     let envelope = Envelope::parse(&bytes)?;
+    let listed = app.repository.lock().await.fast_lane();
     let (rollout, receipt) = {
         let mut core = app.core();
         let now = app.now();
@@ -47,6 +50,9 @@ pub(super) async fn command(
             return Err(Refusal::replayed("this command was carried out before"));
         }
         let rollout = subject(&command.verb).clone();
+        if let Verb::Start { release, lane: Lane::Emergency, .. } = &command.verb {
+            fast(&core, &listed, &policy, release, now)?;
+        }
         let mut records = vec![accepted(&command, &rollout)];
         records.extend(follow(&core, &policy, &command, now)?);
         (rollout, app.stage(&mut core, &records)?)
@@ -228,6 +234,22 @@ fn start(
     Ok(records)
 }
 
+/// Whether the emergency lane is open to a release: hosts would refuse it there otherwise.
+fn fast(
+    core: &Core,
+    listed: &Result<Option<FastLane>, FastLaneError>,
+    policy: &Policy,
+    release: &Digest,
+    now: Time,
+) -> Result<(), Refusal> {
+    let Some(facts) = core.state.releases.get(release) else { return Ok(()) };
+    let of = (&facts.vendor, &facts.component);
+    match fast_lane::against(listed, policy, of, now) {
+        None => Ok(()),
+        Some(why) => Err(Refusal::conflict(&why, "start it in the routine lane")),
+    }
+}
+
 /// A rollout to begin.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
@@ -358,7 +380,7 @@ fn terms(
     hosts: usize,
     now: Time,
 ) -> Result<(BTreeMap<StratumId, u32>, Terms), Refusal> {
-    let rules = &policy.eligibility;
+    let rules = policy.eligibility.of(facts.kind);
     let versions = core.state.releases.values().filter(|r| r.component == facts.component);
     let newest = versions.map(|other| other.version).max().unwrap_or(facts.version);
     let (component, version) = (&facts.component, facts.version);
@@ -368,7 +390,7 @@ fn terms(
         Refusal::conflict(&message, "change the hold, pin or \"one behind\" rule in policy.toml")
     })?;
     if pools(policy) {
-        let made = pooled::start::strata(policy, &core.state.seats, &excluded, lane);
+        let made = pooled::start::strata(policy, &rules, &core.state.seats, &excluded, lane);
         let next = "take the rule out of the vendor line's policy.toml; operators keep their own";
         return made.map_err(|why| Refusal::conflict(&why.to_string(), next));
     }

@@ -1,8 +1,9 @@
 //! What a plan of a vendor line is made of: the seats of the members in force, stratum by stratum. What
 //! only hosts could keep (groups' budgets, rings, windows) is refused here and not half kept.
 use crate::pooled::seats::Seats;
+use andon_model::eligible::Rules;
 use andon_model::policy::{Lane, Policy};
-use andon_model::{GroupId, StratumId};
+use andon_model::{GroupId, Millis, StratumId};
 use andon_rollout::Terms;
 use std::collections::BTreeMap;
 
@@ -21,16 +22,20 @@ pub enum StartError {
     /// as above
     #[error("rules of groups cannot be kept on a vendor line: its seats name no groups")]
     Groups,
-    /// each member's own line keeps its hosts' windows
-    #[error("maintenance windows cannot be kept on a vendor line: members keep their own")]
+    /// each member's own line keeps its hosts' windows, and delays
+    #[error(
+        "maintenance windows and delays cannot be kept on a vendor line: members keep their own"
+    )]
     Windows,
 }
 
-/// Hosts per stratum, and the terms of the plan; `excluded` are the groups that the rules say no to.
+/// Hosts per stratum, and the terms of the plan. `rules`: the policy's for the release's kind;
+/// `excluded`: the groups that they say no to.
 /// # Errors
 /// [`StartError`].
 pub fn strata(
     policy: &Policy,
+    rules: &Rules,
     seats: &Seats,
     excluded: &[GroupId],
     lane: Lane,
@@ -38,11 +43,11 @@ pub fn strata(
     if !policy.budgets.is_empty() {
         return Err(StartError::Budgets);
     }
-    let rules = &policy.eligibility;
     if !excluded.is_empty() || !rules.scheduled(lane).is_empty() {
         return Err(StartError::Groups);
     }
-    if lane == Lane::Routine && !rules.windows.is_empty() {
+    let waits = !rules.windows.is_empty() || rules.delay > Millis::ZERO;
+    if lane == Lane::Routine && waits {
         return Err(StartError::Windows);
     }
     let mut sizes = vec![0_u32; seats.strata().len()];

@@ -2,10 +2,13 @@
 use crate::rig::*;
 use crate::rollouts::ticket;
 use andon_model::beat::ComponentState;
-use andon_model::eligible::{Hold, Pin, Ring, Rules};
-use andon_model::release::Version;
+use andon_model::command::Verb;
+use andon_model::eligible::{Hold, KindRules, Pin, Ring, Rules};
+use andon_model::fast_lane::{FastLane, FastLaneEntry};
+use andon_model::policy::Lane;
+use andon_model::release::{ComponentKind, Version};
 use andon_model::ticket::{Newcomers, Ticket};
-use andon_model::{ComponentId, Digest, GroupId, HostId, Millis, Time};
+use andon_model::{ComponentId, Digest, GroupId, HostId, Millis, Time, VendorId};
 use andon_server::serve::Server;
 
 /// Hosts 1 to 20 are in no group, 21 to 30 in `till`, 31 to 40 in `late`.
@@ -103,6 +106,57 @@ async fn a_rollout_that_the_rules_keep_from_every_host_is_refused() {
     assert_eq!(status, 409, "{answer}");
     assert!(answer.to_string().contains("keeps version 1 of rules from every host"), "{answer}");
     assert!(server.app.core().state.rollouts.is_empty(), "something was left half-applied");
+}
+
+#[tokio::test]
+async fn what_is_not_on_the_fast_lane_list_is_not_started_in_the_emergency_lane() {
+    let mut line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    fleet(&mut server).await;
+    let release = line.publish(&mut server, 1).await;
+    let expires = START.plus(Millis::from_secs(86_400));
+    line.policy.fast_lane = Some(FastLane { expires, components: vec![] });
+    line.set_policy(&mut server).await;
+    let emergency = |release| match start("r1", release) {
+        Verb::Start { rollout, release, component, approvals, seed, .. } => {
+            let lane = Lane::Emergency;
+            Verb::Start { rollout, release, component, lane, approvals, seed }
+        }
+        other => other,
+    };
+    let command = line.command("1", START, emergency(release));
+    let (status, answer) = post(&mut server, "/v1/commands", &command).await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer.to_string().contains("it is not on the fast-lane list"), "{answer}");
+    assert!(server.app.core().state.rollouts.is_empty(), "something was left half-applied");
+    let entry = FastLaneEntry {
+        vendor: VendorId::new("acme").unwrap(),
+        component: ComponentId::new("rules").unwrap(),
+    };
+    line.policy.fast_lane = Some(FastLane { expires, components: vec![entry] });
+    line.set_policy(&mut server).await;
+    let command = line.command("2", START, emergency(release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+}
+
+/// A hold for services keeps no content back; one for content does.
+#[tokio::test]
+async fn rules_for_one_kind_are_no_rules_for_another() {
+    let mut line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    fleet(&mut server).await;
+    let release = line.publish(&mut server, 1).await;
+    let hold = Hold { group: None, component: None, until: None };
+    let of = |kind| {
+        let rules = Rules { holds: vec![hold.clone()], ..Rules::default() };
+        Rules { kinds: vec![KindRules { kind, rules }], ..Rules::default() }
+    };
+    line.set_rules(&mut server, of(ComponentKind::Content)).await;
+    let command = line.command("1", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 409);
+    line.set_rules(&mut server, of(ComponentKind::Service)).await;
+    let command = line.command("2", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
 }
 
 #[tokio::test]

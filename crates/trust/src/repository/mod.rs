@@ -3,6 +3,7 @@ mod served;
 pub use served::{NamedFile, Repository, TopRoles};
 
 use crate::sign::SigningKey;
+use andon_model::fast_lane::FastLane;
 use andon_model::{Digest, Millis, PublicKey, Time, VendorId};
 use serde_json::{Map, Value, json};
 use sigstore_tuf::canonical_json::to_canonical_bytes;
@@ -194,6 +195,16 @@ pub fn targets(
         insert_delegation(&mut made.signed, delegation)?;
     }
     Ok(made)
+}
+
+/// Puts the platform's fast-lane list into the targets, one version up, unsigned again.
+fn allow_fast(targets: &mut SignedMetadata, list: &FastLane) -> Result<(), RepositoryError> {
+    let mut signed = targets.signed.clone();
+    let list = serde_json::to_value(list).map_err(|e| RepositoryError::Parse("fast lane", e))?;
+    signed[crate::fast_lane::ATTRIBUTE] = list;
+    signed["version"] = json!(targets.version() + 1);
+    *targets = SignedMetadata::new(signed);
+    Ok(())
 }
 
 /// Adds or replaces one delegation, one version up, unsigned again.

@@ -6,6 +6,7 @@ use super::{Delegation, RepositoryError, Role, SignedMetadata, Validity};
 use super::{key_id, root, snapshot, targets, timestamp};
 use crate::sign::SigningKey;
 use crate::tuf::{MetadataSet as _, TufSet};
+use andon_model::fast_lane::FastLane;
 use andon_model::{Time, VendorId};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -121,6 +122,13 @@ impl Repository {
     /// [`RepositoryError`].
     pub fn add_vendor(&mut self, added: &Delegation) -> Result<(), RepositoryError> {
         super::delegate(&mut self.targets, added)
+    }
+
+    /// Says what may use the emergency lane. The targets' signatures fall away, as for a new vendor.
+    /// # Errors
+    /// [`RepositoryError`].
+    pub fn set_fast_lane(&mut self, list: &FastLane) -> Result<(), RepositoryError> {
+        super::allow_fast(&mut self.targets, list)
     }
 
     /// The signed root, for anchors.

@@ -1,9 +1,11 @@
 //! What may be acted on now, out of what was verified: time passes even when nothing changes.
 use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View};
+use crate::fast_lane;
 use andon_model::eligible::{Eligibility, ReleaseFacts};
 use andon_model::limits::{INDEX_ITEMS_MAX, MESSAGE_SKEW_MAX};
-use andon_model::release::Version;
-use andon_model::{Digest, RolloutId, Time};
+use andon_model::policy::Lane;
+use andon_model::release::{ComponentKind, Version};
+use andon_model::{Digest, RolloutId, Time, VendorId};
 use std::collections::BTreeSet;
 
 impl View {
@@ -66,13 +68,16 @@ impl View {
             let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
             return outcome.refuse(&what, RefusalCode::Frozen, &why);
         }
-        if let Some(why) = self.ineligible(now, held, listed.newest) {
-            return outcome.refuse(&what, RefusalCode::Ineligible, &why);
+        if let Some(why) = self.too_fast(now, &listed.vendor, held) {
+            return outcome.refuse(&what, RefusalCode::Policy, &why);
         }
         if let Some(why) = self.outside(now, &listed.vendor, &held.release) {
             return outcome.refuse(&what, RefusalCode::VendorLine, &why);
         }
         let Some(manifest) = self.manifests.get(&held.release) else { return };
+        if let Some(why) = self.ineligible(now, held, manifest.kind, listed.newest) {
+            return outcome.refuse(&what, RefusalCode::Ineligible, &why);
+        }
         if self.lacks_proof(&held.release) {
             // Why there is none, the round has said.
             return;
@@ -86,10 +91,25 @@ impl View {
         });
     }
 
+    /// Whether it comes by the emergency lane and may not, by the platform's list or the operator's.
+    fn too_fast(&self, now: Time, vendor: &VendorId, held: &HeldTicket) -> Option<String> {
+        if held.lane == Lane::Routine {
+            return None;
+        }
+        let platform = fast_lane::of_platform(&self.catalogue.files.targets);
+        fast_lane::against(&platform, self.policy()?, (vendor, &held.component), now)
+    }
+
     /// What the operator's rules have against it now: a hold, a pin, one behind, a ring, a window. The
     /// server planned by them; a host that believed it blindly would obey whoever holds its key.
-    fn ineligible(&self, now: Time, held: &HeldTicket, newest: Version) -> Option<String> {
-        let rules = &self.policy()?.eligibility;
+    fn ineligible(
+        &self,
+        now: Time,
+        held: &HeldTicket,
+        kind: ComponentKind,
+        newest: Version,
+    ) -> Option<String> {
+        let rules = self.policy()?.eligibility.of(kind);
         let release = ReleaseFacts {
             component: &held.component,
             version: held.version,

@@ -2,6 +2,8 @@
 //! in every way that a thief, a mirror or a careless vendor could break it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod client;
+mod cord;
+mod fast_lane;
 mod logged;
 mod order;
 mod python;

@@ -1,8 +1,8 @@
 //! The operator's rules on who may take what when, as a host keeps them itself.
 use crate::world::*;
-use andon_model::eligible::{Hold, Pin, Ring, Rules, Weekly, WindowRule};
+use andon_model::eligible::{Hold, KindRules, Pin, Ring, Rules, Weekly, WindowRule};
 use andon_model::envelope::PayloadType;
-use andon_model::release::Version;
+use andon_model::release::{ComponentKind, Version};
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::{ComponentId, GroupId, Millis, Time};
 use andon_trust::view::{Outcome, RefusalCode, View};
@@ -43,6 +43,10 @@ fn a_host_keeps_its_operators_no_whatever_the_ticket_says() {
         until: None,
     };
     let held = |until| Rules { holds: vec![hold(until)], ..Rules::default() };
+    let of = |kind| {
+        let rules = KindRules { kind, rules: held(None) };
+        Rules { kinds: vec![rules], ..Rules::default() }
+    };
     let pinned = |version| Rules { pins: vec![pin(version)], ..Rules::default() };
     let minute = held(Some(later(60)));
     let not_before = format!("not before {}: its group is on hold", later(60));
@@ -50,6 +54,8 @@ fn a_host_keeps_its_operators_no_whatever_the_ticket_says() {
         ("held", held(None), 1, Some("its group is on hold")),
         ("held for a minute", minute.clone(), 1, Some(not_before.as_str())),
         ("the minute is over", minute, 61, None),
+        ("its kind is held", of(ComponentKind::Content), 1, Some("its group is on hold")),
+        ("another kind is held", of(ComponentKind::Service), 1, None),
         ("pinned to another", pinned(7), 1, Some("its group is pinned to version 7")),
         ("pinned to this", pinned(1), 1, None),
     ] {

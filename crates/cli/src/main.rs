@@ -21,6 +21,7 @@ mod policy_fast_lane;
 mod policy_form;
 mod policy_lines;
 mod policy_log;
+mod policy_override;
 mod policy_rules;
 mod sources;
 mod span;

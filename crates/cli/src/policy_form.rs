@@ -3,6 +3,7 @@
 use crate::policy_fast_lane::{self, FastLaneForm};
 use crate::policy_lines::{self, MemberForm, VendorLineForm};
 use crate::policy_log::{self, PolicyLogError};
+use crate::policy_override::{self, OverrideForm};
 use crate::policy_rules::{self, RulesForm};
 use crate::span::Span;
 use andon_model::limits::HOSTS_MAX;
@@ -65,6 +66,9 @@ pub(crate) struct PolicyForm {
     /// what may use the emergency lane here
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fast_lane: Option<FastLaneForm>,
+    /// freezes that do not hold here
+    #[serde(default, rename = "override", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overrides: Vec<OverrideForm>,
     /// the logs in which hosts must find a release (C2SP tlog-policy)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
@@ -177,6 +181,7 @@ impl PolicyForm {
             absent_max_ppm: policy_lines::absent_default(&line),
             log: None,
             fast_lane: None,
+            overrides: Vec::new(),
             line,
             valid_for: secs(365 * 86_400),
             online,
@@ -223,6 +228,7 @@ impl PolicyForm {
             absent_max_ppm: self.absent_max_ppm,
             log: self.log.clone(),
             fast_lane: self.fast_lane.as_ref().map(FastLaneForm::list),
+            overrides: self.overrides.iter().map(OverrideForm::of).collect(),
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             verifiers: self.sorted_verifiers(),
             schema: 1,
@@ -314,6 +320,7 @@ impl PolicyForm {
         put(format_args!("{ROUTINE}{}", self.routine.write()));
         put(format_args!("{EMERGENCY}{}", self.emergency.write()));
         put(format_args!("{}", policy_fast_lane::write(self.fast_lane.as_ref())));
+        put(format_args!("{}", policy_override::write(&self.overrides)));
         put(format_args!("{}", policy_rules::COMMENT));
         put(format_args!("{}", self.rules.write()));
         put(format_args!("{VERIFIERS}"));

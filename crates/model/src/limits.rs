@@ -167,6 +167,8 @@ pub const MEMBERS_MAX: usize = 5000;
 /// Largest share of a plan's seats that a vendor line may go on without, in millionths. Of a fault that
 /// takes members' servers with it nothing is heard but that they are away: a fifth is a lot to lose.
 pub const ABSENT_MAX_PPM: u32 = 200_000;
+/// Most freezes that one policy overrides: each is a decision of several people.
+pub const OVERRIDES_MAX: usize = 256;
 /// Most components on a fast-lane list: what is security-critical is few, or nothing is.
 pub const FAST_LANE_MAX: usize = 4096;
 /// Most vendor lines that one operator takes part in.

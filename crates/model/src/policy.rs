@@ -1,15 +1,17 @@
 //! The operator's policy: signed offline by a threshold of people, enforced by server and host.
 use crate::budget::{self, BudgetError, GroupBudget};
+use crate::digest::Digest;
 use crate::eligible::{Rules, RulesError};
 use crate::fast_lane::FastLane;
 use crate::id::{LineId, PersonId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ABSENT_MAX_PPM, APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, POLICY_LOG_BYTES_MAX,
-    PROBES_MAX, VENDOR_LINES_MAX,
+    ABSENT_MAX_PPM, APPROVALS_MAX, HORIZONS_MAX, KEYS_MAX, MEMBERS_MAX, OVERRIDES_MAX,
+    POLICY_LOG_BYTES_MAX, PROBES_MAX, VENDOR_LINES_MAX,
 };
 use crate::line::{Member, VendorLine};
 use crate::release::Probe;
+use crate::stop::FreezeOverride;
 use crate::time::{Millis, Time};
 use crate::verifiers::Verifiers;
 use serde::{Deserialize, Serialize};
@@ -181,6 +183,9 @@ pub struct Policy {
     /// the components that may use the emergency lane here; none: all that the platform's list lets
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fast_lane: Option<FastLane>,
+    /// freezes that do not hold on this line
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<FreezeOverride>,
     /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<VendorLine>,
@@ -271,6 +276,7 @@ impl Policy {
         rule((1..=POLICY_LOG_BYTES_MAX).contains(&length), "log", "is empty or over 32 KiB")?;
         let fast = self.fast_lane.as_ref().is_none_or(FastLane::is_sane);
         rule(fast, "fast_lane", "is not sorted, names one twice, or is too long")?;
+        rule(self.overrides.len() <= OVERRIDES_MAX, "overrides", "is too long")?;
         self.eligibility.check()?;
         budget::check(&self.budgets)?;
         self.check_lines()?;
@@ -299,6 +305,12 @@ impl Policy {
         rule(sorted, "vendor_lines", "is not sorted by name, or names one twice")?;
         let sane = self.vendor_lines.iter().all(VendorLine::is_sane);
         rule(sane, "vendor_lines", "has a threshold that does not fit its people")
+    }
+
+    /// Whether a freeze, by the digest of its payload, does not hold on this line now.
+    #[must_use]
+    pub fn overrides(&self, freeze: &Digest, now: Time) -> bool {
+        self.overrides.iter().any(|held| held.freeze == *freeze && held.until > now)
     }
 
     /// The rules of one lane.
@@ -402,6 +414,7 @@ mod tests {
             absent_max_ppm,
             log: None,
             fast_lane: None,
+            overrides: vec![],
             vendor_lines: vec![],
         }
     }

@@ -58,6 +58,19 @@ pub struct Freeze {
     pub expires: Time,
 }
 
+/// In an operator's policy, and so by the threshold of its people: a freeze, of whichever party, that does
+/// not hold on this line. A cord that nobody can let go again would be a weapon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeOverride {
+    /// digest of the freeze's payload, as beats name it
+    pub freeze: Digest,
+    /// why, for whoever reads the policy
+    pub reason: Text,
+    /// the freeze holds again from then on, if it has not ended
+    pub until: Time,
+}
+
 /// Why a freeze's own text makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum FreezeError {

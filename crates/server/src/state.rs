@@ -327,11 +327,28 @@ impl State {
         })
     }
 
-    /// The freeze in force that concerns this release, if any.
+    /// The freeze in force that concerns this release, if any, but for those that the policy in force
+    /// overrides.
     #[must_use]
-    pub fn frozen(&self, vendor: &VendorId, release: &Digest, now: Time) -> Option<&Freeze> {
-        let mut freezes = self.freezes.values().map(|accepted| &accepted.freeze);
-        freezes.find(|freeze| freeze.expires > now && freeze.concerns(vendor, release))
+    pub fn frozen(
+        &self,
+        vendor: &VendorId,
+        release: &Digest,
+        now: Time,
+    ) -> Option<&AcceptedFreeze> {
+        self.freezes.values().find(|accepted| {
+            let freeze = &accepted.freeze;
+            freeze.expires > now
+                && freeze.concerns(vendor, release)
+                && !self.overrides(&Digest::of(&accepted.envelope.payload), now)
+        })
+    }
+
+    /// Whether the policy in force says that a freeze, by its payload's digest, does not hold here.
+    #[must_use]
+    pub fn overrides(&self, freeze: &Digest, now: Time) -> bool {
+        let policy = self.policy.as_ref().map(|held| &held.policy);
+        policy.is_some_and(|policy| policy.expires > now && policy.overrides(freeze, now))
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
         if core.state.freezes.contains_key(&stop) || full {
             app.stage(&mut core, &[])?
         } else {
-            let records = records(&core, stop, envelope, &freeze);
+            let records = records(&core, stop, envelope, &freeze, now);
             app.stage(&mut core, &records)?
         }
     };
@@ -50,14 +50,21 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
     Ok(stop)
 }
 
-fn records(core: &Core, stop: Digest, envelope: &Envelope, freeze: &Freeze) -> Vec<Record> {
+fn records(
+    core: &Core,
+    stop: Digest,
+    envelope: &Envelope,
+    freeze: &Freeze,
+    now: Time,
+) -> Vec<Record> {
     let said = Freeze::parse(&envelope.payload).ok().map(|said| said.expires);
     let until = (said != Some(freeze.expires)).then_some(freeze.expires);
     let mut records = vec![Record::FreezeAccepted { stop, envelope: envelope.clone(), until }];
     let digest = Digest::of(&envelope.payload);
+    let overridden = core.state.overrides(&digest, now);
     for rollout in core.state.rollouts.values() {
         let concerned = freeze.concerns(&rollout.vendor, &rollout.plan.release);
-        if concerned && !rollout.halted() {
+        if concerned && !overridden && !rollout.halted() {
             let event = Event::Frozen { by: freeze.by.to_string(), digest };
             records.push(Record::event(&rollout.plan.rollout, event));
         }

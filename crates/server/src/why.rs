@@ -220,8 +220,8 @@ fn reason(core: &Core, rollout: &RolloutState, id: HostId, state: &HostState, no
             ComponentState::Empty | ComponentState::FellBack | ComponentState::SafeMode => {}
         }
     }
-    if let Some(freeze) = core.state.frozen(&rollout.vendor, &plan.release, now) {
-        return Reason::Frozen { by: freeze.by.to_string() };
+    if let Some(accepted) = core.state.frozen(&rollout.vendor, &plan.release, now) {
+        return Reason::Frozen { by: accepted.freeze.by.to_string() };
     }
     if rollout.halted() {
         return Reason::Halted;

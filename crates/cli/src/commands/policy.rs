@@ -11,6 +11,7 @@ use crate::policy_budgets;
 use crate::policy_fast_lane;
 use crate::policy_form::PolicyForm;
 use crate::policy_lines;
+use crate::policy_override;
 use crate::policy_rules;
 use andon_model::Time;
 use andon_model::enrol::Anchor;
@@ -110,6 +111,9 @@ fn people(policy: &Policy) {
     ));
     for rule in policy_rules::words(&policy.eligibility) {
         output::line(format_args!("rule       {rule}"));
+    }
+    for held in &policy.overrides {
+        output::line(format_args!("override   {}", policy_override::words(held)));
     }
     if let Some(list) = &policy.fast_lane {
         output::line(format_args!("fast lane  {}", policy_fast_lane::words(list)));

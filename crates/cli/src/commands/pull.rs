@@ -74,12 +74,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     let keys = (&held.key, &confirming[..]);
     let freeze = stop::freeze(by.clone(), scope.clone(), reason, keys, now, valid)?;
     let digest = stop::pull(&context.client()?, &freeze).await?;
-    let value = json!({"stop": digest, "by": by, "scope": scope, "expires": now.plus(valid)});
+    let named = Digest::of(&freeze.payload);
+    let value = json!({"stop": digest, "freeze": named, "by": by, "scope": scope, "expires": now.plus(valid)});
     output::either(context.form(), &value, || {
         output::line(format_args!("Frozen by {by} for {} h: {digest}", args.hours));
         output::line(
             "No host activates it from now on; hosts it crashed go back; healthy hosts stay.",
         );
+        output::note(format_args!(
+            "an operator lets it go for its own line by policy: [[override]] freeze = \"{named}\""
+        ));
     })?;
     Ok(Exit::Ok)
 }

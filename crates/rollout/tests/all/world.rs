@@ -81,6 +81,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         absent_max_ppm: 0,
         log: None,
         fast_lane: None,
+        overrides: Vec::new(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

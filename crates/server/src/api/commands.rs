@@ -350,9 +350,12 @@ fn startable<'c>(
         let message = format!("rollout {} of {component} still runs", other.plan.rollout);
         return Err(Refusal::conflict(&message, "wait for it, or halt it first"));
     }
-    if let Some(freeze) = state.frozen(&facts.vendor, &release, now) {
-        let message = format!("the release is frozen by {}: {}", freeze.by, freeze.reason);
-        return Err(Refusal::conflict(&message, "publish a fixed release"));
+    if let Some(accepted) = state.frozen(&facts.vendor, &release, now) {
+        let (freeze, digest) = (&accepted.freeze, Digest::of(&accepted.envelope.payload));
+        let message =
+            format!("the release is frozen by {}: {} (freeze {digest})", freeze.by, freeze.reason);
+        let next = "publish a fixed release, or override the freeze in policy.toml";
+        return Err(Refusal::conflict(&message, next));
     }
     Ok(facts)
 }

@@ -4,11 +4,14 @@ use crate::rollouts::ticket;
 use andon_model::beat::ComponentState;
 use andon_model::command::Verb;
 use andon_model::eligible::{Hold, KindRules, Pin, Ring, Rules};
+use andon_model::envelope::PayloadType;
 use andon_model::fast_lane::{FastLane, FastLaneEntry};
 use andon_model::policy::Lane;
 use andon_model::release::{ComponentKind, Version};
+use andon_model::stop::{Freeze, FreezeOverride, Party, Scope};
+use andon_model::text::Text;
 use andon_model::ticket::{Newcomers, Ticket};
-use andon_model::{ComponentId, Digest, GroupId, HostId, Millis, Time, VendorId};
+use andon_model::{ComponentId, Digest, GroupId, HostId, Millis, RolloutId, Time, VendorId};
 use andon_server::serve::Server;
 
 /// Hosts 1 to 20 are in no group, 21 to 30 in `till`, 31 to 40 in `late`.
@@ -177,4 +180,46 @@ async fn a_first_wave_waits_for_its_ring() {
         let waves = { server.app.core().state.rollouts.values().next().unwrap().waves.len() };
         assert_eq!(waves, wave, "second {at}");
     }
+}
+
+/// A vendor freezes its release for a reason that does not concern this line's hosts.
+#[tokio::test]
+async fn a_freeze_that_the_policy_overrides_stops_nothing_here() {
+    let mut line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    fleet(&mut server).await;
+    let release = line.publish(&mut server, 1).await;
+    let freeze = Freeze {
+        schema: 1,
+        by: Party::Vendor(acme()),
+        scope: Scope::Release(release),
+        reason: Text::clipped("slow on another system"),
+        issued: START,
+        expires: START.plus(Millis::from_secs(86_400)),
+    };
+    let payload = serde_json::to_vec(&freeze).unwrap();
+    let pulled = line.vendor.seal(PayloadType::Freeze, &payload);
+    assert_eq!(post(&mut server, "/v1/stops", &pulled).await.0, 200);
+    let command = line.command("1", START, start("r1", release));
+    let (status, answer) = post(&mut server, "/v1/commands", &command).await;
+    let (named, said) = (Digest::of(&payload), answer.to_string());
+    assert!(status == 409 && said.contains(&named.to_string()), "{said}");
+    let until = START.plus(Millis::from_secs(3600));
+    let reason = Text::clipped("not on ours");
+    line.policy.overrides = vec![FreezeOverride { freeze: named, reason, until }];
+    line.set_policy(&mut server).await;
+    let command = line.command("2", START, start("r1", release));
+    assert_eq!(post(&mut server, "/v1/commands", &command).await.0, 200);
+    // Told once more, by another of its keys or the same, it still does not hold here.
+    assert_eq!(post(&mut server, "/v1/stops", &pulled).await.0, 200);
+    server.driver.tick().await.unwrap();
+    let rollout = RolloutId::new("r1").unwrap();
+    assert!(server.app.core().state.rollouts[&rollout].live());
+    // But for as long as the policy says only.
+    server.app.clock.set(until);
+    assert!(server.app.core().state.frozen(&acme(), &release, until).is_some());
+}
+
+fn acme() -> VendorId {
+    VendorId::new("acme").unwrap()
 }

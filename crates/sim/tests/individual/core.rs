@@ -33,6 +33,7 @@ fn policy() -> Policy {
         absent_max_ppm: 0,
         log: None,
         fast_lane: None,
+        overrides: Vec::new(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -25,8 +25,9 @@ impl View {
             outcome.refuse("clock", RefusalCode::Clock, &why);
         }
         outcome.index_version = self.index_version();
-        outcome.freezes = self.stops.values().map(in_force).collect();
         outcome.policy = self.policy().filter(|policy| policy.expires > now).cloned();
+        let holds = self.stops.values().filter(|held| self.holds(held, now));
+        outcome.freezes = holds.map(in_force).collect();
         if outcome.policy.is_none() {
             let why = "no policy is in force; nothing new is activated";
             outcome.refuse("policy", RefusalCode::Expired, why);
@@ -63,7 +64,9 @@ impl View {
             let why = format!("metadata of vendor {} has expired", listed.vendor);
             return outcome.refuse(&what, RefusalCode::Expired, &why);
         }
-        let frozen = |stop: &&HeldStop| stop.freeze.concerns(&listed.vendor, &held.release);
+        let frozen = |stop: &&HeldStop| {
+            stop.freeze.concerns(&listed.vendor, &held.release) && self.holds(stop, now)
+        };
         if let Some(stop) = self.stops.values().find(frozen) {
             let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
             return outcome.refuse(&what, RefusalCode::Frozen, &why);
@@ -98,6 +101,13 @@ impl View {
         }
         let platform = fast_lane::of_platform(&self.catalogue.files.targets);
         fast_lane::against(&platform, self.policy()?, (vendor, &held.component), now)
+    }
+
+    /// Whether a freeze holds: the operator may override any for its own line, by a policy in force.
+    fn holds(&self, held: &HeldStop, now: Time) -> bool {
+        let policy = self.policy().filter(|policy| policy.expires > now);
+        let digest = Digest::of(&held.envelope.payload);
+        !policy.is_some_and(|policy| policy.overrides(&digest, now))
     }
 
     /// What the operator's rules have against it now: a hold, a pin, one behind, a ring, a window. The

@@ -3,7 +3,7 @@
 use crate::world::*;
 use andon_model::envelope::PayloadType;
 use andon_model::limits::FREEZE_ALONE_MAX;
-use andon_model::stop::{Freeze, Party, Scope};
+use andon_model::stop::{Freeze, FreezeOverride, Party, Scope};
 use andon_model::text::Text;
 use andon_model::{Digest, Millis, OperatorId, Time, VendorId};
 use proptest::collection::vec;
@@ -154,4 +154,56 @@ proptest! {
             prop_assert!(left.is_subset(&more));
         }
     }
+}
+
+/// The operator lets go of a cord, whoever pulled it, by the threshold that signs its policy.
+/// Mutant: override-ignored-by-host.
+#[test]
+fn a_policy_overrides_any_partys_freeze_on_its_own_line_until_it_says() {
+    let mut known = Known::new();
+    let all: BTreeSet<Digest> = known.releases.into();
+    let [acme, zeta] = known.releases;
+    let over = NOW.plus(Millis::from_secs(3600));
+    for (by, keys) in [(0, vec![10]), (1, vec![20]), (3, vec![1]), (3, vec![3])] {
+        let pull = |scope| Pull { by, scope, keys: keys.clone(), from: 0, to: 20 };
+        let (one, other) = (pull(0), Pull { scope: 5, ..pull(0) });
+        let payload = serde_json::to_vec(&known.freeze(&one)).unwrap();
+        let held = FreezeOverride {
+            freeze: Digest::of(&payload),
+            reason: Text::clipped("checked"),
+            until: over,
+        };
+        let says = |known: &mut Known, overrides| {
+            known.world.policy.version += 1;
+            known.world.policy.overrides = overrides;
+            let signed = seal(&[1, 2], PayloadType::Policy, &known.world.policy);
+            known.world.put_policy(&signed);
+        };
+        says(&mut known, vec![]);
+        assert_eq!(known.offered(std::slice::from_ref(&one), NOW), BTreeSet::from([zeta]));
+        says(&mut known, vec![FreezeOverride { freeze: Digest::of(b"another"), ..held.clone() }]);
+        assert_eq!(known.offered(std::slice::from_ref(&one), NOW), BTreeSet::from([zeta]));
+        says(&mut known, vec![held.clone()]);
+        assert_eq!(known.offered(&[one.clone(), other], NOW), all, "{by}");
+        // The other one holds; but it is no vendor's to pull.
+        let others = usize::from(by != 1);
+        assert_eq!(known.world.sync(&mut view(7), NOW).freezes.len(), others);
+        assert_eq!(known.offered(std::slice::from_ref(&one), over), BTreeSet::from([zeta]));
+        // A new freeze is another one.
+        let again = Pull { to: 21, ..one };
+        assert_eq!(known.offered(&[again], NOW), BTreeSet::from([zeta]));
+    }
+    assert_ne!(acme, zeta);
+}
+
+#[test]
+fn overrides_have_a_limit_and_a_policy_without_one_has_the_bytes_it_always_had() {
+    use andon_model::limits::OVERRIDES_MAX;
+    let held = FreezeOverride { freeze: Digest::of(b"f"), reason: Text::default(), until: NOW };
+    for (many, fine) in [(OVERRIDES_MAX, true), (OVERRIDES_MAX + 1, false)] {
+        let mut policy = policy();
+        policy.overrides = vec![held.clone(); many];
+        assert_eq!(policy.check().is_ok(), fine, "{many}");
+    }
+    assert!(!serde_json::to_string(&policy()).unwrap().contains("overrides"));
 }

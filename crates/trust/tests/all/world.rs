@@ -80,6 +80,7 @@ pub(crate) fn policy() -> Policy {
         absent_max_ppm: 0,
         log: None,
         fast_lane: None,
+        overrides: Vec::new(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

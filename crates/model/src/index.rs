@@ -19,6 +19,19 @@ pub struct Index {
     pub tickets: Vec<IndexTicket>,
     /// freezes in force, served at `/v1/lines/LINE/stops/DIGEST.json` (digest of the envelope's bytes)
     pub stops: Vec<Digest>,
+    /// attestations of releases that tickets name, served at `/v1/lines/LINE/attestations/RELEASE.jsonl`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<IndexAttestations>,
+}
+
+/// What rigs and people have signed about one release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexAttestations {
+    /// digest of its manifest
+    pub release: Digest,
+    /// digest of the file's bytes
+    pub digest: Digest,
 }
 
 /// One current ticket.
@@ -59,7 +72,7 @@ impl Index {
             return Err(IndexError::TooLarge);
         }
         let index: Index = serde_json::from_slice(bytes).map_err(IndexError::Parse)?;
-        if index.tickets.len() + index.stops.len() > INDEX_ITEMS_MAX {
+        if index.tickets.len() + index.stops.len() + index.attestations.len() > INDEX_ITEMS_MAX {
             return Err(IndexError::TooLarge);
         }
         Ok(index)

@@ -46,6 +46,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
         members: (0..members).map(member).collect(),
         absent_max_ppm: 0,
         log: None,
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -11,6 +11,7 @@
 //! - everything listed is on disk and on the shelf before the index names it, and the index before
 //!   the bell rings.
 use crate::app::{App, Core, Kicks};
+use crate::attested;
 use crate::cosign::Waiting;
 use crate::deliver::Cache;
 use crate::group_order;
@@ -405,6 +406,8 @@ impl Driver {
             Some(envelope) => self.show_policy(&envelope).await,
             None => None,
         };
+        let releases: Vec<Digest> = self.served_releases();
+        let attestations = attested::show(&self.app, releases.into_iter()).await;
         let tickets = self.served.iter();
         let mut next = Index {
             version: self.index.version,
@@ -417,6 +420,7 @@ impl Driver {
                 })
                 .collect(),
             stops: stops.into_iter().map(|(digest, _)| digest).collect(),
+            attestations,
         };
         if next == self.index && self.app.bell.borrow().ge(&1) {
             return;
@@ -430,6 +434,12 @@ impl Driver {
             }
             Err(why) => say(&format!("write index: {why}")),
         }
+    }
+
+    fn served_releases(&self) -> Vec<Digest> {
+        let core = self.app.core();
+        let rollouts = self.served.keys().filter_map(|name| core.state.rollouts.get(name));
+        rollouts.map(|rollout| rollout.plan.release).collect()
     }
 
     fn wanted_lists(&self) -> (Vec<RolloutId>, Option<Envelope>, Vec<(Digest, Envelope)>) {
@@ -481,7 +491,7 @@ pub fn line_path(app: &App, rest: &str) -> String {
     format!("lines/{}/{rest}", app.line())
 }
 
-async fn put(app: &Arc<App>, path: String, bytes: Vec<u8>) -> std::io::Result<Digest> {
+pub(crate) async fn put(app: &Arc<App>, path: String, bytes: Vec<u8>) -> std::io::Result<Digest> {
     let app = Arc::clone(app);
     let written =
         tokio::task::spawn_blocking(move || app.shelf.put(&path, bytes, Cache::Revalidate));

@@ -6,7 +6,7 @@ use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
 use andon_model::line::Roster;
 use andon_model::log_entry::LogEntry;
-use andon_model::release::{Manifest, Version};
+use andon_model::release::{ComponentKind, Manifest, Version};
 use andon_model::text::Text;
 use andon_model::{
     ComponentId, Digest, HostId, LineId, OperatorId, PersonId, PublicKey, RolloutId, Time, VendorId,
@@ -97,6 +97,20 @@ pub enum Record {
         /// when it ends, if that is earlier than it says: one key alone has signed it
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+    },
+    /// what a rig signed about a release was verified and is served
+    AttestationAccepted {
+        /// digest of the release's manifest
+        release: Digest,
+        /// as signed
+        envelope: Envelope,
+    },
+    /// a waiver was verified and is served
+    WaiverAccepted {
+        /// digest of the release's manifest
+        release: Digest,
+        /// as signed
+        envelope: Envelope,
     },
     /// something about a vendor line that this line's hosts take part in
     VendorLine {
@@ -220,6 +234,9 @@ pub struct ReleaseFacts {
     pub consumer: Option<ComponentId>,
     /// digest of its bundle
     pub bundle: Digest,
+    /// what it is made of; `None`: published before this was noted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ComponentKind>,
 }
 
 impl ReleaseFacts {
@@ -233,6 +250,7 @@ impl ReleaseFacts {
             version: manifest.version,
             consumer: manifest.consumer.clone(),
             bundle: manifest.bundle,
+            kind: Some(manifest.kind),
         }
     }
     /// Its entry in the line's own log.
@@ -304,6 +322,8 @@ impl Record {
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
+            Record::AttestationAccepted { .. } => "attestation_accepted",
+            Record::WaiverAccepted { .. } => "waiver_accepted",
             Record::VendorLine { .. } => "vendor_line",
             Record::CommandAccepted { .. } => "command_accepted",
             Record::SeatsTaken { .. } => "seats_taken",
@@ -335,6 +355,8 @@ impl Record {
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
             Record::VendorLine { line, fact } => fact.subject(line),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
+            Record::AttestationAccepted { release, .. }
+            | Record::WaiverAccepted { release, .. } => release.to_string(),
         }
     }
 }

@@ -116,6 +116,7 @@ impl AndonPolicy {
             members: Vec::new(),
             absent_max_ppm: 0,
             log: None,
+            attestations: Default::default(),
             vendor_lines: Vec::new(),
             verifiers: Default::default(),
             schema: 1,

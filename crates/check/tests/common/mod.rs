@@ -208,6 +208,7 @@ fn policy(version: u64) -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         log: None,
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

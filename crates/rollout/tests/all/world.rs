@@ -80,6 +80,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         log: None,
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

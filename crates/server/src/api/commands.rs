@@ -2,6 +2,7 @@
 //! stored together with what follows from it.
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
+use crate::attested;
 use crate::group_order;
 use crate::pooled::start::pools;
 use crate::pooled::{self, round};
@@ -17,7 +18,7 @@ use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
 use andon_rollout::lines::Standing;
 use andon_rollout::plan::{GroupOrder, Inside};
-use andon_rollout::{Event, Plan, PlanRequest, Terms};
+use andon_rollout::{Event, Finding, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use axum::Json;
 use axum::body::Body;
@@ -257,8 +258,8 @@ pub(crate) fn begin(
 ) -> Result<Vec<Record>, Refusal> {
     let Start { by, rollout, release, component, lane, seed, hosts, inside } = start;
     let facts = startable(core, &rollout, release, &component, now)?;
-    let (strata, terms) = terms(core, policy, facts, lane, hosts, now)?;
-    let (mut plan, report) = Plan::new(
+    let (strata, terms, unattested) = terms(core, policy, facts, lane, hosts, now)?;
+    let (mut plan, mut report) = Plan::new(
         policy,
         PlanRequest {
             rollout: rollout.clone(),
@@ -278,6 +279,7 @@ pub(crate) fn begin(
             created: now,
         },
     );
+    report.findings.extend(unattested.into_iter().map(|what| Finding::Unattested { what }));
     plan.order = ordered(core, policy, &plan)?;
     if inside.is_some() && plan.order.is_some() {
         let message =
@@ -339,7 +341,7 @@ fn terms(
     lane: Lane,
     hosts: usize,
     now: Time,
-) -> Result<(BTreeMap<StratumId, u32>, Terms), Refusal> {
+) -> Result<(BTreeMap<StratumId, u32>, Terms, Vec<String>), Refusal> {
     let rules = &policy.eligibility;
     let versions = core.state.releases.values().filter(|r| r.component == facts.component);
     let newest = versions.map(|other| other.version).max().unwrap_or(facts.version);
@@ -352,9 +354,11 @@ fn terms(
     if pools(policy) {
         let made = pooled::start::strata(policy, &core.state.seats, &excluded, lane);
         let next = "take the rule out of the vendor line's policy.toml; operators keep their own";
-        return made.map_err(|why| Refusal::conflict(&why.to_string(), next));
+        let (strata, terms) = made.map_err(|why| Refusal::conflict(&why.to_string(), next))?;
+        return Ok((strata, terms, Vec::new()));
     }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
+    let unattested = attested::narrow(core, policy, facts, hosts, now, &mut terms)?;
     let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
     for host in core.state.hosts.iter().take(hosts) {
         let Some(stratum) = host.stratum_in(&terms) else { continue };
@@ -368,7 +372,7 @@ fn terms(
         }
         sizes.insert(stratum, 1);
     }
-    Ok((sizes, terms))
+    Ok((sizes, terms, unattested))
 }
 
 /// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.

@@ -70,6 +70,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         log: None,
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

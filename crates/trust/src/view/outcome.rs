@@ -94,6 +94,10 @@ pub enum RefusalCode {
     Ineligible,
     /// no proof that the public log which the policy demands holds it
     Unlogged,
+    /// rigs have not signed what the policy demands for this host's class
+    Unattested,
+    /// a rig that the policy accredits saw it fail on this host's class
+    FailedTest,
     /// this host's clock is behind what a quorum of witnesses has vouched for; that is taken for now
     Clock,
 }

@@ -79,6 +79,7 @@ pub(crate) fn policy() -> Policy {
         members: Vec::new(),
         absent_max_ppm: 0,
         log: None,
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

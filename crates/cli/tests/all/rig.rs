@@ -3,6 +3,8 @@
 use crate::common::{Place, Ran};
 use andon_model::attestation::{AttestedClass, Finding, Statement, TestOutcome};
 use andon_model::envelope::Envelope;
+use andon_model::policy::Policy;
+use andon_model::release::Manifest;
 use andon_model::{Digest, PublicKey};
 use andon_trust::envelope::signed_with;
 use std::net::TcpListener;
@@ -137,12 +139,21 @@ fn a_component_that_ends_badly_hangs_or_eats_memory_fails_with_the_reason() {
         rig.service(&program, "30s");
         rig.fails(&["--time", "1s"], why);
     }
-    rig.service("no program\n", "1s");
+    rig.service("#!/no/such/program\n", "1s");
     rig.fails(&[], "exit status 1 before it was ready");
-    // A rule whose condition names nothing is refused by the engine of the hosts.
-    rig.place
-        .write("rules/one.yml", RULE.replace("condition: selection", "condition: x").as_bytes());
-    rig.create(&["--kind", "content", "--consumer", "sensor", "--validate", "/bin/true", "rules"]);
+    // A rule whose condition names nothing: the engine of the hosts refuses it. Made by hand, for
+    // `andon release create` refuses it too.
+    rig.place.write("rules/one.yml", RULE.as_bytes());
+    rig.create(&["--kind", "content", "--consumer", "sensor", "rules"]);
+    let broken = RULE.replace("condition: selection", "condition: nothing");
+    let path = rig.place.path("r/manifest.json");
+    let mut manifest = Manifest::parse(&std::fs::read(&path).unwrap()).unwrap();
+    (manifest.files[0].digest, manifest.bundle) =
+        (Digest::of(broken.as_bytes()), Digest::of(broken.as_bytes()));
+    manifest.files[0].length = broken.len() as u64;
+    rig.place.write("r/manifest.json", &serde_json::to_vec(&manifest).unwrap());
+    rig.place.write("r/bundle", broken.as_bytes());
+    rig.fails(&[], "load-rules: it ended with exit status 1");
 }
 
 /// Mutant: rig-without-walls.
@@ -197,4 +208,19 @@ fn what_cannot_be_run_here_is_refused_and_nothing_is_signed() {
     rig.place.write("r/bundle", b"exit 1");
     assert_eq!(rig.run(&[]).code, 1);
     assert!(!rig.place.path("out.jsonl").exists());
+}
+
+#[test]
+fn a_line_with_rigs_is_laid_out_with_what_its_hosts_will_demand() {
+    let place = Place::new();
+    let words = ["init", "--operator", "hospital", "--rig", "lab", "--rig", "field"];
+    place.andon(&words).expect(0);
+    let envelope = Envelope::parse(&std::fs::read(place.path("d/server/policy.json")).unwrap());
+    let policy = Policy::parse(&envelope.unwrap().payload).unwrap().attestations;
+    let names: Vec<&str> = policy.rigs.iter().map(|rig| rig.name.as_str()).collect();
+    assert_eq!((policy.needed, names), (2, vec!["field", "lab"]));
+    assert_eq!((policy.demands.len(), policy.demands[0].predicates.len()), (1, 2));
+    let shown = place.andon(&["keys", "show", "--json"]).expect(0).json();
+    let lab = shown.as_array().unwrap().iter().find(|key| key["key"] == "rigs/lab").unwrap();
+    assert_eq!(lab["public"], serde_json::to_value(policy.rigs[1].key).unwrap());
 }

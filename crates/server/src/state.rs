@@ -185,11 +185,7 @@ impl State {
                 }
             }
             Record::FreezeAccepted { stop, envelope, until } => {
-                if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
-                    freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
-                    let envelope = envelope.clone();
-                    self.freezes.insert(*stop, AcceptedFreeze { freeze, envelope });
-                }
+                self.freeze(*stop, envelope, *until);
             }
             Record::AttestationAccepted { release, envelope }
             | Record::WaiverAccepted { release, envelope } => {
@@ -214,6 +210,13 @@ impl State {
                     members.apply(at, record);
                 }
             }
+        }
+    }
+
+    fn freeze(&mut self, stop: Digest, envelope: &Envelope, until: Option<Time>) {
+        if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
+            freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
+            self.freezes.insert(stop, AcceptedFreeze { freeze, envelope: envelope.clone() });
         }
     }
 

@@ -258,7 +258,7 @@ pub(crate) fn begin(
 ) -> Result<Vec<Record>, Refusal> {
     let Start { by, rollout, release, component, lane, seed, hosts, inside } = start;
     let facts = startable(core, &rollout, release, &component, now)?;
-    let (strata, terms, unattested) = terms(core, policy, facts, lane, hosts, now)?;
+    let ((strata, terms), unattested) = terms(core, policy, facts, lane, hosts, now)?;
     let (mut plan, mut report) = Plan::new(
         policy,
         PlanRequest {
@@ -333,7 +333,11 @@ fn startable<'c>(
     Ok(facts)
 }
 
-/// What the policy's rules make of this release here: hosts per stratum, and the terms of the plan.
+/// Hosts per stratum, and the terms of the plan.
+type StrataAndTerms = (BTreeMap<StratumId, u32>, Terms);
+
+/// What the policy's rules, and its demands for attestations, make of this release here; and what people
+/// are to be told of hosts that will refuse it.
 fn terms(
     core: &Core,
     policy: &Policy,
@@ -341,7 +345,7 @@ fn terms(
     lane: Lane,
     hosts: usize,
     now: Time,
-) -> Result<(BTreeMap<StratumId, u32>, Terms, Vec<String>), Refusal> {
+) -> Result<(StrataAndTerms, Vec<String>), Refusal> {
     let rules = &policy.eligibility;
     let versions = core.state.releases.values().filter(|r| r.component == facts.component);
     let newest = versions.map(|other| other.version).max().unwrap_or(facts.version);
@@ -354,8 +358,8 @@ fn terms(
     if pools(policy) {
         let made = pooled::start::strata(policy, &core.state.seats, &excluded, lane);
         let next = "take the rule out of the vendor line's policy.toml; operators keep their own";
-        let (strata, terms) = made.map_err(|why| Refusal::conflict(&why.to_string(), next))?;
-        return Ok((strata, terms, Vec::new()));
+        let made = made.map_err(|why| Refusal::conflict(&why.to_string(), next))?;
+        return Ok((made, Vec::new()));
     }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
     let unattested = attested::narrow(core, policy, facts, hosts, now, &mut terms)?;
@@ -372,7 +376,7 @@ fn terms(
         }
         sizes.insert(stratum, 1);
     }
-    Ok((sizes, terms, unattested))
+    Ok(((sizes, terms), unattested))
 }
 
 /// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.

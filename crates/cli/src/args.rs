@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rollout, simulate,
-    tuf_client, verifier, why, witness,
+    adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rig, rollout,
+    simulate, tuf_client, verifier, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Release(release::Command),
     /// Wrap a third party's folder, archive or .deb into a signed release, observe-only first
     Adopt(Box<adopt::Args>),
+    /// Run releases on this machine before hosts do, and sign what came of it
+    #[command(subcommand)]
+    Rig(rig::Command),
     /// Start, watch and steer rollouts
     #[command(subcommand)]
     Rollout(rollout::Command),

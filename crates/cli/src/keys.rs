@@ -13,6 +13,9 @@ const KEY_FILE_BYTES_MAX: u64 = 4096;
 /// What the key file of a gate verifier says it is for.
 pub(crate) const VERIFIER: &str = "gate verifier: cosigns tickets; keep off the server";
 
+/// What the key file of a rig says it is for.
+pub(crate) const RIG: &str = "rig: signs attestations; keep off the server";
+
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {

@@ -1,5 +1,5 @@
 //! Where `andon init` puts things. It knows names only; it reads and writes nothing.
-use andon_model::{PersonId, VendorId, VerifierId};
+use andon_model::{PersonId, RigId, VendorId, VerifierId};
 use std::path::{Path, PathBuf};
 
 /// A folder made by `andon init`.
@@ -60,6 +60,10 @@ impl Layout {
     /// A gate verifier's key; belongs on that verifier's machine, never on the server's.
     pub(crate) fn verifier_key(&self, verifier: &VerifierId) -> PathBuf {
         self.keys().join("verifiers").join(format!("{verifier}.json"))
+    }
+    /// A rig's key; belongs on that rig, never on the server.
+    pub(crate) fn rig_key(&self, rig: &RigId) -> PathBuf {
+        self.keys().join("rigs").join(format!("{rig}.json"))
     }
     /// Everything the server needs.
     pub(crate) fn server(&self) -> PathBuf {

@@ -16,6 +16,7 @@ mod layout;
 mod ops;
 mod output;
 mod own_folder;
+mod policy_attestations;
 mod policy_budgets;
 mod policy_fast_lane;
 mod policy_form;
@@ -23,6 +24,7 @@ mod policy_lines;
 mod policy_log;
 mod policy_override;
 mod policy_rules;
+mod rig;
 mod sources;
 mod span;
 mod tuf;
@@ -35,6 +37,9 @@ fn main() -> ExitCode {
     // clap prints and exits by itself: 0 after --help and --version, 2 (Usage) otherwise.
     let cli = args::Cli::parse();
     let form = output::Form::of(cli.global.json);
+    if let Some(outcome) = commands::before_threads(&cli) {
+        return ended(form, outcome);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -42,7 +47,12 @@ fn main() -> ExitCode {
             return exit::Exit::Failed.into();
         }
     };
-    match runtime.block_on(commands::run(cli)) {
+    let outcome = runtime.block_on(commands::run(cli));
+    ended(form, outcome)
+}
+
+fn ended(form: output::Form, outcome: exit::Outcome) -> ExitCode {
+    match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output::failure(form, &failure);

@@ -1,5 +1,6 @@
 //! The policy as people write it (`policy.toml`) and as machines obey it (`model::policy::Policy`).
 //! It is not the signing: that is `ops::policy`. Version and expiry are counted there, never typed.
+use crate::policy_attestations;
 use crate::policy_fast_lane::{self, FastLaneForm};
 use crate::policy_lines::{self, MemberForm, VendorLineForm};
 use crate::policy_log::{self, PolicyLogError};
@@ -11,6 +12,7 @@ use andon_model::policy::{
     Horizon, LanePolicy, Person, Policy, PolicyError, Timing, Watch, restart_missed_ppm,
 };
 use andon_model::release::{ComponentKind, Hook, Probe, ProbeCheck};
+use andon_model::rigs::Attestations;
 use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{ComponentId, LineId, Millis, PersonId, PublicKey, Time};
 use andon_rollout::defaults;
@@ -72,6 +74,9 @@ pub(crate) struct PolicyForm {
     /// the logs in which hosts must find a release (C2SP tlog-policy)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) log: Option<String>,
+    /// what rigs must have signed before hosts install a release
+    #[serde(default, skip_serializing_if = "Attestations::is_none")]
+    pub(crate) attestations: Attestations,
     /// of an operator's line: the vendor lines it takes part in
     #[serde(default, rename = "vendor_line")]
     pub(crate) vendor_lines: Vec<VendorLineForm>,
@@ -182,6 +187,7 @@ impl PolicyForm {
             log: None,
             fast_lane: None,
             overrides: Vec::new(),
+            attestations: Attestations::default(),
             line,
             valid_for: secs(365 * 86_400),
             online,
@@ -229,6 +235,7 @@ impl PolicyForm {
             log: self.log.clone(),
             fast_lane: self.fast_lane.as_ref().map(FastLaneForm::list),
             overrides: self.overrides.iter().map(OverrideForm::of).collect(),
+            attestations: policy_attestations::sorted(&self.attestations),
             vendor_lines: policy_lines::vendor_lines(&self.vendor_lines),
             verifiers: self.sorted_verifiers(),
             schema: 1,
@@ -327,6 +334,7 @@ impl PolicyForm {
         if !self.verifiers.is_none() {
             put(format_args!("{}", write_verifiers(&self.verifiers)));
         }
+        put(format_args!("{}", policy_attestations::write(&self.attestations)));
         let lines = policy_lines::write(of_vendor, &self.members, &self.vendor_lines);
         put(format_args!("{lines}"));
         put(format_args!("{PROBES}"));
@@ -487,6 +495,29 @@ mod tests {
         form.verifiers.needed = 3;
         let error = form.policy(1, Time(0)).unwrap_err();
         let field = matches!(error, PolicyFormError::Policy(PolicyError::Field("verifiers", _)));
+        assert!(field, "{error}");
+    }
+
+    #[test]
+    fn rigs_and_demands_read_back_and_stand_sorted_in_the_policy() {
+        let mut form = form();
+        let rig = |name: &str, at: u8| andon_model::rigs::Rig {
+            name: name.parse().unwrap(),
+            key: PublicKey([at; 32]),
+        };
+        let mut demand = policy_attestations::demand();
+        demand.kind = Some(ComponentKind::Service);
+        demand.alike = andon_model::rigs::Alike::Model;
+        let demands = vec![policy_attestations::demand(), demand];
+        form.attestations =
+            Attestations { needed: 1, rigs: vec![rig("b", 1), rig("a", 2)], demands };
+        assert_eq!(PolicyForm::parse(&form.write()).unwrap(), form);
+        let policy = form.policy(1, Time(0)).unwrap();
+        assert_eq!(policy.attestations.rigs, [rig("a", 2), rig("b", 1)]);
+        assert_eq!(policy.attestations.demands, form.attestations.demands);
+        form.attestations.needed = 3;
+        let error = form.policy(1, Time(0)).unwrap_err();
+        let field = matches!(error, PolicyFormError::Policy(PolicyError::Field("attestations", _)));
         assert!(field, "{error}");
     }
 

@@ -46,6 +46,12 @@ pub enum PayloadType {
     /// one member's tallies of one round (`andon_rollout::lines::LineTally`)
     #[serde(rename = "application/vnd.andon.tally.v1+json")]
     Tally,
+    /// an in-toto Statement ([`crate::attestation::Statement`]); not our type, so strangers' tools read it
+    #[serde(rename = "application/vnd.in-toto+json")]
+    Statement,
+    /// [`crate::waiver::Waiver`]
+    #[serde(rename = "application/vnd.andon.waiver.v1+json")]
+    Waiver,
 }
 
 impl PayloadType {
@@ -66,6 +72,8 @@ impl PayloadType {
             PayloadType::Seating => "application/vnd.andon.seating.v1+json",
             PayloadType::Plan => "application/vnd.andon.plan.v1+json",
             PayloadType::Tally => "application/vnd.andon.tally.v1+json",
+            PayloadType::Statement => "application/vnd.in-toto+json",
+            PayloadType::Waiver => "application/vnd.andon.waiver.v1+json",
         }
     }
 }

@@ -86,6 +86,7 @@ name!(/** Who makes content; holds a delegated TUF role of the same name. */ Ven
 name!(/** Who owns the fleet and decides for it. */ OperatorId);
 name!(/** One human being: thresholds count people, not keys. */ PersonId);
 name!(/** Who recomputes a gate's verdicts and cosigns its tickets. */ VerifierId);
+name!(/** Who runs releases on machines of a class and signs what came of it. */ RigId);
 name!(/** The unit of update on a host. */ ComponentId);
 name!(/** One plan carried out for one release. */ RolloutId);
 name!(/** Hosts that must not fail together: a service, a quorum, a rack, a site, a tenant. */ GroupId);

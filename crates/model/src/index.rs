@@ -23,6 +23,9 @@ pub struct Index {
     /// `/v1/lines/LINE/vendor/VENDOR/`; sorted by vendor
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<IndexVendorLine>,
+    /// attestations of releases that tickets name, served at `/v1/lines/LINE/attestations/RELEASE.jsonl`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<IndexAttestations>,
 }
 
 /// What a host checks of one vendor line, beside its own.
@@ -49,6 +52,16 @@ pub struct IndexVendorTicket {
     /// of which release: hosts fetch no ticket that they have no use for
     pub release: Digest,
     /// digest of the envelope's bytes
+    pub digest: Digest,
+}
+
+/// What rigs and people have signed about one release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexAttestations {
+    /// digest of its manifest
+    pub release: Digest,
+    /// digest of the file's bytes
     pub digest: Digest,
 }
 
@@ -91,8 +104,8 @@ impl Index {
         }
         let index: Index = serde_json::from_slice(bytes).map_err(IndexError::Parse)?;
         let of_vendors: usize = index.vendor_lines.iter().map(|line| line.tickets.len()).sum();
-        let items = index.tickets.len() + index.stops.len() + of_vendors;
-        if items > INDEX_ITEMS_MAX || index.vendor_lines.len() > VENDOR_LINES_MAX {
+        let of_line = index.tickets.len() + index.stops.len() + index.attestations.len();
+        if of_line + of_vendors > INDEX_ITEMS_MAX || index.vendor_lines.len() > VENDOR_LINES_MAX {
             return Err(IndexError::TooLarge);
         }
         Ok(index)

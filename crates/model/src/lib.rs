@@ -7,6 +7,7 @@
 //! Read first: [`release::Manifest`], [`ticket::Ticket`], [`beat::Beat`].
 #![forbid(unsafe_code)]
 
+pub mod attestation;
 pub mod beat;
 pub mod budget;
 pub mod class;
@@ -29,16 +30,18 @@ pub mod order;
 pub mod policy;
 pub mod position;
 pub mod release;
+pub mod rigs;
 pub mod stop;
 pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod verifiers;
+pub mod waiver;
 
 pub use digest::Digest;
 pub use id::{
-    ComponentId, GroupId, HostId, LineId, OperatorId, PersonId, RolloutId, StratumId, VendorId,
-    VerifierId,
+    ComponentId, GroupId, HostId, LineId, OperatorId, PersonId, RigId, RolloutId, StratumId,
+    VendorId, VerifierId,
 };
 pub use key::{KeyId, PublicKey, Signature};
 pub use time::{Millis, Time};

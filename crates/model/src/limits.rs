@@ -183,3 +183,20 @@ pub const TALLY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const PLACES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most gate verifiers of one line.
 pub const VERIFIERS_MAX: usize = 16;
+/// Most rigs accredited in one policy: a handful of parties, a few classes of machines each.
+pub const RIGS_MAX: usize = 16;
+/// Most demands for attestations in one policy: one per kind of component and group of classes.
+pub const DEMANDS_MAX: usize = 64;
+/// Largest attestation or waiver as signed, bytes: hundreds of names of tests fit.
+pub const ATTESTATION_BYTES_MAX: usize = 16 * 1024;
+/// Most attestations and waivers of one release: two predicates by two rigs for sixteen classes.
+pub const ATTESTATIONS_MAX: usize = 64;
+/// Largest file of a release's attestations, bytes: that many of a usual size, or a quarter as many of
+/// the largest. A host fetches it once per change.
+pub const ATTESTATIONS_BYTES_MAX: usize = 256 * 1024;
+/// Most subjects, configurations, annotations' classes or properties in one attestation.
+pub const ATTESTATION_ITEMS_MAX: usize = 64;
+/// Most names of tests in each of a test result's lists.
+pub const ATTESTATION_TESTS_MAX: usize = 256;
+/// Longest time that a waiver may hold: it bridges the time until a rig has run, and no longer.
+pub const WAIVER_MAX: Millis = Millis::from_secs(7 * 86_400);

@@ -45,6 +45,16 @@ pub enum LogEntry {
         /// who signs
         by: Party,
     },
+    /// a waiver that was accepted: people let a release into canary waves without a rig's word
+    #[serde(rename = "waiver.v1")]
+    Waiver {
+        /// whose line
+        line: LineId,
+        /// digest of the release's manifest
+        release: Digest,
+        /// digest of the waiver's payload as signed
+        waiver: Digest,
+    },
 }
 
 /// Why bytes are no entry.
@@ -131,6 +141,16 @@ mod tests {
             ),
             (stop, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":{{"vendor":"acme"}}}}"#)),
             (platform, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":"platform"}}"#)),
+            (
+                LogEntry::Waiver {
+                    line: "operator:clinic".parse().unwrap(),
+                    release: one,
+                    waiver: two,
+                },
+                format!(
+                    r#"{{"entry":"waiver.v1","line":"operator:clinic","release":"{one}","waiver":"{two}"}}"#
+                ),
+            ),
         ]
     }
 

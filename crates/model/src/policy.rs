@@ -11,6 +11,7 @@ use crate::limits::{
 };
 use crate::line::{Member, VendorLine};
 use crate::release::Probe;
+use crate::rigs::Attestations;
 use crate::stop::FreezeOverride;
 use crate::time::{Millis, Time};
 use crate::verifiers::Verifiers;
@@ -186,6 +187,9 @@ pub struct Policy {
     /// freezes that do not hold on this line
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<FreezeOverride>,
+    /// what rigs must have signed about a release before hosts of a class install it, and who they are
+    #[serde(default, skip_serializing_if = "Attestations::is_none")]
+    pub attestations: Attestations,
     /// on an operator's line: the vendor lines that its hosts take part in, sorted by name
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vendor_lines: Vec<VendorLine>,
@@ -282,6 +286,8 @@ impl Policy {
         self.check_lines()?;
         let verifiers = self.verifiers.check(self);
         verifiers.map_err(|problem| PolicyError::Field("verifiers", problem))?;
+        let attestations = self.attestations.check(self);
+        attestations.map_err(|problem| PolicyError::Field("attestations", problem))?;
         for lane in [&self.routine, &self.emergency] {
             lane.check()?;
         }
@@ -415,6 +421,7 @@ mod tests {
             log: None,
             fast_lane: None,
             overrides: vec![],
+            attestations: Attestations::default(),
             vendor_lines: vec![],
         }
     }
@@ -457,6 +464,49 @@ mod tests {
         for (length, fine) in [(0, false), (32 * 1024, true), (32 * 1024 + 1, false)] {
             policy.log = Some("#".repeat(length));
             assert_eq!(policy.check().is_ok(), fine, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_policy_that_demands_no_attestation_has_the_bytes_it_always_had_and_rigs_stand_apart() {
+        use crate::attestation::PredicateKind;
+        use crate::rigs::{Alike, Demand, Rig};
+        let mut policy = policy("operator:clinic", 0);
+        let none = serde_json::to_string(&policy).unwrap();
+        assert!(!none.contains("attest"), "{none}");
+        assert_eq!(Policy::parse(none.as_bytes()).unwrap(), policy);
+        let rig = |name: &str, n: u8| Rig { name: name.parse().unwrap(), key: PublicKey([n; 32]) };
+        let predicates = vec![PredicateKind::TestResult, PredicateKind::Svr];
+        let (kind, arch, os, model, alike) = (None, None, None, None, Alike::Platform);
+        let demand = Demand { kind, arch, os, model, alike, predicates };
+        let rigs = vec![rig("a", 1), rig("b", 2)];
+        let good = Attestations { needed: 2, rigs, demands: vec![demand.clone()] };
+        let many = |count| (0..count).map(|n| rig(&format!("r{n:02}"), n + 100)).collect();
+        let mut rows: Vec<(Attestations, Option<&str>)> = vec![(good.clone(), None)];
+        let mut row = |change: &dyn Fn(&mut Attestations), why| {
+            let mut other = good.clone();
+            change(&mut other);
+            rows.push((other, why));
+        };
+        row(&|it| it.rigs = many(16), None);
+        row(&|it| it.rigs = many(17), Some("has over 16 rigs"));
+        row(&|it| it.demands = vec![demand.clone(); 64], None);
+        row(&|it| it.demands = vec![demand.clone(); 65], Some("has over 64 demands"));
+        row(&|it| it.rigs.reverse(), Some("is not sorted by name of rig, or names one twice"));
+        row(&|it| it.rigs[1].key = it.rigs[0].key, Some("names one key twice"));
+        let apart = "has the online key, a person's or a verifier's among its rigs' keys";
+        row(&|it| it.rigs[1].key = PublicKey([7; 32]), Some(apart));
+        row(&|it| it.needed = 3, Some("needs more rigs than it names"));
+        row(&|it| it.needed = 0, Some("names rigs or demands and needs no rig"));
+        row(&|it| it.demands.clear(), Some("names rigs and demands nothing of them"));
+        let unsorted = "has a demand whose predicates are none, not sorted, or there twice";
+        row(&|it| it.demands[0].predicates.clear(), Some(unsorted));
+        row(&|it| it.demands[0].predicates.reverse(), Some(unsorted));
+        for (attestations, why) in rows {
+            policy.attestations = attestations;
+            let why = why.map(|why| format!("policy field attestations {why}"));
+            let said = policy.check().err().map(|said| said.to_string());
+            assert_eq!(said, why, "{:?}", policy.attestations);
         }
     }
 

@@ -59,6 +59,12 @@ pub struct Terms {
     /// strata that may not change at any time, and when they may
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<StratumId, Schedule>,
+    /// strata that are left out, sorted: no rig has shown that the release runs on their class
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unattested: Vec<StratumId>,
+    /// strata whose hosts obey canary waves only, sorted: handed in the first wave, and not again
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canary_only: Vec<StratumId>,
 }
 
 impl Terms {
@@ -336,6 +342,13 @@ impl Plan {
         }
         let schedule = self.strata.get(stratum).and_then(|s| self.terms.schedules.get(&s.stratum));
         schedule.map_or(from, |schedule| schedule.opening(self.created, from))
+    }
+
+    /// Whether hosts of a stratum obey canary waves only.
+    #[must_use]
+    pub fn canary_only(&self, stratum: usize) -> bool {
+        let of = |s: &StratumPlan| self.terms.canary_only.binary_search(&s.stratum).is_ok();
+        !self.terms.canary_only.is_empty() && self.strata.get(stratum).is_some_and(of)
     }
 
     /// Hosts of the first wave per stratum at `now`: as even as possible over the strata that may

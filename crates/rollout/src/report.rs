@@ -55,6 +55,12 @@ pub enum Finding {
         /// the longest D, milliseconds
         after_ms: u64,
     },
+    /// hosts of a stratum install it in the first wave only, or not at all: no rig has shown that it runs
+    /// on their class
+    Unattested {
+        /// how many of which, until when, and why, in words
+        what: String,
+    },
     /// so few hosts may be lost that even a good update takes long
     Slow {
         /// D, milliseconds
@@ -206,6 +212,9 @@ impl Finding {
                 after_ms / 1000,
                 at_least(*takes_at_least_ms)
             )),
+            Finding::Unattested { what } => {
+                Some(format!("anything where it does not come: {what}"))
+            }
             Finding::Baseline | Finding::FirstWaveCannotHalt | Finding::StratumBlind { .. } => None,
         }
     }

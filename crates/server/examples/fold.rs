@@ -68,6 +68,7 @@ fn policy() -> Policy {
         log: None,
         fast_lane: None,
         overrides: Vec::new(),
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

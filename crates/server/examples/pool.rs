@@ -48,6 +48,7 @@ fn policy(members: usize, hosts: u32) -> Policy {
         log: None,
         fast_lane: None,
         overrides: Vec::new(),
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -11,6 +11,7 @@
 //! - everything listed is on disk and on the shelf before the index names it, and the index before
 //!   the bell rings.
 use crate::app::{App, Core, Kicks};
+use crate::attested;
 use crate::cosign::Waiting;
 use crate::deliver::Cache;
 use crate::group_order;
@@ -410,6 +411,8 @@ impl Driver {
             None => None,
         };
         let vendor_lines = self.passed.show(&self.app, self.served.keys()).await;
+        let releases: Vec<Digest> = self.served_releases();
+        let attestations = attested::show(&self.app, releases.into_iter()).await;
         let tickets = self.served.iter();
         let mut next = Index {
             vendor_lines,
@@ -423,6 +426,7 @@ impl Driver {
                 })
                 .collect(),
             stops: stops.into_iter().map(|(digest, _)| digest).collect(),
+            attestations,
         };
         if next == self.index && self.app.bell.borrow().ge(&1) {
             return;
@@ -436,6 +440,12 @@ impl Driver {
             }
             Err(why) => say(&format!("write index: {why}")),
         }
+    }
+
+    fn served_releases(&self) -> Vec<Digest> {
+        let core = self.app.core();
+        let rollouts = self.served.keys().filter_map(|name| core.state.rollouts.get(name));
+        rollouts.map(|rollout| rollout.plan.release).collect()
     }
 
     fn wanted_lists(&self) -> (Vec<RolloutId>, Option<Envelope>, Vec<(Digest, Envelope)>) {

@@ -18,6 +18,9 @@ fn queue<'a>(
     let from = if queued { rollout.places.len() } else { hosts.len() };
     hosts.iter().enumerate().skip(from).filter_map(|(at, host)| {
         let stratum = host.stratum_in(&plan.terms)?;
+        if plan.terms.canary_only.contains(&stratum) {
+            return None;
+        }
         let stratum = plan.strata.binary_search_by(|s| s.stratum.cmp(&stratum)).ok()?;
         Some((stratum, host_at(at)?, host))
     })

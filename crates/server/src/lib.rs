@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod app;
+mod attested;
 pub mod clock;
 pub mod config;
 pub mod cosign;

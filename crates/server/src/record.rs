@@ -98,6 +98,20 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
+    /// what a rig signed about a release was verified and is served
+    AttestationAccepted {
+        /// digest of the release's manifest
+        release: Digest,
+        /// as signed
+        envelope: Envelope,
+    },
+    /// a waiver was verified and is served
+    WaiverAccepted {
+        /// digest of the release's manifest
+        release: Digest,
+        /// as signed
+        envelope: Envelope,
+    },
     /// something about a vendor line that this line's hosts take part in
     VendorLine {
         /// which line
@@ -216,22 +230,13 @@ pub struct ReleaseFacts {
     pub component: ComponentId,
     /// its version
     pub version: Version,
-    /// its kind
-    #[serde(default = "content", skip_serializing_if = "is_content")]
-    pub kind: ComponentKind,
     /// the service that interprets it, if another than itself
     pub consumer: Option<ComponentId>,
     /// digest of its bundle
     pub bundle: Digest,
-}
-
-const fn content() -> ComponentKind {
-    ComponentKind::Content
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-fn is_content(kind: &ComponentKind) -> bool {
-    *kind == content()
+    /// what it is made of; `None`: published before this was noted
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ComponentKind>,
 }
 
 impl ReleaseFacts {
@@ -243,9 +248,9 @@ impl ReleaseFacts {
             vendor: manifest.vendor.clone(),
             component: manifest.component.clone(),
             version: manifest.version,
-            kind: manifest.kind,
             consumer: manifest.consumer.clone(),
             bundle: manifest.bundle,
+            kind: Some(manifest.kind),
         }
     }
     /// Its entry in the line's own log.
@@ -317,6 +322,8 @@ impl Record {
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
+            Record::AttestationAccepted { .. } => "attestation_accepted",
+            Record::WaiverAccepted { .. } => "waiver_accepted",
             Record::VendorLine { .. } => "vendor_line",
             Record::CommandAccepted { .. } => "command_accepted",
             Record::SeatsTaken { .. } => "seats_taken",
@@ -348,6 +355,8 @@ impl Record {
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
             Record::VendorLine { line, fact } => fact.subject(line),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
+            Record::AttestationAccepted { release, .. }
+            | Record::WaiverAccepted { release, .. } => release.to_string(),
         }
     }
 }

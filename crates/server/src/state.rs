@@ -50,6 +50,8 @@ pub struct State {
     pub public: Vec<LogEntry>,
     /// published releases
     pub releases: BTreeMap<Digest, ReleaseFacts>,
+    /// what rigs and people have signed about releases, in the order of the journal
+    pub attestations: BTreeMap<Digest, Vec<Envelope>>,
     /// version and digest of each vendor's role
     pub roles: BTreeMap<VendorId, (u64, Digest)>,
     /// seeds' digests
@@ -118,7 +120,9 @@ impl HostState {
             return None;
         }
         let plain = groups.is_empty() || terms.scheduled.is_empty();
-        Some(if plain { self.stratum.clone() } else { self.class.stratum_on(&terms.scheduled) })
+        let stratum =
+            if plain { self.stratum.clone() } else { self.class.stratum_on(&terms.scheduled) };
+        (!terms.unattested.contains(&stratum)).then_some(stratum)
     }
 }
 
@@ -181,11 +185,11 @@ impl State {
                 }
             }
             Record::FreezeAccepted { stop, envelope, until } => {
-                if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
-                    freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
-                    let envelope = envelope.clone();
-                    self.freezes.insert(*stop, AcceptedFreeze { freeze, envelope });
-                }
+                self.freeze(*stop, envelope, *until);
+            }
+            Record::AttestationAccepted { release, envelope }
+            | Record::WaiverAccepted { release, envelope } => {
+                self.attestations.entry(*release).or_default().push(envelope.clone());
             }
             Record::VendorLine { line, fact } => {
                 let known = self.lines.entry(line.clone()).or_default();
@@ -206,6 +210,13 @@ impl State {
                     members.apply(at, record);
                 }
             }
+        }
+    }
+
+    fn freeze(&mut self, stop: Digest, envelope: &Envelope, until: Option<Time>) {
+        if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
+            freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
+            self.freezes.insert(stop, AcceptedFreeze { freeze, envelope: envelope.clone() });
         }
     }
 

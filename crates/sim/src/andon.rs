@@ -118,6 +118,7 @@ impl AndonPolicy {
             log: None,
             fast_lane: None,
             overrides: Vec::new(),
+            attestations: Default::default(),
             vendor_lines: Vec::new(),
             verifiers: Default::default(),
             schema: 1,

@@ -8,6 +8,7 @@
 //! them [`client`], a TUF client for anybody's repository.
 #![forbid(unsafe_code)]
 
+pub mod attestation;
 #[cfg(feature = "tuf")]
 pub mod client;
 pub mod command;

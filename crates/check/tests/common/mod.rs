@@ -210,6 +210,7 @@ fn policy(version: u64) -> Policy {
         log: None,
         fast_lane: None,
         overrides: Vec::new(),
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -6,7 +6,7 @@ use crate::ops::init::{self, InitOptions, Made};
 use crate::ops::init_log::{self, LogOptions, WitnessOption};
 use crate::output;
 use crate::policy_fast_lane::Listed;
-use andon_model::{LineId, OperatorId, PersonId, VendorId, VerifierId};
+use andon_model::{LineId, OperatorId, PersonId, RigId, VendorId, VerifierId};
 use serde_json::json;
 
 /// Options of `andon init`.
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// A gate verifier that must cosign every ticket; may be repeated
     #[arg(long = "verifier", value_name = "NAME")]
     verifiers: Vec<VerifierId>,
+    /// A rig that must have run a release before hosts install it; may be repeated, all of them must
+    #[arg(long = "rig", value_name = "NAME")]
+    rigs: Vec<RigId>,
     /// Let the server keep a public log of releases, policies and stops, and let hosts demand a proof
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     log: Option<String>,
@@ -60,6 +63,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
     options.threshold = args.threshold;
     options.verifiers = args.verifiers;
     options.fast_lane = args.fast_lane.into_iter().map(|listed| listed.0).collect();
+    options.rigs = args.rigs;
     let unnamed = init_log::name(&options.line);
     options.log = args.log.map(|name| {
         let name = if name.is_empty() { unnamed } else { name };
@@ -94,6 +98,7 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         "threshold": options.threshold,
         "vendors": options.vendors,
         "verifiers": options.verifiers,
+        "rigs": options.rigs,
         "log": made.log.as_ref().map(ToString::to_string),
         "vendor_of_record": record,
         "next": next(options, made),
@@ -117,6 +122,10 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
         for name in &options.verifiers {
             let path = layout.verifier_key(name);
             rows.push(row("verifier", &path, "move it to the verifier's machine: andon verifier"));
+        }
+        for name in &options.rigs {
+            let path = layout.rig_key(name);
+            rows.push(row("rig", &path, "move it to the rig's machine: andon rig run"));
         }
         if made.log.is_some() {
             rows.push(row("log", &layout.log_key(), "signs the public log; the server's own"));

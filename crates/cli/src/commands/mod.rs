@@ -5,6 +5,7 @@ use crate::exit::Outcome;
 use crate::{demo, fleet};
 
 pub(crate) mod adopt;
+pub(crate) mod attest;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -16,6 +17,7 @@ pub(crate) mod policy;
 pub(crate) mod pull;
 pub(crate) mod release;
 pub(crate) mod replay;
+pub(crate) mod rig;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
 pub(crate) mod tuf_client;
@@ -23,6 +25,15 @@ pub(crate) mod verifier;
 pub(crate) mod why;
 pub(crate) mod witness;
 pub(crate) mod words;
+
+/// What must run before this process has a second thread: the walls of a rig's child are around one.
+/// `None`: it is another command.
+pub(crate) fn before_threads(cli: &Cli) -> Option<Outcome> {
+    match &cli.command {
+        Command::Rig(rig::Command::Inside(inside)) => Some(crate::rig::inside::run(inside)),
+        _ => None,
+    }
+}
 
 /// Runs one command.
 /// # Errors
@@ -33,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Init(args) => init::run(&context, args),
         Command::Release(command) => release::run(&context, command).await,
         Command::Adopt(args) => adopt::run(&context, *args).await,
+        Command::Rig(command) => tokio::task::block_in_place(|| rig::run(&context, command)),
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Line(command) => line::run(&context, command).await,
         Command::Pull(args) => pull::run(&context, args).await,

@@ -1,5 +1,6 @@
 //! `andon release`: create, sign, publish.
 use crate::clock;
+use crate::commands::attest;
 use crate::commands::words::{HookArgs, split};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
@@ -30,6 +31,10 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Bring what rigs have signed about it to the server
+    Attest(attest::Attest),
+    /// Two people let it into the canary waves of a class that no rig has run it on
+    Waive(attest::Waive),
     /// Releases that the server has
     List,
 }
@@ -128,6 +133,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
         Command::Create(args) => create(context, *args),
         Command::Sign(args) => sign(context, args).await,
         Command::Publish { folder } => publish(context, &folder).await,
+        Command::Attest(args) => attest::attest(context, &args).await,
+        Command::Waive(args) => attest::waive(context, &args).await,
         Command::List => list(context).await,
     }
 }

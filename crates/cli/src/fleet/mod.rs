@@ -21,6 +21,8 @@ mod shared;
 mod slots;
 mod sync;
 
+pub(crate) use shared::os;
+
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use andon_model::enrol::EnrolRequest;

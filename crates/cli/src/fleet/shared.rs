@@ -195,7 +195,7 @@ fn name(text: &str) -> StratumId {
 }
 
 /// Operating system and major version, as the supervisor of a full host says it.
-fn os() -> StratumId {
+pub(crate) fn os() -> StratumId {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = |key: &str| {
         let line = release.lines().find_map(|line| line.strip_prefix(key))?;

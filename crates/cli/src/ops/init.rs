@@ -5,14 +5,16 @@ use crate::keys::{self, HeldKey, KeyError};
 use crate::layout::Layout;
 use crate::ops::init_log::{self, LogOptions};
 use crate::ops::policy::{self, PolicyOpError};
+use crate::policy_attestations;
 use crate::policy_form::PolicyForm;
 use andon_model::enrol::Anchor;
 use andon_model::fast_lane::{FastLane, FastLaneEntry};
 use andon_model::id::IdError;
 use andon_model::policy::Person;
+use andon_model::rigs::{Attestations, Rig};
 use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{
-    Digest, LineId, Millis, OperatorId, PersonId, PublicKey, Time, VendorId, VerifierId,
+    Digest, LineId, Millis, OperatorId, PersonId, PublicKey, RigId, Time, VendorId, VerifierId,
 };
 use andon_trust::log::VerifierKey;
 use andon_trust::repository::{Delegation, Repository, RepositoryError, Role, TopRoles, Validity};
@@ -44,6 +46,8 @@ pub(crate) struct InitOptions {
     pub(crate) threshold: u32,
     /// gate verifiers; all of them must cosign
     pub(crate) verifiers: Vec<VerifierId>,
+    /// rigs; all of them must have run a release
+    pub(crate) rigs: Vec<RigId>,
     /// the line's own public log
     pub(crate) log: Option<LogOptions>,
     /// what may use the emergency lane, by the platform's list; none: everything
@@ -66,6 +70,7 @@ impl InitOptions {
             people: people.collect(),
             threshold: 2,
             verifiers: Vec::new(),
+            rigs: Vec::new(),
             log: None,
             fast_lane: Vec::new(),
             listen: "127.0.0.1:7300".to_owned(),
@@ -219,6 +224,7 @@ fn build(
     form.people =
         options.people.iter().zip(&people).map(|(p, k)| (p.clone(), k.key.public())).collect();
     form.verifiers = verifiers(layout, &options.verifiers)?;
+    form.attestations = attestations(layout, &options.rigs)?;
     let log = options.log.as_ref();
     let log = log.map(|log| Ok((log, init_log::make_key(layout, log)?)));
     let log = log.transpose().map_err(InitError::Key)?;
@@ -243,6 +249,17 @@ fn verifiers(layout: &Layout, names: &[VerifierId]) -> Result<Verifiers, KeyErro
     };
     let keys: Vec<Verifier> = names.iter().map(make).collect::<Result<_, KeyError>>()?;
     Ok(Verifiers { needed: u32::try_from(keys.len()).unwrap_or(u32::MAX), keys })
+}
+
+/// Without rigs nothing is demanded; with some, everything of all of them.
+fn attestations(layout: &Layout, names: &[RigId]) -> Result<Attestations, KeyError> {
+    let make = |name: &RigId| {
+        let held = keys::make(&layout.rig_key(name), name.as_str(), keys::RIG)?;
+        Ok(Rig { name: name.clone(), key: held.key.public() })
+    };
+    let rigs: Vec<Rig> = names.iter().map(make).collect::<Result<_, KeyError>>()?;
+    let demands = if rigs.is_empty() { vec![] } else { vec![policy_attestations::demand()] };
+    Ok(Attestations { needed: u32::try_from(rigs.len()).unwrap_or(u32::MAX), rigs, demands })
 }
 
 fn people_keys(layout: &Layout, options: &InitOptions) -> Result<Vec<HeldKey>, KeyError> {

@@ -8,6 +8,7 @@ mod log;
 mod online;
 mod plan;
 mod release;
+mod rig;
 mod simulate;
 mod usage;
 mod witness;

@@ -59,6 +59,7 @@ fn json_documents_keep_their_fields() {
         "people",
         "policy",
         "policy_form",
+        "rigs",
         "server_config",
         "threshold",
         "tuf",

@@ -162,7 +162,19 @@ impl Rollout {
     fn left(&self) -> Vec<u64> {
         let handed = self.handed();
         let left = self.plan.strata.iter().zip(&handed);
-        left.map(|(s, handed)| u64::from((s.size - s.holdback).saturating_sub(*handed))).collect()
+        let left = left.map(|(s, handed)| (s.size - s.holdback).saturating_sub(*handed));
+        self.not_refused(left.map(u64::from).collect())
+    }
+
+    /// Nothing more for the strata whose hosts obey canary waves only, once the first wave is handed:
+    /// whoever refuses is not waited for.
+    fn not_refused(&self, mut left: Vec<u64>) -> Vec<u64> {
+        for (at, hosts) in left.iter_mut().enumerate() {
+            if !self.waves.is_empty() && self.plan.canary_only(at) {
+                *hosts = 0;
+            }
+        }
+        left
     }
 
     fn grow(&self, last: Time, left: Vec<u64>, room: &Room) -> Next {
@@ -253,7 +265,8 @@ impl Rollout {
         }
         let handed = self.handed();
         let held = self.plan.strata.iter().zip(&handed);
-        let all: Vec<u64> = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
+        let all = held.map(|(s, handed)| u64::from(s.size - handed)).collect();
+        let all: Vec<u64> = self.not_refused(all);
         let held = match self.under_way(all.clone()) {
             Ok(held) => held,
             Err(reason) => return Next::Wait(reason),

@@ -82,6 +82,7 @@ pub(crate) fn policy(budget: &[(u64, u64)]) -> Policy {
         log: None,
         fast_lane: None,
         overrides: Vec::new(),
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

@@ -2,6 +2,7 @@
 //! stored together with what follows from it.
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
+use crate::attested;
 use crate::group_order;
 use crate::pooled::start::pools;
 use crate::pooled::{self, round};
@@ -15,11 +16,12 @@ use andon_model::fast_lane::FastLane;
 use andon_model::limits::{APPROVALS_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::line::VendorLine;
 use andon_model::policy::{Lane, Policy};
+use andon_model::release::ComponentKind;
 use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, HostId, OperatorId, PersonId, RolloutId, StratumId, Time};
 use andon_rollout::lines::Standing;
 use andon_rollout::plan::{GroupOrder, Inside};
-use andon_rollout::{Event, Plan, PlanRequest, Terms};
+use andon_rollout::{Event, Finding, Plan, PlanRequest, Terms};
 use andon_trust::command::verify_approval;
 use andon_trust::fast_lane::{self, FastLaneError};
 use axum::Json;
@@ -283,8 +285,8 @@ pub(crate) fn begin(
     if inside.is_none() {
         vouched(core, policy, facts)?;
     }
-    let (strata, terms) = terms(core, policy, facts, lane, hosts, now)?;
-    let (mut plan, report) = Plan::new(
+    let ((strata, terms), unattested) = terms(core, policy, facts, lane, hosts, now)?;
+    let (mut plan, mut report) = Plan::new(
         policy,
         PlanRequest {
             rollout: rollout.clone(),
@@ -304,6 +306,7 @@ pub(crate) fn begin(
             created: now,
         },
     );
+    report.findings.extend(unattested.into_iter().map(|what| Finding::Unattested { what }));
     plan.order = ordered(core, policy, &plan)?;
     if inside.is_some() && plan.order.is_some() {
         let message =
@@ -374,7 +377,11 @@ fn vouched(core: &Core, policy: &Policy, facts: &ReleaseFacts) -> Result<(), Ref
     Err(Refusal::conflict(&message, next))
 }
 
-/// What the policy's rules make of this release here: hosts per stratum, and the terms of the plan.
+/// Hosts per stratum, and the terms of the plan.
+type StrataAndTerms = (BTreeMap<StratumId, u32>, Terms);
+
+/// What the policy's rules, and its demands for attestations, make of this release here; and what people
+/// are to be told of hosts that will refuse it.
 fn terms(
     core: &Core,
     policy: &Policy,
@@ -382,8 +389,8 @@ fn terms(
     lane: Lane,
     hosts: usize,
     now: Time,
-) -> Result<(BTreeMap<StratumId, u32>, Terms), Refusal> {
-    let rules = policy.eligibility.of(facts.kind);
+) -> Result<(StrataAndTerms, Vec<String>), Refusal> {
+    let rules = policy.eligibility.of(facts.kind.unwrap_or(ComponentKind::Content));
     let versions = core.state.releases.values().filter(|r| r.component == facts.component);
     let newest = versions.map(|other| other.version).max().unwrap_or(facts.version);
     let (component, version) = (&facts.component, facts.version);
@@ -395,9 +402,11 @@ fn terms(
     if pools(policy) {
         let made = pooled::start::strata(policy, &rules, &core.state.seats, &excluded, lane);
         let next = "take the rule out of the vendor line's policy.toml; operators keep their own";
-        return made.map_err(|why| Refusal::conflict(&why.to_string(), next));
+        let made = made.map_err(|why| Refusal::conflict(&why.to_string(), next))?;
+        return Ok((made, Vec::new()));
     }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
+    let unattested = attested::narrow(core, policy, facts, hosts, now, &mut terms)?;
     let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
     for host in core.state.hosts.iter().take(hosts) {
         let Some(stratum) = host.stratum_in(&terms) else { continue };
@@ -411,7 +420,7 @@ fn terms(
         }
         sizes.insert(stratum, 1);
     }
-    Ok((sizes, terms))
+    Ok(((sizes, terms), unattested))
 }
 
 /// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.

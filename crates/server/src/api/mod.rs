@@ -1,5 +1,6 @@
 //! The HTTP API: one file per family of endpoints. Handlers parse, verify, stage, wait, answer; they
 //! decide nothing. A request that is refused has changed nothing.
+mod attestations;
 mod beats;
 pub(crate) mod commands;
 mod enrol;
@@ -38,6 +39,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/commands", post(commands::command))
         .route("/v1/stops", post(stops::pull))
         .route("/v1/releases/{vendor}/metadata", post(releases::publish))
+        .route("/v1/attestations/{release}", post(attestations::attest))
         .route("/v1/objects/{digest}", put(releases::put_object).get(static_plane::object))
         .route("/v1/manifests/{digest}", put(releases::put_manifest))
         .route("/v1/lines/{line}/policy", post(policy::accept))

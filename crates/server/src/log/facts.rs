@@ -5,6 +5,7 @@ use andon_model::Digest;
 use andon_model::log_entry::LogEntry;
 use andon_model::policy::Policy;
 use andon_model::stop::Freeze;
+use andon_model::waiver::Waiver;
 
 /// Entries that the line's log must hold once this record is in the journal.
 #[must_use]
@@ -25,6 +26,15 @@ pub fn entries(record: &Record) -> Vec<LogEntry> {
         Record::FreezeAccepted { stop, envelope, .. } => {
             let freeze = Freeze::parse(&envelope.payload).ok();
             freeze.map(|freeze| LogEntry::Stop { stop: *stop, by: freeze.by }).into_iter().collect()
+        }
+        Record::WaiverAccepted { release, envelope } => {
+            let waiver = Waiver::parse(&envelope.payload).ok();
+            let entry = waiver.map(|waiver| LogEntry::Waiver {
+                line: waiver.line,
+                release: *release,
+                waiver: Digest::of(&envelope.payload),
+            });
+            entry.into_iter().collect()
         }
         _ => Vec::new(),
     }

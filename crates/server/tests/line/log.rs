@@ -181,6 +181,7 @@ async fn every_release_policy_and_stop_is_one_entry_and_every_release_has_a_proo
             LogEntry::Release { vendor, version, .. } => format!("{vendor} {version}"),
             LogEntry::Policy { version, .. } => format!("policy {version}"),
             LogEntry::Stop { by, .. } => by.to_string(),
+            LogEntry::Waiver { release, .. } => release.to_string(),
         })
         .collect();
     assert_eq!(shown, ["policy 1", "acme 1", "acme 2", "policy 2", "vendor acme"]);

@@ -1,5 +1,6 @@
 //! The server as a whole, over its HTTP API, on a model of a disk: faults, restarts, refusals.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+mod attested;
 mod both;
 mod budgets;
 mod faults;

@@ -72,6 +72,7 @@ fn policy(line: LineId, person: &SigningKey, online: &SigningKey) -> Policy {
         log: None,
         fast_lane: None,
         overrides: Vec::new(),
+        attestations: Default::default(),
         vendor_lines: Vec::new(),
         verifiers: Default::default(),
         schema: 1,

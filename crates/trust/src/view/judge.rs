@@ -1,5 +1,6 @@
 //! What may be acted on now, out of what was verified: time passes even when nothing changes.
-use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View};
+use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View, Wave};
+use crate::attestation::{Standing, Words};
 use crate::fast_lane;
 use andon_model::eligible::{Eligibility, ReleaseFacts};
 use andon_model::limits::{INDEX_ITEMS_MAX, MESSAGE_SKEW_MAX};
@@ -85,6 +86,9 @@ impl View {
             // Why there is none, the round has said.
             return;
         }
+        if let Some((code, why)) = self.unattested(now, held, manifest.kind) {
+            return outcome.refuse(&what, code, &why);
+        }
         outcome.offers.push(Offer {
             rollout: rollout.clone(),
             generation: held.generation,
@@ -108,6 +112,28 @@ impl View {
         let policy = self.policy().filter(|policy| policy.expires > now);
         let digest = Digest::of(&held.envelope.payload);
         !policy.is_some_and(|policy| policy.overrides(&digest, now))
+    }
+
+    /// What the policy's demands on rigs have against it here, for hosts of this class.
+    fn unattested(
+        &self,
+        now: Time,
+        held: &HeldTicket,
+        kind: ComponentKind,
+    ) -> Option<(RefusalCode, String)> {
+        let policy = self.policy().filter(|policy| !policy.attestations.is_none())?;
+        let none = Words::default();
+        let words = self.attested.get(&held.release).map_or(&none, |held| &held.words);
+        match words.judge(policy, Some(kind), &self.class, now) {
+            Standing::Attested => None,
+            Standing::CanaryOnly(_) if held.wave == Wave::Canary => None,
+            Standing::CanaryOnly(why) => {
+                let why = format!("{why}; so it is for canary waves only, and this is a later one");
+                Some((RefusalCode::Unattested, why))
+            }
+            Standing::Missing(why) => Some((RefusalCode::Unattested, why)),
+            Standing::Failed(why) => Some((RefusalCode::FailedTest, why)),
+        }
     }
 
     /// What the operator's rules have against it now: a hold, a pin, one behind, a ring, a window. The
@@ -142,6 +168,7 @@ impl View {
         self.manifests.retain(|digest, _| releases.contains(digest));
         self.logged.retain(|digest| releases.contains(digest));
         self.prune_lines();
+        self.attested.retain(|digest, _| releases.contains(digest));
         let Some((_, index)) = &self.index else { return };
         self.places.retain(|rollout, _| index.tickets.iter().any(|t| t.rollout == *rollout));
         let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();

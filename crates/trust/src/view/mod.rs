@@ -18,6 +18,7 @@ mod vendor;
 pub use outcome::{Answer, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step};
 pub use record::RecordError;
 
+use crate::attestation::Words;
 use crate::stop::Authorities;
 use crate::ticket::SeenTicket;
 use crate::tuf::{TufError, TufSet};
@@ -57,6 +58,21 @@ struct HeldTicket {
     covered: bool,
     /// what to look up before that can be said
     unplaced: Option<Unplaced>,
+    wave: Wave,
+}
+
+/// Which waves a ticket is of: hosts of classes that nobody has attested obey the first kind only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wave {
+    Canary,
+    Later,
+}
+
+/// Attestations as they came: which bytes, and what was verified of them.
+#[derive(Clone, Debug)]
+struct HeldWords {
+    digest: Digest,
+    words: Words,
 }
 
 /// A ticket whose order was not read yet: what of it decides once this host's place is known.
@@ -113,6 +129,8 @@ pub struct View {
     manifests: BTreeMap<Digest, Manifest>,
     /// releases that the logs of the policy in force were shown to hold
     logged: BTreeSet<Digest>,
+    /// what rigs and people have signed about releases
+    attested: BTreeMap<Digest, HeldWords>,
     /// the newest time that a quorum of witnesses has vouched for; 0: none. It is never earlier than this,
     /// whatever this host's clock says
     witnessed: Time,
@@ -170,6 +188,7 @@ impl View {
             stops: BTreeMap::new(),
             manifests: BTreeMap::new(),
             logged: BTreeSet::new(),
+            attested: BTreeMap::new(),
             witnessed: Time(0),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
 use super::{Fetch, HeldTicket, Round, View};
 use andon_model::limits::{
-    ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, SHARD_BYTES_MAX,
-    STOP_BYTES_MAX, TUF_BYTES_MAX,
+    ATTESTATIONS_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX,
+    MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, STOP_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
@@ -26,6 +26,8 @@ pub(super) enum Need {
     Proof(Digest),
     /// what a vendor line has signed, passed on by this host's own
     Line(VendorId, LineFile),
+    /// what rigs and people have signed about this release
+    Attestations(Digest),
 }
 
 /// One signed thing of a vendor line.
@@ -62,7 +64,9 @@ impl Need {
             Need::Stop(digest) => format!("stop {}", digest.short()),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
-            Need::Proof(release) => format!("release {}", release.short()),
+            Need::Proof(release) | Need::Attestations(release) => {
+                format!("release {}", release.short())
+            }
             Need::Line(vendor, LineFile::Policy) => format!("policy of vendor:{vendor}"),
             Need::Line(vendor, LineFile::Seats) => format!("seats of vendor:{vendor}"),
             Need::Line(vendor, LineFile::Ticket(rollout)) => {
@@ -95,6 +99,7 @@ impl View {
             .or_else(|| self.line_need(round))
             .or_else(|| self.manifest_need(round))
             .or_else(|| self.proof_need(round))
+            .or_else(|| self.attestations_need(round))
     }
 
     fn ticket_need(&self, round: &Round) -> Option<Need> {
@@ -159,6 +164,20 @@ impl View {
         unproven.map(Need::Proof).find(|need| !round.tried.contains(need))
     }
 
+    /// As often as the index says that they have changed: a failed test may come after a passed one.
+    fn attestations_need(&self, round: &Round) -> Option<Need> {
+        let (_, index) = self.index.as_ref()?;
+        if self.policy().is_none_or(|policy| policy.attestations.is_none()) {
+            return None;
+        }
+        let news = index.attestations.iter().filter(|listed| {
+            let held = self.attested.get(&listed.release).map(|held| held.digest);
+            held != Some(listed.digest) && self.manifests.contains_key(&listed.release)
+        });
+        let mut needs = news.map(|listed| Need::Attestations(listed.release));
+        needs.find(|need| !round.tried.contains(need))
+    }
+
     /// Whether the policy demands a proof of logging for this release that is not here yet.
     pub(super) fn lacks_proof(&self, release: &Digest) -> bool {
         let demanded = self.policy().is_some_and(|policy| policy.log.is_some());
@@ -188,6 +207,9 @@ impl View {
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
             Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
+            Need::Attestations(release) => {
+                (format!("{line}/attestations/{release}.jsonl"), ATTESTATIONS_BYTES_MAX)
+            }
             Need::Line(vendor, file) => {
                 (format!("{line}/vendor/{vendor}/{}", file.path()), ENVELOPE_BYTES_MAX)
             }

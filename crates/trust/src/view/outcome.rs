@@ -96,6 +96,10 @@ pub enum RefusalCode {
     Unlogged,
     /// the vendor's line, in which the policy has this line take part, does not cover this host
     VendorLine,
+    /// rigs have not signed what the policy demands for this host's class
+    Unattested,
+    /// a rig that the policy accredits saw it fail on this host's class
+    FailedTest,
     /// this host's clock is behind what a quorum of witnesses has vouched for; that is taken for now
     Clock,
 }

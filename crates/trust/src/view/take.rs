@@ -1,7 +1,11 @@
 //! Verifies what came. A failure becomes a refusal; only what depends on it is left out.
 use super::need::Need;
 use super::outcome::chain;
-use super::{Answer, HeldPlace, HeldStop, HeldTicket, Refusal, RefusalCode, Round, Unplaced, View};
+use super::{
+    Answer, HeldPlace, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round, Unplaced,
+    View, Wave,
+};
+use crate::attestation::{self, AttestationRefusal, Words};
 use crate::log::LogProof;
 use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
@@ -41,6 +45,7 @@ impl View {
             Need::Line(vendor, file) => {
                 self.take_line(round, (vendor, file), &need.name(), &bytes);
             }
+            Need::Attestations(release) => self.take_attestations(round, *release, &bytes),
             Need::Vendor(vendor) => {
                 if let Err(why) = self.catalogue.take_vendor(vendor, &bytes, round.now) {
                     round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
@@ -129,9 +134,10 @@ impl View {
                 self.policy_version_seen = policy.version;
                 self.policy = Some((digest, policy));
                 self.policy_envelope = Some(envelope);
-                // Tickets and proofs are judged by the policy in force: all of them again.
+                // Tickets, proofs and attestations are judged by the policy in force: all of them again.
                 self.tickets.clear();
                 self.logged.clear();
+                self.attested.clear();
                 self.refused.clear();
                 self.judge_lines_again();
             }
@@ -161,6 +167,10 @@ impl View {
             }
             Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
         };
+        let wave = match attestation::is_canary(&ticket, policy.lane(ticket.lane)) {
+            true => Wave::Canary,
+            false => Wave::Later,
+        };
         let (covered, unplaced) = self.covered(&ticket);
         self.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
         let held = HeldTicket {
@@ -175,6 +185,7 @@ impl View {
             not_after: ticket.not_after,
             covered,
             unplaced,
+            wave,
         };
         self.tickets.insert(rollout.clone(), held);
     }
@@ -330,6 +341,19 @@ impl View {
         }
     }
 
+    /// Attestations that cannot be read are none: what was known before may be what they take back.
+    fn take_attestations(&mut self, round: &mut Round, release: Digest, bytes: &[u8]) {
+        let Some((_, policy)) = &self.policy else { return };
+        let read = Words::read(bytes, &release, policy);
+        let words = read.unwrap_or_else(|why| {
+            let (what, code) = (Need::Attestations(release).name(), attestations_code(&why));
+            let why = format!("its attestations: {}", chain(&why));
+            round.refusals.refuse(&what, code, &why);
+            Words::default()
+        });
+        self.attested.insert(release, HeldWords { digest: Digest::of(bytes), words });
+    }
+
     /// These bytes will not be better next time.
     pub(super) fn refuse(
         &mut self,
@@ -359,6 +383,14 @@ pub(super) fn envelope_code(why: &EnvelopeError) -> RefusalCode {
     match why {
         EnvelopeError::TooLarge(_, _) => RefusalCode::TooLarge,
         EnvelopeError::Parse(_) | EnvelopeError::Signatures(_) => RefusalCode::Malformed,
+    }
+}
+
+fn attestations_code(why: &AttestationRefusal) -> RefusalCode {
+    match why {
+        AttestationRefusal::TooLarge(_) | AttestationRefusal::TooMany => RefusalCode::TooLarge,
+        AttestationRefusal::Envelope(why) => envelope_code(why),
+        _ => RefusalCode::Malformed,
     }
 }
 

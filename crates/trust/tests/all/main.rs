@@ -1,6 +1,7 @@
 //! All tests of trust from outside, in one binary: a repository in memory serves a view, and breaks
 //! in every way that a thief, a mirror or a careless vendor could break it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+mod attested;
 mod client;
 mod cord;
 mod fast_lane;

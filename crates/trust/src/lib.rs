@@ -14,6 +14,8 @@ pub mod command;
 pub mod envelope;
 pub mod log;
 pub mod policy;
+#[cfg(feature = "bundle")]
+pub mod proof_bundle;
 #[cfg(all(feature = "sign", feature = "tuf"))]
 pub mod repository;
 #[cfg(feature = "sign")]

@@ -245,6 +245,15 @@ impl Catalogue {
         pin.map_or(0, |pin| pin.version)
     }
 
+    /// Versions of root, timestamp, snapshot and targets, while a refresh is held; else zeros.
+    #[cfg(feature = "bundle")]
+    pub(super) fn versions(&self) -> [u64; 4] {
+        self.refresh.as_ref().map_or([0; 4], |Refresh { set, .. }| {
+            let targets = set.targets_version().unwrap_or(0);
+            [set.root_version(), set.timestamp_version(), set.snapshot_version(), targets]
+        })
+    }
+
     /// One vendor's role; others neither wait for it nor fall with it.
     pub(super) fn take_vendor(
         &mut self,

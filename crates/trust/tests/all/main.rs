@@ -1,6 +1,7 @@
 //! All tests of trust from outside, in one binary: a repository in memory serves a view, and breaks
 //! in every way that a thief, a mirror or a careless vendor could break it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
+mod bundle;
 mod client;
 mod logged;
 mod order;
@@ -10,6 +11,7 @@ mod repository;
 mod rules;
 mod seats;
 mod tuf;
+mod typical;
 mod verifiers;
 mod view;
 mod words;

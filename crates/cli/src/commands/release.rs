@@ -1,5 +1,6 @@
-//! `andon release`: create, sign, publish.
+//! `andon release`: create, sign, publish; proof bundles are in [`proof`].
 use crate::clock;
+use crate::commands::proof;
 use crate::commands::words::{HookArgs, split};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     },
     /// Releases that the server has
     List,
+    /// Fetch a published release's proof bundle: manifest and everything that proves it, in one file
+    Prove(proof::Prove),
+    /// Check a proof bundle offline, by the anchor alone
+    Verify(proof::Verify),
 }
 
 /// Options of `andon release create`.
@@ -129,6 +134,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
         Command::Sign(args) => sign(context, args).await,
         Command::Publish { folder } => publish(context, &folder).await,
         Command::List => list(context).await,
+        Command::Prove(args) => proof::prove(context, args).await,
+        Command::Verify(args) => proof::verify(context, &args),
     }
 }
 

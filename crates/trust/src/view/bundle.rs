@@ -148,11 +148,11 @@ impl ProofRefusal {
 pub fn verify(bundle: &ProofBundle, terms: &Terms<'_>) -> Result<ProvenRelease, ProofRefusal> {
     bundle.check()?;
     let clock = terms.now.max(terms.believed.witnessed);
-    let root = trusted_root(terms.anchor)?;
+    let (root, set) = trusted_root(terms.anchor)?;
     let seen = terms.believed.policy;
     let policy = terms.policy.map(|signed| policy::verify(signed, terms.anchor, clock, seen));
     let policy = policy.transpose()?;
-    let mut catalogue = Catalogue::new(root);
+    let mut catalogue = Catalogue::refreshing(root, set);
     believe_metadata(&mut catalogue, bundle, clock)?;
     let mut believed = versions(&catalogue, &bundle.vendor, policy.as_ref());
     not_older(&believed, terms.believed)?;
@@ -195,7 +195,7 @@ fn believe_metadata(
     };
     let bytes = |text: &String| text.as_bytes().to_vec();
     for signed in &bundle.roots {
-        match catalogue.need(Some(Digest::of(bundle.timestamp.as_bytes()))) {
+        match catalogue.need(None) {
             Some(Need::Root(next)) if signed.version < next => {}
             Some(Need::Root(next)) if signed.version > next => {
                 return Err(ProofRefusal::Root(next));
@@ -206,7 +206,6 @@ fn believe_metadata(
             }
         }
     }
-    catalogue.need(Some(Digest::of(bundle.timestamp.as_bytes())));
     catalogue.no_more_roots();
     catalogue.take_timestamp(bytes(&bundle.timestamp), now).map_err(failed("timestamp"))?;
     catalogue.take_snapshot(bytes(&bundle.snapshot), now).map_err(failed("snapshot"))?;

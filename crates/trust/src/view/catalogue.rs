@@ -245,6 +245,15 @@ impl Catalogue {
         pin.map_or(0, |pin| pin.version)
     }
 
+    /// One that has a refresh under way, from a root that was read already.
+    #[cfg(feature = "bundle")]
+    pub(super) fn refreshing(root: Vec<u8>, set: TufSet) -> Catalogue {
+        let mut catalogue = Catalogue::new(root);
+        let files = catalogue.files.clone();
+        catalogue.refresh = Some(Refresh { set, files, rotations: 0, stage: Stage::Root });
+        catalogue
+    }
+
     /// Versions of root, timestamp, snapshot and targets, while a refresh is held; else zeros.
     #[cfg(feature = "bundle")]
     pub(super) fn versions(&self) -> [u64; 4] {

@@ -143,7 +143,7 @@ impl View {
     /// # Errors
     /// [`ViewError`].
     pub fn new(anchor: Anchor, host: HostId, class: HostClass) -> Result<View, ViewError> {
-        let root = trusted_root(&anchor)?;
+        let (root, _) = trusted_root(&anchor)?;
         Ok(View {
             anchor,
             host,
@@ -245,7 +245,7 @@ impl View {
 }
 
 /// The TUF root of an anchor that can protect something.
-fn trusted_root(anchor: &Anchor) -> Result<Vec<u8>, ViewError> {
+fn trusted_root(anchor: &Anchor) -> Result<(Vec<u8>, TufSet), ViewError> {
     if anchor.schema != 1 {
         return Err(ViewError::Schema(anchor.schema));
     }
@@ -256,6 +256,6 @@ fn trusted_root(anchor: &Anchor) -> Result<Vec<u8>, ViewError> {
         return Err(ViewError::Threshold(need, have));
     }
     let root = serde_json::to_vec(&anchor.tuf_root).unwrap_or_default();
-    TufSet::from_root(&root)?;
-    Ok(root)
+    let set = TufSet::from_root(&root)?;
+    Ok((root, set))
 }

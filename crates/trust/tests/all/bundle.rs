@@ -111,7 +111,6 @@ fn no_bit_of_the_file_can_be_changed_and_no_byte_be_missing() {
 }
 
 /// The digest of the file keeps nobody from writing another one: each text by itself must not bear a change.
-/// Mutant: proof-bundle-unverified-manifest.
 #[test]
 fn no_bit_of_what_is_signed_can_be_changed() {
     let mut typical = Typical::new();
@@ -197,7 +196,6 @@ fn parts_that_are_missing_or_belong_to_another_release_prove_nothing() {
 }
 
 /// Whatever makes hosts refuse a release makes its proof bundle worth nothing.
-/// Mutant: proof-bundle-role-unverified.
 #[test]
 fn what_a_host_does_not_believe_no_bundle_proves() {
     type Change = fn(&mut World) -> Digest;
@@ -283,6 +281,7 @@ fn of_world(world: &World, digest: Digest) -> ProofBundle {
     }
 }
 
+/// Mutant: proof-bundle-expiry-unchecked.
 #[test]
 fn nothing_counts_after_it_has_expired() {
     let typical = Typical::new();
@@ -427,7 +426,7 @@ fn file(length: u32, packed: &[u8]) -> Vec<u8> {
     [&b"andon-proof-bundle/1\n"[..], &Digest::of(&body).0, &body].concat()
 }
 
-/// Mutant: proof-bundle-bomb.
+/// Mutant: proof-bundle-trailing-bytes.
 #[test]
 fn a_file_is_unpacked_to_what_it_announces_and_not_a_byte_more() {
     let bundle = Typical::new().bundle();

@@ -66,9 +66,7 @@ struct JudgedBy {
 
 /// A moment as people write it.
 fn moment(text: &str) -> Result<Time, String> {
-    let at = text.parse::<jiff::Timestamp>().ok();
-    let at = at.and_then(|at| u64::try_from(at.as_millisecond()).ok());
-    at.map(Time).ok_or_else(|| "write it as 2026-11-27T12:00:00Z".to_owned())
+    clock::parse(text).ok_or_else(|| "write it as 2026-11-27T12:00:00Z".to_owned())
 }
 
 pub(crate) async fn prove(context: &Context, args: Prove) -> Outcome {

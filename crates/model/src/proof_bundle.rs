@@ -78,7 +78,9 @@ pub struct Believed {
 #[derive(Debug, thiserror::Error)]
 pub enum ProofBundleError {
     /// larger than allowed
-    #[error("proof bundle has {0} bytes unpacked, at most {PROOF_BUNDLE_PLAIN_BYTES_MAX} are allowed")]
+    #[error(
+        "proof bundle has {0} bytes unpacked, at most {PROOF_BUNDLE_PLAIN_BYTES_MAX} are allowed"
+    )]
     TooLarge(usize),
     /// not the JSON we expect
     #[error("parse proof bundle")]
@@ -183,7 +185,8 @@ mod tests {
     }
 
     fn signed(signatures: usize) -> Envelope {
-        let one = EnvelopeSignature { keyid: KeyId(crate::Digest([1; 32])), sig: Signature([2; 64]) };
+        let one =
+            EnvelopeSignature { keyid: KeyId(crate::Digest([1; 32])), sig: Signature([2; 64]) };
         let signatures = vec![one; signatures];
         Envelope { payload_type: PayloadType::Approval, payload: b"x".to_vec(), signatures }
     }
@@ -242,7 +245,8 @@ mod tests {
     fn of_two_that_were_believed_the_newer_of_each_counts() {
         let (one, two) = (VendorId::new("one").unwrap(), VendorId::new("two").unwrap());
         let roles = BTreeMap::from([(one.clone(), 5)]);
-        let a = Believed { root: 1, timestamp: 9, roles, witnessed: Time(3), ..Believed::default() };
+        let a =
+            Believed { root: 1, timestamp: 9, roles, witnessed: Time(3), ..Believed::default() };
         let roles = BTreeMap::from([(one.clone(), 4), (two.clone(), 7)]);
         let b = Believed { root: 2, timestamp: 8, roles, policy: 6, ..Believed::default() };
         let joined = a.joined(&b);

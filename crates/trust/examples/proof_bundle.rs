@@ -18,7 +18,8 @@ fn main() {
     let runs = std::env::args().nth(1).map_or(2000, |runs| runs.parse().unwrap());
     let typical = Typical::new();
     let bundle = typical.bundle();
-    let (file, policy, believed) = (pack(&bundle).unwrap(), seal(&typical.policy), Believed::default());
+    let (file, policy, believed) =
+        (pack(&bundle).unwrap(), seal(&typical.policy), Believed::default());
     let terms =
         Terms { anchor: &typical.anchor, policy: Some(&policy), now: NOW, believed: &believed };
     let proof = pack(&ProofBundle { manifest: String::new(), ..bundle }).unwrap();

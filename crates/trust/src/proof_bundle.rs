@@ -86,7 +86,8 @@ pub fn pack(bundle: &ProofBundle) -> Result<Vec<u8>, FileError> {
     if length > PROOF_BUNDLE_PLAIN_BYTES_MAX {
         return Err(FileError::Unpacked(length));
     }
-    let mut body = u32::try_from(length).map_err(|_| FileError::Unpacked(length))?.to_be_bytes().to_vec();
+    let mut body =
+        u32::try_from(length).map_err(|_| FileError::Unpacked(length))?.to_be_bytes().to_vec();
     body.extend_from_slice(&compress_to_vec_zlib(&plain, LEVEL));
     let file = [HEADER, &Digest::of(&body).0, &body].concat();
     if file.len() > PROOF_BUNDLE_BYTES_MAX {

@@ -1,10 +1,10 @@
 //! `andon log`: proofs believed and refused, and audits of a log that is served whole, changed, or
 //! with another history.
 use crate::common::Place;
-use andon_model::{Digest, Time};
 use andon_model::log_entry::LogEntry;
 use andon_model::merkle::leaf;
 use andon_model::release::Version;
+use andon_model::{Digest, Time};
 use andon_trust::log::{
     Checkpoint, KeyKind, LogProof, NoteKey, SignedCheckpoint, TileTree, TiledLog,
 };
@@ -327,12 +327,21 @@ fn a_vendor_that_others_overtake_again_and_again_is_told() {
     // As before without lists of others; and without times nothing can be said for sure.
     assert!(monitor(&[]).expect(0).json().get("fairness").is_none());
     let told = monitor(&peers).expect(0).json();
-    assert_eq!((&told["fairness"]["draws"], &told["fairness"]["alarm"]), (&12.into(), &false.into()));
+    assert_eq!(
+        (&told["fairness"]["draws"], &told["fairness"]["alarm"]),
+        (&12.into(), &false.into())
+    );
     let with_times = [&peers[..], &["--times", "times"]].concat();
     let told = monitor(&with_times).expect(7).json();
     let found = &told["fairness"];
-    assert_eq!((&found["passed_over"], &found["waits_since"]), (&12.into(), &start.into()), "{found}");
-    assert!(found["evidence"].as_f64().unwrap() >= 1000.0 && told["alarms"] == serde_json::json!([]));
+    assert_eq!(
+        (&found["passed_over"], &found["waits_since"]),
+        (&12.into(), &start.into()),
+        "{found}"
+    );
+    assert!(
+        found["evidence"].as_f64().unwrap() >= 1000.0 && told["alarms"] == serde_json::json!([])
+    );
     let shown = [&words[1..], &kept, &with_times].concat();
     let shown = place.andon(&shown).expect(7).out;
     assert!(shown.contains("ALARM: the line passes acme over: 12 of 12 times"), "{shown}");
@@ -346,7 +355,9 @@ fn a_vendor_that_others_overtake_again_and_again_is_told() {
     // What was seen is kept: the log has grown to thirteen entries by now.
     let noted = std::fs::read_to_string(place.path("times")).unwrap();
     assert!(noted.starts_with("1 1790000060000\n13 "), "{noted}");
-    for (list, why) in [("zz\n", "no SHA-256"), ("{} soon\n", "write the time"), ("{} {} x\n", "write")] {
+    for (list, why) in
+        [("zz\n", "no SHA-256"), ("{} soon\n", "write the time"), ("{} {} x\n", "write")]
+    {
         let (digest, time) = (ours.to_string(), Time(start).to_string());
         place.write("z", list.replacen("{}", &digest, 1).replacen("{}", &time, 1).as_bytes());
         let told = monitor(&peers).expect(1).err;

@@ -158,7 +158,10 @@ fn a_proof_bundle_is_believed_where_there_is_no_server_and_no_other_file_than_th
     };
     let proven = verify("r2.proof", &["--policy", "policy", "--json"]).expect(0).json();
     let digest = andon_model::Digest::of(&std::fs::read(place.path("r2/manifest.json")).unwrap());
-    assert_eq!((&proven["release"], &proven["vendor"]), (&digest.to_string().into(), &"acme".into()));
+    assert_eq!(
+        (&proven["release"], &proven["vendor"]),
+        (&digest.to_string().into(), &"acme".into())
+    );
     assert_eq!(proven["log"], serde_json::json!({"judged": true, "demanded": false}));
     assert!(verify("r2.proof", &[]).expect(0).out.contains("Proven: acme data version 2"));
     assert!(verify("r1.proof", &[]).expect(0).out.contains("newer version: 2"));
@@ -166,8 +169,14 @@ fn a_proof_bundle_is_believed_where_there_is_no_server_and_no_other_file_than_th
     let wanted = digest.to_string();
     verify("r2.proof", &["--release", &wanted]).expect(0);
     let other = verify("r1.proof", &["--release", &wanted]).expect(3);
-    assert!(other.err.contains("not of") && other.err.contains("do not install it"), "{}", other.err);
-    assert!(verify("r1.proof", &["--at", "2099-01-01T00:00:00Z"]).expect(3).err.contains("timestamp"));
+    assert!(
+        other.err.contains("not of") && other.err.contains("do not install it"),
+        "{}",
+        other.err
+    );
+    assert!(
+        verify("r1.proof", &["--at", "2099-01-01T00:00:00Z"]).expect(3).err.contains("timestamp")
+    );
     verify("r1.proof", &["--at", "tomorrow"]).expect(2);
     assert!(verify("r1.proof", &["--policy", "anchor"]).expect(1).err.contains("read anchor"));
     let mut damaged = early.clone();

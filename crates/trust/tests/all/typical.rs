@@ -172,7 +172,11 @@ pub(crate) fn publish_role(
     let name = vendor(n);
     let listed = |m: &Manifest| {
         let bytes = serde_json::to_vec(m).unwrap();
-        (format!("releases/{name}/rules/{}.json", m.version), Digest::of(&bytes), bytes.len() as u64)
+        (
+            format!("releases/{name}/rules/{}.json", m.version),
+            Digest::of(&bytes),
+            bytes.len() as u64,
+        )
     };
     let files: Vec<_> = manifests.iter().map(listed).collect();
     let mut signed = repository::vendor_role(repository.role(&name), expires, &files).unwrap();
@@ -202,7 +206,8 @@ impl Typical {
         let ten: Vec<Manifest> = (1..=10).map(manifest).collect();
         (1..=VENDORS).for_each(|n| publish_role(&mut repository, n, &ten, until));
         let files = publish(&mut repository, NOW);
-        let person = |name, n| Person { person: PersonId::new(name).unwrap(), key: key(n).public() };
+        let person =
+            |name, n| Person { person: PersonId::new(name).unwrap(), key: key(n).public() };
         let anchor = enrol::Anchor {
             schema: 1,
             line: "operator:hospital".parse().unwrap(),

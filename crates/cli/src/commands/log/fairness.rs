@@ -99,11 +99,7 @@ pub(super) fn judge(
     Finding { evidence, draws, passed_over, waits_since: waiting.map(|unit| unit.at).min() }
 }
 
-fn units(
-    ours: &VendorId,
-    handed_in: &[HandedIn],
-    places: &BTreeMap<Digest, u64>,
-) -> Vec<Unit> {
+fn units(ours: &VendorId, handed_in: &[HandedIn], places: &BTreeMap<Digest, u64>) -> Vec<Unit> {
     let mut by_vendor: BTreeMap<&VendorId, Vec<&HandedIn>> = BTreeMap::new();
     for one in handed_in {
         by_vendor.entry(&one.vendor).or_default().push(one);
@@ -202,10 +198,12 @@ mod tests {
         // An outage of a day: all that was handed in is served in order of arrival, ours last or first.
         for ours in [0, 600, 1400] {
             let mut story = Story::default();
-            let mut all: Vec<(u64, usize)> = (0..60).map(|n| (n * 20 + 1, n as usize % 5 + 1)).collect();
+            let mut all: Vec<(u64, usize)> =
+                (0..60).map(|n| (n * 20 + 1, n as usize % 5 + 1)).collect();
             all.push((ours, 0));
             all.sort_unstable();
-            let all: Vec<Digest> = all.into_iter().map(|(at, who)| story.hand_in(who, at)).collect();
+            let all: Vec<Digest> =
+                all.into_iter().map(|(at, who)| story.hand_in(who, at)).collect();
             all.into_iter().for_each(|one| story.serve(one, 1500));
             calm(&story, "outage");
         }

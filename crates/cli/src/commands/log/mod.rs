@@ -3,18 +3,18 @@
 //! witness anything, and none writes to a log.
 mod fairness;
 mod monitor;
-mod times;
 mod rebuild;
+mod times;
 
 use crate::client::Client;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, Access};
 use crate::output;
+use andon_model::Time;
 use andon_model::limits::{
     LOG_ENTRY_BYTES_MAX, LOG_POLICY_BYTES_MAX, LOG_PROOF_BYTES_MAX, NOTE_BYTES_MAX,
 };
-use andon_model::Time;
 use andon_model::merkle::{Head, leaf};
 use andon_trust::log::verified::VerifiedCheckpoint;
 use andon_trust::log::{KeyKind, LogProof, Policy, SignedCheckpoint, VerifierKey, verified};

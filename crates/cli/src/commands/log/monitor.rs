@@ -174,7 +174,11 @@ fn fairness(
     let mut handed_in = Vec::new();
     let mut list = |vendor: &VendorId, list: &[(Digest, Option<Time>)]| {
         let timed = list.iter().filter_map(|(manifest, at)| Some((*manifest, (*at)?)));
-        handed_in.extend(timed.map(|(manifest, at)| HandedIn { vendor: vendor.clone(), at, manifest }));
+        handed_in.extend(timed.map(|(manifest, at)| HandedIn {
+            vendor: vendor.clone(),
+            at,
+            manifest,
+        }));
     };
     list(&args.vendor, ours);
     for (vendor, path) in &args.peers {

@@ -199,7 +199,7 @@ mod tests {
         for ours in [0, 600, 1400] {
             let mut story = Story::default();
             let mut all: Vec<(u64, usize)> =
-                (0..60).map(|n| (n * 20 + 1, n as usize % 5 + 1)).collect();
+                (0..60_usize).map(|n| (n as u64 * 20 + 1, n % 5 + 1)).collect();
             all.push((ours, 0));
             all.sort_unstable();
             let all: Vec<Digest> =

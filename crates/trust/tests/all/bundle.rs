@@ -320,7 +320,8 @@ fn nothing_older_than_what_was_believed_is_believed() {
     judged(&typical, &new, SOON, &second).unwrap();
     use RefusalCode::Rollback;
     refused(judged(&typical, &old, SOON, &second), Rollback, "timestamp has version 1, version 2");
-    let floors: [(&str, fn(&mut Believed) -> &mut u64); 5] = [
+    type Floor = fn(&mut Believed) -> &mut u64;
+    let floors: [(&str, Floor); 5] = [
         ("root has version 1", |b| &mut b.root),
         ("snapshot has version 1", |b| &mut b.snapshot),
         ("targets has version 1", |b| &mut b.targets),

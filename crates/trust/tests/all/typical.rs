@@ -233,8 +233,8 @@ impl Typical {
 
     /// The newest published file whose name ends so.
     pub(crate) fn file(&self, end: &str) -> String {
-        let of = self.files.iter().filter(|(name, _)| name.ends_with(end));
-        String::from_utf8(of.last().unwrap().1.clone()).unwrap()
+        let mut newest_first = self.files.iter().rev().filter(|(name, _)| name.ends_with(end));
+        String::from_utf8(newest_first.next().unwrap().1.clone()).unwrap()
     }
 
     pub(crate) fn bundle(&self) -> ProofBundle {

@@ -120,7 +120,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Outcome {
 }
 
 async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> Outcome {
-    let announced = announced(&args.announced)?;
+    let list = announced(&args.announced)?;
     let (served, checkpoint, cosigned) = log.checkpoint().await?;
     let head = checkpoint.head();
     let news = head != seen.rebuilt.head() || !args.known.exists();
@@ -142,9 +142,9 @@ async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> 
         files::replace(&args.known, served.to_text().as_bytes(), Access::Public)?;
     }
     let vouched = log.vouched(&served)?.unwrap_or_else(clock::now);
-    let order = fairness(args, seen, &announced, head.size, vouched)?;
-    let known: BTreeSet<Digest> = announced.iter().map(|(digest, _)| *digest).collect();
-    let strange = |logged: &&Logged| !known.contains(&logged.manifest);
+    let order = fairness(args, seen, &list, head.size, vouched)?;
+    let announced: BTreeSet<Digest> = list.iter().map(|(digest, _)| *digest).collect();
+    let strange = |logged: &&Logged| !announced.contains(&logged.manifest);
     let alarms: Vec<&Logged> = seen.releases.iter().filter(strange).collect();
     let alarmed = !alarms.is_empty() || order.as_ref().is_some_and(Finding::is_alarm);
     if news || !args.follow || alarmed {

@@ -99,6 +99,15 @@ fn hosts_take_what_is_logged_and_nothing_is_published_without_the_witnesses() ->
     let words = ["log", "verify", &proof, "--policy", &policy, "--data", &entry];
     let told = tool::json(&scene.line, &scene.server.address, &words)?;
     ensure!(told["witnesses"] == serde_json::json!(["w1", "w2"]), "{told:#}");
+    // So can whoever holds its proof bundle: one request, then no server.
+    let (file, digest) = (path("bundle"), first.digest().to_string());
+    let policy = scene.line.folder.join("server/policy.json").display().to_string();
+    let prove = ["release", "prove", &digest, "-o", &file];
+    tool::json(&scene.line, &scene.server.address, &prove)?;
+    let verify = ["release", "verify", &file, "--policy", &policy];
+    let told = tool::json(&scene.line, "127.0.0.1:1", &verify)?;
+    ensure!(told["release"] == digest, "{told:#}");
+    ensure!(told["log"]["witnesses"] == serde_json::json!(["w1", "w2"]), "{told:#}");
     // A stranger downloads it all, before and after the server was killed.
     let url = format!("http://{}/v1/log", scene.server.address);
     let known = path("known");

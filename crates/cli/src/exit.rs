@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// the rollout was halted, or a promise of the demo was broken
     Halted = 6,
-    /// a public log holds a release that its vendor has not announced
+    /// a public log holds a release that its vendor has not announced, or passes a vendor over
     Alarm = 7,
 }
 

@@ -29,6 +29,7 @@ pub mod merkle;
 pub mod order;
 pub mod policy;
 pub mod position;
+pub mod proof_bundle;
 pub mod release;
 pub mod rigs;
 pub mod stop;

@@ -16,6 +16,8 @@ pub mod envelope;
 pub mod fast_lane;
 pub mod log;
 pub mod policy;
+#[cfg(feature = "bundle")]
+pub mod proof_bundle;
 #[cfg(all(feature = "sign", feature = "tuf"))]
 pub mod repository;
 #[cfg(feature = "sign")]

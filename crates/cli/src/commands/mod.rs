@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
 pub(crate) mod policy;
+pub(crate) mod proof;
 pub(crate) mod pull;
 pub(crate) mod release;
 pub(crate) mod replay;

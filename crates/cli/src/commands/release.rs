@@ -1,6 +1,7 @@
-//! `andon release`: create, sign, publish.
+//! `andon release`: create, sign, publish; proof bundles are in [`proof`].
 use crate::clock;
 use crate::commands::attest;
+use crate::commands::proof;
 use crate::commands::words::{HookArgs, split};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
@@ -37,6 +38,10 @@ pub(crate) enum Command {
     Waive(attest::Waive),
     /// Releases that the server has
     List,
+    /// Fetch a published release's proof bundle: manifest and everything that proves it, in one file
+    Prove(proof::Prove),
+    /// Check a proof bundle offline, by the anchor alone
+    Verify(proof::Verify),
 }
 
 /// Options of `andon release create`.
@@ -136,6 +141,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
         Command::Attest(args) => attest::attest(context, &args).await,
         Command::Waive(args) => attest::waive(context, &args).await,
         Command::List => list(context).await,
+        Command::Prove(args) => proof::prove(context, args).await,
+        Command::Verify(args) => proof::verify(context, &args),
     }
 }
 

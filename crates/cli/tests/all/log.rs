@@ -1,10 +1,10 @@
 //! `andon log`: proofs believed and refused, and audits of a log that is served whole, changed, or
 //! with another history.
 use crate::common::Place;
-use andon_model::Digest;
 use andon_model::log_entry::LogEntry;
 use andon_model::merkle::leaf;
 use andon_model::release::Version;
+use andon_model::{Digest, Time};
 use andon_trust::log::{
     Checkpoint, KeyKind, LogProof, NoteKey, SignedCheckpoint, TileTree, TiledLog,
 };
@@ -291,4 +291,77 @@ fn a_monitor_that_follows_ends_with_the_alarm() {
     let out = ran.expect(7).out;
     assert!(out.contains("1 entries, 1 releases of acme, 0 not announced"), "{out}");
     assert!(out.contains(&format!("does not list: {two}")), "{out}");
+}
+
+/// A line that logs everybody's releases at once but one vendor's.
+#[test]
+fn a_vendor_that_others_overtake_again_and_again_is_told() {
+    const HOUR: u64 = 3_600_000;
+    let place = Place::new();
+    let served = Arc::new(Mutex::new(Files::new()));
+    let url = serve(Arc::clone(&served));
+    let vkey = log_key().verifier().to_string();
+    let start = 1_790_000_000_000;
+    let (ours, frozen) = released("acme", 1);
+    let (mut entries, mut times) = (Vec::new(), String::new());
+    let mut lists = [String::new(), "# zeta's\n".to_owned(), String::new()];
+    lists[0] += &format!("{ours} {} # rules 1\n", Time(start));
+    for n in 1..=12_u64 {
+        let who = 1 + usize::try_from(n % 2).unwrap();
+        let (manifest, entry) = released(["", "zeta", "beta"][who], u32::try_from(n).unwrap());
+        let handed_in = Time(start + n * HOUR);
+        lists[who] += &format!("{manifest} {handed_in}\n");
+        entries.push(entry);
+        times += &format!("{n} {}\n", handed_in.0 + 60_000);
+    }
+    for (name, list) in ["a", "z", "b"].into_iter().zip(&lists) {
+        place.write(name, list.as_bytes());
+    }
+    place.write("times", times.as_bytes());
+    let put = |entries: &[Vec<u8>]| *served.lock().unwrap() = files_of(entries);
+    let words = ["--json", "log", "monitor", "--url", &url, "--log", &vkey, "--vendor", "acme"];
+    let kept = ["--known", "k", "--announced", "a"];
+    let peers = ["--peer", "zeta=z", "--peer", "beta=b"];
+    let monitor = |more: &[&str]| place.andon(&[&words[..], &kept, more].concat());
+    put(&entries);
+    // As before without lists of others; and without times nothing can be said for sure.
+    assert!(monitor(&[]).expect(0).json().get("fairness").is_none());
+    let told = monitor(&peers).expect(0).json();
+    assert_eq!(
+        (&told["fairness"]["draws"], &told["fairness"]["alarm"]),
+        (&12.into(), &false.into())
+    );
+    let with_times = [&peers[..], &["--times", "times"]].concat();
+    let told = monitor(&with_times).expect(7).json();
+    let found = &told["fairness"];
+    assert_eq!(
+        (&found["passed_over"], &found["waits_since"]),
+        (&12.into(), &start.into()),
+        "{found}"
+    );
+    assert!(
+        found["evidence"].as_f64().unwrap() >= 1000.0 && told["alarms"] == serde_json::json!([])
+    );
+    let shown = [&words[1..], &kept, &with_times].concat();
+    let shown = place.andon(&shown).expect(7).out;
+    assert!(shown.contains("ALARM: the line passes acme over: 12 of 12 times"), "{shown}");
+    // The same line, had it logged ours when it came.
+    entries.insert(0, frozen);
+    put(&entries);
+    std::fs::remove_file(place.path("k")).unwrap();
+    place.write("times", b"1 1790000060000\n");
+    let told = monitor(&with_times).expect(0).json();
+    assert_eq!(told["fairness"]["draws"], 0, "{told:#}");
+    // What was seen is kept: the log has grown to thirteen entries by now.
+    let noted = std::fs::read_to_string(place.path("times")).unwrap();
+    assert!(noted.starts_with("1 1790000060000\n13 "), "{noted}");
+    for (list, why) in
+        [("zz\n", "no SHA-256"), ("{} soon\n", "write the time"), ("{} {} x\n", "write")]
+    {
+        let (digest, time) = (ours.to_string(), Time(start).to_string());
+        place.write("z", list.replacen("{}", &digest, 1).replacen("{}", &time, 1).as_bytes());
+        let told = monitor(&peers).expect(1).err;
+        assert!(told.contains("line 1 of z") && told.contains(why), "{told}");
+    }
+    monitor(&["--times", "times"]).expect(2);
 }

@@ -126,3 +126,73 @@ fn an_adopted_folder_counts_its_versions_up() {
     let shown = andon(&["policy", "show", "--json"]).expect(0).json();
     assert_eq!((&shown["source"], &shown["policy"]["version"]), (&"server".into(), &2.into()));
 }
+
+#[test]
+fn a_proof_bundle_is_believed_where_there_is_no_server_and_no_other_file_than_the_anchor() {
+    let place = Place::laid_out();
+    let Some(server) = serve(&place) else { return };
+    let andon = |words: &[&str]| place.andon(&[words, &["--server", &server.address]].concat());
+    for (version, out) in [("1", "r1"), ("2", "r2")] {
+        place.write("in/a", version.as_bytes());
+        let create = ["release", "create", "--vendor", "acme", "--component", "data"];
+        andon(&[&create[..], &["--kind", "files", "--version", version, "in", "-o", out]].concat())
+            .expect(0);
+        let sign = ["release", "sign", out, "--key", "vendors/acme/1", "--key", "vendors/acme/2"];
+        andon(&sign).expect(0);
+        if version == "1" {
+            andon(&["release", "prove", out, "-o", "early"]).expect(4);
+        }
+        andon(&["release", "publish", out]).expect(0);
+        andon(&["release", "prove", out, "-o", &format!("{out}.proof")]).expect(0);
+    }
+    let early = std::fs::read(place.path("r1.proof")).unwrap();
+    let said = andon(&["release", "prove", "r1", "-o", "r1.proof", "--json"]).expect(0).json();
+    assert_eq!((&said["version"], &said["newest"]), (&1.into(), &2.into()));
+    drop(server);
+
+    std::fs::rename(place.path("d/anchor.json"), place.path("anchor")).unwrap();
+    std::fs::rename(place.path("d/server/policy.json"), place.path("policy")).unwrap();
+    std::fs::remove_dir_all(place.path("d")).unwrap();
+    let verify = |file: &str, more: &[&str]| {
+        place.andon(&[&["release", "verify", file, "--anchor", "anchor"], more].concat())
+    };
+    let proven = verify("r2.proof", &["--policy", "policy", "--json"]).expect(0).json();
+    let digest = andon_model::Digest::of(&std::fs::read(place.path("r2/manifest.json")).unwrap());
+    assert_eq!(
+        (&proven["release"], &proven["vendor"]),
+        (&digest.to_string().into(), &"acme".into())
+    );
+    assert_eq!(proven["log"], serde_json::json!({"judged": true, "demanded": false}));
+    assert!(verify("r2.proof", &[]).expect(0).out.contains("Proven: acme data version 2"));
+    assert!(verify("r1.proof", &[]).expect(0).out.contains("newer version: 2"));
+    // Another release than was asked for, another time, another operator, a damaged copy.
+    let wanted = digest.to_string();
+    verify("r2.proof", &["--release", &wanted]).expect(0);
+    let other = verify("r1.proof", &["--release", &wanted]).expect(3);
+    assert!(
+        other.err.contains("not of") && other.err.contains("do not install it"),
+        "{}",
+        other.err
+    );
+    assert!(
+        verify("r1.proof", &["--at", "2099-01-01T00:00:00Z"]).expect(3).err.contains("timestamp")
+    );
+    verify("r1.proof", &["--at", "tomorrow"]).expect(2);
+    assert!(verify("r1.proof", &["--policy", "anchor"]).expect(1).err.contains("read anchor"));
+    let mut damaged = early.clone();
+    damaged[200] ^= 1;
+    place.write("damaged", &damaged);
+    assert!(verify("damaged", &[]).expect(1).err.contains("copy or fetch it again"));
+    verify("r2/manifest.json", &[]).expect(1);
+    // What was believed is kept, and nothing older is believed after it.
+    place.write("early", &early);
+    verify("early", &["--known", "known"]).expect(0);
+    verify("r2.proof", &["--known", "known"]).expect(0);
+    let known = std::fs::read(place.path("known")).unwrap();
+    assert!(verify("early", &["--known", "known"]).expect(3).err.contains("was believed before"));
+    assert_eq!(std::fs::read(place.path("known")).unwrap(), known, "a refusal changed it");
+    // Another anchor than the one it was made for.
+    let stranger = Place::laid_out();
+    std::fs::copy(stranger.path("d/anchor.json"), place.path("anchor")).unwrap();
+    verify("r1.proof", &[]).expect(3);
+}

@@ -9,6 +9,7 @@ mod line;
 mod log;
 mod people;
 mod policy;
+mod proof_bundle;
 mod releases;
 mod static_plane;
 mod stops;
@@ -51,6 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/log/checkpoint", get(log::checkpoint))
         .route("/v1/log/tile/{*tile}", get(log::tile))
         .route("/v1/log/proofs/{release}", get(log::proof))
+        .route("/v1/proof-bundles/{release}", get(proof_bundle::bundle))
         .route("/v1/targets/releases/{vendor}/{component}/{file}", get(static_plane::manifest))
         .route("/v1/line", get(line::status))
         .route("/v1/line/roster", post(line::roster))

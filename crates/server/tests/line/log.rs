@@ -4,6 +4,7 @@ use crate::faults::freeze;
 use crate::rig::*;
 use andon_model::log_entry::LogEntry;
 use andon_model::merkle::Head;
+use andon_model::proof_bundle::Believed;
 use andon_model::{Digest, Millis};
 use andon_server::config::{LogInputs, WitnessInputs};
 use andon_server::log;
@@ -12,6 +13,7 @@ use andon_trust::log::witness::{AddCheckpoint, WitnessRefusal, advance, authenti
 use andon_trust::log::{
     KeyKind, LogProof, NoteKey, Policy, SignedCheckpoint, Tile, TileKind, verified,
 };
+use andon_trust::proof_bundle;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -198,6 +200,23 @@ async fn every_release_policy_and_stop_is_one_entry_and_every_release_has_a_proo
     let mut server = line.restart(server).await;
     log::keep(&server.app).await.unwrap();
     assert_eq!((witnesses[0].cosigned(), entries(&mut server).await), (asked, logged));
+}
+
+#[tokio::test]
+async fn a_proof_bundle_shows_that_its_release_is_logged() {
+    let witnesses = [Witness::new(1).await, Witness::new(2).await];
+    let line = line(&witnesses, Some(2));
+    let mut server = line.open(START).await.unwrap();
+    let release = line.publish(&mut server, 1).await;
+    let (status, bytes) = get(&mut server, &format!("/v1/proof-bundles/{release}")).await;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&bytes));
+    let bundle = proof_bundle::open(&bytes).unwrap();
+    let believed = Believed::default();
+    let (anchor, policy) = (&line.inputs.anchor, Some(&line.inputs.policy));
+    let terms = proof_bundle::Terms { anchor, policy, now: START, believed: &believed };
+    let proven = proof_bundle::verify(&bundle, &terms).unwrap();
+    let proof_bundle::Logging::Logged(logged) = proven.logging else { panic!("{proven:?}") };
+    assert_eq!((proven.release, logged.checkpoint().cosigned().len()), (release, 2));
 }
 
 /// Mutant: log-quorum-not-asked.

@@ -9,6 +9,7 @@ mod log;
 mod member;
 mod member_rules;
 mod pooled;
+mod proof_bundle;
 mod refusals;
 mod restarts;
 mod rig;

@@ -301,6 +301,13 @@ pub fn version_of(bytes: &[u8]) -> Result<u64, RepositoryError> {
     SignedMetadata::parse(bytes).map(|metadata| metadata.version())
 }
 
+/// The version under which a timestamp or snapshot names that file, if it does.
+/// # Errors
+/// [`RepositoryError`].
+pub fn pinned_version(bytes: &[u8], name: &str) -> Result<Option<u64>, RepositoryError> {
+    Ok(served::pinned(&SignedMetadata::parse(bytes)?, name))
+}
+
 fn pin(version: u64, bytes: &[u8]) -> Value {
     let digest = Digest::of(bytes).to_string();
     json!({"version": version, "length": bytes.len(), "hashes": {"sha256": digest}})

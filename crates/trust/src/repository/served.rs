@@ -272,6 +272,6 @@ impl Repository {
     }
 }
 
-fn pinned(metadata: &SignedMetadata, name: &str) -> Option<u64> {
+pub(super) fn pinned(metadata: &SignedMetadata, name: &str) -> Option<u64> {
     metadata.signed.get("meta")?.get(name)?.get("version")?.as_u64()
 }

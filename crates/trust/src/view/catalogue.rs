@@ -245,6 +245,24 @@ impl Catalogue {
         pin.map_or(0, |pin| pin.version)
     }
 
+    /// One that has a refresh under way, from a root that was read already.
+    #[cfg(feature = "bundle")]
+    pub(super) fn refreshing(root: Vec<u8>, set: TufSet) -> Catalogue {
+        let mut catalogue = Catalogue::new(root);
+        let files = catalogue.files.clone();
+        catalogue.refresh = Some(Refresh { set, files, rotations: 0, stage: Stage::Root });
+        catalogue
+    }
+
+    /// Versions of root, timestamp, snapshot and targets, while a refresh is held; else zeros.
+    #[cfg(feature = "bundle")]
+    pub(super) fn versions(&self) -> [u64; 4] {
+        self.refresh.as_ref().map_or([0; 4], |Refresh { set, .. }| {
+            let targets = set.targets_version().unwrap_or(0);
+            [set.root_version(), set.timestamp_version(), set.snapshot_version(), targets]
+        })
+    }
+
     /// One vendor's role; others neither wait for it nor fall with it.
     pub(super) fn take_vendor(
         &mut self,

@@ -7,11 +7,14 @@
 //!
 //! How it works: `need` derives the first thing that is missing from what is held, each thing at
 //! most once in a round; `take` verifies what comes; `judge` says what may be acted on.
+#[cfg(feature = "bundle")]
+pub(crate) mod bundle;
 mod catalogue;
 mod judge;
 mod need;
 mod outcome;
 mod record;
+pub(crate) mod release;
 mod take;
 mod vendor;
 
@@ -162,17 +165,7 @@ impl View {
     /// # Errors
     /// [`ViewError`].
     pub fn new(anchor: Anchor, host: HostId, class: HostClass) -> Result<View, ViewError> {
-        if anchor.schema != 1 {
-            return Err(ViewError::Schema(anchor.schema));
-        }
-        let people: BTreeSet<&PersonId> = anchor.operators.iter().map(|p| &p.person).collect();
-        let keys: BTreeSet<KeyId> = anchor.operators.iter().map(|p| p.key.id()).collect();
-        let (need, have) = (anchor.operators_threshold, people.len().min(keys.len()));
-        if need == 0 || need as usize > have {
-            return Err(ViewError::Threshold(need, have));
-        }
-        let root = serde_json::to_vec(&anchor.tuf_root).unwrap_or_default();
-        TufSet::from_root(&root)?;
+        let (root, _) = trusted_root(&anchor)?;
         Ok(View {
             anchor,
             host,
@@ -273,4 +266,20 @@ impl View {
             people,
         }
     }
+}
+
+/// The TUF root of an anchor that can protect something.
+fn trusted_root(anchor: &Anchor) -> Result<(Vec<u8>, TufSet), ViewError> {
+    if anchor.schema != 1 {
+        return Err(ViewError::Schema(anchor.schema));
+    }
+    let people: BTreeSet<&PersonId> = anchor.operators.iter().map(|p| &p.person).collect();
+    let keys: BTreeSet<KeyId> = anchor.operators.iter().map(|p| p.key.id()).collect();
+    let (need, have) = (anchor.operators_threshold, people.len().min(keys.len()));
+    if need == 0 || need as usize > have {
+        return Err(ViewError::Threshold(need, have));
+    }
+    let root = serde_json::to_vec(&anchor.tuf_root).unwrap_or_default();
+    let set = TufSet::from_root(&root)?;
+    Ok((root, set))
 }

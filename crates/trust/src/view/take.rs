@@ -1,12 +1,12 @@
 //! Verifies what came. A failure becomes a refusal; only what depends on it is left out.
 use super::need::Need;
 use super::outcome::chain;
+use super::release::{self, ManifestRefusal};
 use super::{
     Answer, HeldPlace, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round, Unplaced,
     View, Wave,
 };
 use crate::attestation::{self, AttestationRefusal, Words};
-use crate::log::LogProof;
 use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
 use crate::ticket::{self, SeenTicket, TicketRefusal};
@@ -14,9 +14,8 @@ use crate::tuf::TufError;
 use andon_model::envelope::{Envelope, EnvelopeError};
 use andon_model::index::{Index, IndexError};
 use andon_model::limits::STOP_BYTES_MAX;
-use andon_model::log_entry::LogEntry;
 use andon_model::order::{Shard, ShardError};
-use andon_model::release::{Manifest, ReleaseError};
+use andon_model::release::ReleaseError;
 use andon_model::stop::{Freeze, Party};
 use andon_model::ticket::Ticket;
 use andon_model::{Digest, RolloutId};
@@ -279,26 +278,14 @@ impl View {
         let Some(listed) = self.catalogue.find(&release, &held.component, held.version) else {
             return;
         };
-        if bytes.len() as u64 != listed.length || Digest::of(bytes) != release {
-            let why = "manifest is not what the vendor's metadata lists";
-            return round.refusals.refuse(&what, RefusalCode::Digest, why);
-        }
-        let manifest = match Manifest::parse(bytes) {
+        let manifest = match release::manifest(&listed, release, bytes) {
             Ok(manifest) => manifest,
-            Err(why) => {
-                let code = match why {
-                    ReleaseError::TooLarge(_) => RefusalCode::TooLarge,
-                    _ => RefusalCode::Malformed,
-                };
-                return self.refuse(release, &what, code, &why);
+            // Other bytes may come in the next round; these would be no better.
+            Err(why @ ManifestRefusal::Bytes) => {
+                return round.refusals.refuse(&what, manifest_code(&why), &chain(&why));
             }
+            Err(why) => return self.refuse(release, &what, manifest_code(&why), &why),
         };
-        if manifest.vendor != listed.vendor || manifest.target_path() != listed.path {
-            let why = "manifest names another vendor, component or version than its path";
-            let refusal = Refusal { what, code: RefusalCode::Policy, why: why.to_owned() };
-            self.refused.insert(release, refusal);
-            return;
-        }
         let fits = &manifest.architectures;
         if !fits.is_empty() && !fits.iter().any(|arch| arch == self.class.arch.as_str()) {
             let why = format!("release is not made for architecture {}", self.class.arch);
@@ -314,27 +301,13 @@ impl View {
         let Some(manifest) = self.manifests.get(&release) else { return };
         let demanded = self.policy().map(policy::demanded_log);
         let Some(Ok(Some(log))) = demanded else { return };
-        let refused = match LogProof::parse(bytes) {
-            Ok(proof) => {
-                let leaf = LogEntry::release(release, manifest).leaf();
-                match proof.verify(leaf, &log) {
-                    Ok(verified) => {
-                        // Where no witness need be asked, one alone could set every clock.
-                        let several = !log.is_quorum(|_| false);
-                        let time = verified.checkpoint().quorum_time().filter(|_| several);
-                        self.witnessed = self.witnessed.max(time.unwrap_or_default());
-                        None
-                    }
-                    Err(why) => Some(chain(&why)),
-                }
-            }
-            Err(why) => Some(chain(&why)),
-        };
-        match refused {
-            None => {
+        match release::logged(bytes, release, manifest, &log) {
+            Ok(verified) => {
+                self.witnessed = self.witnessed.max(release::vouched(&verified, &log));
                 self.logged.insert(release);
             }
-            Some(why) => {
+            Err(why) => {
+                let why = chain(&why);
                 let why = format!("proof that the log which the policy demands holds it: {why}");
                 round.refusals.refuse(&what, RefusalCode::Unlogged, &why);
             }
@@ -394,6 +367,15 @@ fn attestations_code(why: &AttestationRefusal) -> RefusalCode {
     }
 }
 
+pub(super) fn manifest_code(why: &ManifestRefusal) -> RefusalCode {
+    match why {
+        ManifestRefusal::Bytes => RefusalCode::Digest,
+        ManifestRefusal::Text(ReleaseError::TooLarge(_)) => RefusalCode::TooLarge,
+        ManifestRefusal::Text(_) => RefusalCode::Malformed,
+        ManifestRefusal::Name => RefusalCode::Policy,
+    }
+}
+
 fn shard_code(why: &ShardError) -> RefusalCode {
     match why {
         ShardError::Size(_) => RefusalCode::TooLarge,
@@ -429,7 +411,7 @@ fn stop_code(why: &StopRefusal) -> RefusalCode {
     }
 }
 
-fn tuf_code(why: &TufError) -> RefusalCode {
+pub(super) fn tuf_code(why: &TufError) -> RefusalCode {
     use sigstore_tuf::Error;
     match why {
         TufError::TooLarge(..) | TufError::Vendors(_) => RefusalCode::TooLarge,

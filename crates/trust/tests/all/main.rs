@@ -2,6 +2,7 @@
 //! in every way that a thief, a mirror or a careless vendor could break it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod attested;
+mod bundle;
 mod client;
 mod cord;
 mod fast_lane;
@@ -13,6 +14,7 @@ mod repository;
 mod rules;
 mod seats;
 mod tuf;
+mod typical;
 mod vendor;
 mod verifiers;
 mod view;

@@ -1,14 +1,17 @@
 //! `andon log`: checks of public logs. `verify` believes a proof offline; `audit` downloads a whole log
 //! and builds it again; `monitor` does that for a vendor, who knows what it has released. None asks a
 //! witness anything, and none writes to a log.
+mod fairness;
 mod monitor;
 mod rebuild;
+mod times;
 
 use crate::client::Client;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, Access};
 use crate::output;
+use andon_model::Time;
 use andon_model::limits::{
     LOG_ENTRY_BYTES_MAX, LOG_POLICY_BYTES_MAX, LOG_PROOF_BYTES_MAX, NOTE_BYTES_MAX,
 };
@@ -123,6 +126,12 @@ impl Served {
             None => 0,
         };
         Ok((served, checkpoint, cosigned))
+    }
+
+    /// By when a quorum of the policy's witnesses had seen this checkpoint; `None` without a policy.
+    fn vouched(&self, served: &SignedCheckpoint) -> Result<Option<Time>, Failure> {
+        let Some(policy) = &self.policy else { return Ok(None) };
+        Ok(verified::checkpoint(served, policy).map_err(refused)?.quorum_time())
     }
 
     /// Head of the checkpoint that was kept in this file, if it is there.

@@ -2,16 +2,19 @@
 //! and hosts that demand logging take it only if it is in the log: there the vendor finds it. It reads the
 //! log's history again as an audit does; it stops nothing (`andon pull` does).
 use super::Served;
+use super::fairness::{self, ALARM_AT, Finding, HandedIn};
 use super::rebuild::Rebuilt;
+use super::times::Times;
+use crate::clock;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, Access};
 use crate::output;
 use andon_model::log_entry::LogEntry;
-use andon_model::{Digest, VendorId};
+use andon_model::{Digest, Time, VendorId};
 use andon_trust::log::VerifierKey;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +24,10 @@ const ANNOUNCED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const AFTER_HELP: &str = "\
 FILE of --announced: the SHA-256 of each manifest that the vendor has released, one a line; # begins a
 comment. `andon release create` prints it. Exit code 7: the log holds a release under the vendor's name that
-is not in it. Pull the cord first (andon pull), then ask whose key signed it.";
+is not in it. Pull the cord first (andon pull), then ask whose key signed it.
+With --peer it also looks whether the line passes this vendor over: others that handed in well after it are
+logged before it, too often for chance. For that the lines of both files go on with the time at which the server
+had everything (RFC 3339). Exit code 7 too; an even-handed line is accused at most once in a thousand.";
 
 /// Options of `andon log monitor`.
 #[derive(Debug, clap::Args)]
@@ -45,6 +51,12 @@ pub(crate) struct Args {
     /// What that vendor has released
     #[arg(long, value_name = "FILE")]
     announced: PathBuf,
+    /// What another vendor has released, and when it handed that in; repeat it for each
+    #[arg(long = "peer", value_name = "NAME=FILE", value_parser = peer)]
+    peers: Vec<(VendorId, PathBuf)>,
+    /// When the log was first seen with how many entries; kept by this command. With it more is noticed
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    times: Option<PathBuf>,
     /// Go on until there is an alarm
     #[arg(long)]
     follow: bool,
@@ -56,10 +68,17 @@ pub(crate) struct Args {
 
 /// Why a file of announced releases is none.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line} of {path} is no SHA-256")]
-struct AnnouncedError {
-    path: PathBuf,
-    line: usize,
+enum AnnouncedError {
+    #[error("line {line} of {path} is no SHA-256")]
+    Digest { path: PathBuf, line: usize },
+    #[error("line {line} of {path}: write the time as 2026-11-27T12:00:00Z")]
+    Time { path: PathBuf, line: usize },
+}
+
+/// A vendor and the file of its list.
+fn peer(text: &str) -> Result<(VendorId, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("write it as NAME=FILE")?;
+    Ok((name.parse().map_err(|why| format!("vendor {why}"))?, PathBuf::from(file)))
 }
 
 /// A release of the vendor as the log has it.
@@ -76,6 +95,8 @@ struct Logged {
 struct Seen {
     rebuilt: Rebuilt,
     releases: Vec<Logged>,
+    /// first place of every release, whosever it is
+    places: BTreeMap<Digest, u64>,
     /// entries of kinds that this version does not know
     unread: u64,
 }
@@ -99,19 +120,20 @@ pub(super) async fn run(context: &Context, args: Args) -> Outcome {
 }
 
 async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> Outcome {
-    let announced = announced(&args.announced)?;
+    let list = announced(&args.announced)?;
     let (served, checkpoint, cosigned) = log.checkpoint().await?;
     let head = checkpoint.head();
     let news = head != seen.rebuilt.head() || !args.known.exists();
     if news {
         let known = log.known(Some(&args.known))?;
-        let Seen { rebuilt, releases, unread } = seen;
+        let Seen { rebuilt, releases, places, unread } = seen;
         let note = |place: u64, entry: &[u8]| match LogEntry::parse(entry) {
-            Ok(LogEntry::Release { vendor, component, version, manifest, bundle })
-                if vendor == args.vendor =>
-            {
-                let name = format!("{component} {version}");
-                releases.push(Logged { place, name, manifest, bundle });
+            Ok(LogEntry::Release { vendor, component, version, manifest, bundle }) => {
+                places.entry(manifest).or_insert(place);
+                if vendor == args.vendor {
+                    let name = format!("{component} {version}");
+                    releases.push(Logged { place, name, manifest, bundle });
+                }
             }
             Ok(_) => {}
             Err(_) => *unread += 1,
@@ -119,12 +141,51 @@ async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> 
         rebuilt.grow(&log.client, head, known, note).await?;
         files::replace(&args.known, served.to_text().as_bytes(), Access::Public)?;
     }
+    let vouched = log.vouched(&served)?.unwrap_or_else(clock::now);
+    let order = fairness(args, seen, &list, head.size, vouched)?;
+    let announced: BTreeSet<Digest> = list.iter().map(|(digest, _)| *digest).collect();
     let strange = |logged: &&Logged| !announced.contains(&logged.manifest);
     let alarms: Vec<&Logged> = seen.releases.iter().filter(strange).collect();
-    if news || !args.follow || !alarms.is_empty() {
-        show(context, args, seen, (head.size, cosigned), &alarms)?;
+    let alarmed = !alarms.is_empty() || order.as_ref().is_some_and(Finding::is_alarm);
+    if news || !args.follow || alarmed {
+        show(context, args, seen, (head.size, cosigned), &alarms, order.as_ref())?;
     }
-    Ok(if alarms.is_empty() { Exit::Ok } else { Exit::Alarm })
+    Ok(if alarmed { Exit::Alarm } else { Exit::Ok })
+}
+
+/// Whether the line passes the vendor over; `None` without others to compare it with.
+fn fairness(
+    args: &Args,
+    seen: &Seen,
+    ours: &[(Digest, Option<Time>)],
+    size: u64,
+    now: Time,
+) -> Result<Option<Finding>, Failure> {
+    if args.peers.is_empty() {
+        return Ok(None);
+    }
+    let mut times = match &args.times {
+        Some(path) => Times::read(path)?,
+        None => Times::default(),
+    };
+    if let (true, Some(path)) = (times.note(size, now), &args.times) {
+        times.write(path)?;
+    }
+    let mut handed_in = Vec::new();
+    let mut list = |vendor: &VendorId, list: &[(Digest, Option<Time>)]| {
+        let timed = list.iter().filter_map(|(manifest, at)| Some((*manifest, (*at)?)));
+        handed_in.extend(timed.map(|(manifest, at)| HandedIn {
+            vendor: vendor.clone(),
+            at,
+            manifest,
+        }));
+    };
+    list(&args.vendor, ours);
+    for (vendor, path) in &args.peers {
+        list(vendor, &announced(path)?);
+    }
+    let latest = |place| times.latest(place);
+    Ok(Some(fairness::judge(&args.vendor, &handed_in, &seen.places, latest)))
 }
 
 fn show(
@@ -133,6 +194,7 @@ fn show(
     seen: &Seen,
     (size, cosigned): (u64, usize),
     alarms: &[&Logged],
+    order: Option<&Finding>,
 ) -> Result<(), Failure> {
     let alarm = |logged: &&Logged| {
         json!({
@@ -140,11 +202,18 @@ fn show(
             "bundle": logged.bundle,
         })
     };
-    let value = json!({
+    let mut value = json!({
         "log": args.log.name(), "size": size, "witnesses": cosigned, "vendor": args.vendor,
         "releases": seen.releases.len(), "unread": seen.unread,
         "alarms": alarms.iter().map(alarm).collect::<Vec<_>>(),
     });
+    if let Some(found) = order {
+        value["fairness"] = json!({
+            "evidence": found.evidence, "alarm_at": ALARM_AT, "draws": found.draws,
+            "passed_over": found.passed_over, "waits_since": found.waits_since,
+            "alarm": found.is_alarm(),
+        });
+    }
     output::either(context.form(), &value, || {
         for Logged { place, name, manifest, .. } in alarms {
             output::line(format_args!(
@@ -152,6 +221,9 @@ fn show(
                 args.vendor,
                 args.announced.display()
             ));
+        }
+        if let Some(found) = order {
+            output::line(order_words(args, found));
         }
         output::line(format_args!(
             "{}: {size} entries, {} releases of {}, {} not announced, {} entries of unknown kinds",
@@ -164,15 +236,37 @@ fn show(
     })
 }
 
-fn announced(path: &Path) -> Result<BTreeSet<Digest>, Failure> {
+/// Each manifest, and when it was handed in, where the line says so.
+fn announced(path: &Path) -> Result<Vec<(Digest, Option<Time>)>, Failure> {
     let bytes = files::read(path, ANNOUNCED_BYTES_MAX)?;
-    let mut digests = BTreeSet::new();
+    let mut list = Vec::new();
     for (at, text) in String::from_utf8_lossy(&bytes).lines().enumerate() {
-        let text = text.split('#').next().unwrap_or_default().trim();
-        if !text.is_empty() {
-            let wrong = || AnnouncedError { path: path.to_owned(), line: at + 1 };
-            digests.insert(text.parse().map_err(|_| wrong())?);
+        let mut words = text.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(digest) = words.next() else { continue };
+        let (path, line) = (path.to_owned(), at + 1);
+        let Ok(digest) = digest.parse() else {
+            return Err(AnnouncedError::Digest { path, line }.into());
+        };
+        let time = words.next().map(crate::clock::parse);
+        if time == Some(None) || words.next().is_some() {
+            return Err(AnnouncedError::Time { path, line }.into());
         }
+        list.push((digest, time.flatten()));
     }
-    Ok(digests)
+    Ok(list)
+}
+
+fn order_words(args: &Args, found: &Finding) -> String {
+    let Finding { draws, passed_over, evidence, .. } = found;
+    let waits = found.waits_since.map(|since| format!("; something of it waits since {since}"));
+    let told = format!(
+        "{passed_over} of {draws} times another vendor was logged first that came after {}, evidence {evidence:.1} \
+         of {ALARM_AT}{}",
+        args.vendor,
+        waits.unwrap_or_default()
+    );
+    if found.is_alarm() {
+        return format!("ALARM: the line passes {} over: {told}", args.vendor);
+    }
+    told
 }

@@ -9,6 +9,7 @@ mod refusals;
 mod repository;
 mod rules;
 mod seats;
+mod theft;
 mod tuf;
 mod verifiers;
 mod view;

@@ -1,0 +1,492 @@
+//! A line laid out again with keys of our own making, and what its honest parties have signed: an old
+//! release everywhere, a first wave of a new one under way for each vendor, another release published
+//! that nobody has started.
+use super::fleet::{self, Group, Knows, class, stand_in};
+use super::line::{Key, Line, LineError};
+use super::metadata::{Served, Tree, sealed, signed};
+use super::tickets::{self, GOING_ON, Made};
+use crate::log::{Checkpoint, KeyKind, LogProof, NoteKey, VerifierKey};
+use crate::policy::demanded_log;
+use crate::repository::{self, Delegation, RepositoryError, Role, TopRoles};
+use crate::sign::SigningKey;
+use crate::view::{RecordError, View, ViewError};
+use andon_model::command::Approval;
+use andon_model::enrol::Anchor;
+use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::id::IdError;
+use andon_model::log_entry::LogEntry;
+use andon_model::merkle::{Head, Tree as Merkle};
+use andon_model::policy::{Lane, Person, Policy};
+use andon_model::release::{
+    Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version, target_path,
+};
+use andon_model::text::Text;
+use andon_model::ticket::Ticket;
+use andon_model::{ComponentId, Digest, Millis, Time, VendorId};
+use std::collections::BTreeMap;
+
+/// When the thief comes. Any time would do; no clock is asked.
+pub(super) const NOW: Time = Time(1_800_000_000_000);
+pub(super) const YEAR: Millis = Millis::from_secs(365 * 86_400);
+/// Version of the policy in force.
+pub(super) const POLICY_VERSION: u64 = 5;
+/// Most vendors that are measured at once.
+const VENDORS_MAX: usize = 16;
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// the line
+    #[error("read the line")]
+    Line(#[from] LineError),
+    /// too many vendors
+    #[error("line has {0} vendors, at most {VENDORS_MAX} are measured at once")]
+    Vendors(usize),
+    /// a name of the lab's own
+    #[error("name something in the lab")]
+    Name(#[from] IdError),
+    /// metadata
+    #[error("make TUF metadata")]
+    Repository(#[from] RepositoryError),
+    /// a host of the lab
+    #[error("begin a host's view")]
+    View(#[from] ViewError),
+    /// a host's memory
+    #[error("restore a host's view")]
+    Record(#[from] RecordError),
+    /// JSON
+    #[error("encode an object of the lab")]
+    Encode(#[source] serde_json::Error),
+    /// a wave of no steps, or of more hosts than there can be
+    #[error("make a ticket of no hosts or too many")]
+    Steps,
+    /// the log policy names keys that cannot be stood in for
+    #[error("make the lab's public log")]
+    Log,
+    /// honest parties alone reach fewer hosts than they should: what is measured then means nothing
+    #[error("honest parties alone do not get through: {0}")]
+    Honest(String),
+    /// no key of that name
+    #[error("line has no key {0:?}")]
+    Key(String),
+}
+
+/// What one vendor has made.
+#[derive(Clone, Debug)]
+pub(super) struct Works {
+    pub(super) vendor: VendorId,
+    pub(super) role: Role,
+    /// of which the first wave is under way
+    pub(super) wave: Made,
+    /// published, and started by nobody
+    pub(super) idle: Made,
+    /// what helps, 31 days later
+    pub(super) fix: Made,
+    /// a thief's release
+    pub(super) evil: Made,
+    /// a thief's, under the wave's own version and of the same length, listed by nobody
+    pub(super) double: Made,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Lab {
+    pub(super) keys: Vec<Key>,
+    pub(super) line: Line,
+    pub(super) anchor: Anchor,
+    pub(super) policy: Policy,
+    pub(super) older: Option<Envelope>,
+    pub(super) works: Vec<Works>,
+    pub(super) tree: Tree,
+    /// what honest parties serve when the thief comes
+    pub(super) served: Served,
+    /// tickets that honest parties have signed
+    pub(super) waves: Vec<Ticket>,
+    pub(super) groups: Vec<Group>,
+    /// what hosts of each kind remember
+    records: BTreeMap<Knows, Vec<u8>>,
+    /// hosts in the wave of each vendor, that have seen everything
+    pub(super) in_wave: Vec<Group>,
+    pub(super) wave_signed: u64,
+    /// what honest parties serve 31 days later: under the same keys, and with the server's replaced
+    pub(super) later: Vec<Served>,
+}
+
+impl Lab {
+    /// Lays the line out again.
+    /// # Errors
+    /// [`LabError`].
+    pub fn new(line: Line) -> Result<Lab, LabError> {
+        if line.vendors.len() > VENDORS_MAX {
+            return Err(LabError::Vendors(line.vendors.len()));
+        }
+        let keys = line.keys();
+        let policy = rules(&line.policy, POLICY_VERSION)?;
+        let older = line.older.as_ref().map(|older| rules(older, POLICY_VERSION - 1)).transpose()?;
+        let works = line.vendors.iter().map(works).collect::<Result<Vec<_>, _>>()?;
+        let mut lab = Lab {
+            keys,
+            anchor: anchor(&line)?,
+            older: None,
+            works,
+            tree: Tree { version: 1, targets: (1, Vec::new()), roles: BTreeMap::new() },
+            served: Served::new(line.line.clone()),
+            waves: Vec::new(),
+            groups: Vec::new(),
+            records: BTreeMap::new(),
+            in_wave: Vec::new(),
+            wave_signed: tickets::wave(&policy),
+            later: Vec::new(),
+            policy,
+            line,
+        };
+        lab.older = older.map(|older| lab.by_operators(&older)).transpose()?;
+        lab.publish()?;
+        lab.hand_out()?;
+        lab.remember()?;
+        lab.later = vec![lab.served_later(false)?, lab.served_later(true)?];
+        lab.honest_parties_get_through()?;
+        Ok(lab)
+    }
+
+    /// The keys that can be stolen.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+    /// Hosts of the first wave that honest parties have signed.
+    #[must_use]
+    pub fn wave_signed(&self) -> u64 {
+        self.wave_signed
+    }
+
+    pub(super) fn by_operators(&self, policy: &Policy) -> Result<Envelope, LabError> {
+        sealed(PayloadType::Policy, policy, &people(&self.line.operators))
+    }
+
+    /// Online key and every verifier.
+    pub(super) fn by_gate(&self, ticket: &Ticket) -> Result<Envelope, LabError> {
+        let policy = &self.line.policy;
+        let mut keys = vec![stand_in(&policy.online)];
+        keys.extend(policy.verifiers.keys.iter().map(|it| stand_in(&it.key)));
+        sealed(PayloadType::Ticket, ticket, &keys)
+    }
+
+    /// The next version of a vendor's role, with these releases added, signed by these keys.
+    pub(super) fn role(
+        &self,
+        vendor: &VendorId,
+        added: &[&Made],
+        keys: &[SigningKey],
+    ) -> Result<(u64, Vec<u8>), LabError> {
+        let files: Vec<_> = added
+            .iter()
+            .map(|made| (made.manifest.target_path(), made.digest, made.bytes.len() as u64))
+            .collect();
+        let before = self.tree.roles.get(vendor).map(|(_, bytes)| bytes.as_slice());
+        let role = repository::vendor_role(before, NOW.plus(YEAR), &files)?;
+        Ok((role.version(), signed(role, keys)?))
+    }
+
+    fn publish(&mut self) -> Result<(), LabError> {
+        let targets = repository::targets(1, NOW.plus(YEAR), &stand_ins(&self.line.vendors))?;
+        self.tree.targets = (1, signed(targets, &all(&self.line.top.targets))?);
+        for works in self.works.clone() {
+            let listed = [&works.wave, &works.idle];
+            let role = self.role(&works.vendor, &listed, &all(&works.role))?;
+            self.tree.roles.insert(works.vendor.clone(), role);
+            for made in [&works.wave, &works.idle, &works.fix, &works.evil, &works.double] {
+                self.served.file(manifest_url(made), made.bytes.clone());
+            }
+            for made in listed {
+                self.prove(made)?;
+            }
+            self.prove(&works.fix)?;
+        }
+        let [snapshot, timestamp] = self.stampers();
+        let expires = NOW.plus(YEAR);
+        self.tree.clone().put(&mut self.served, expires, &snapshot, &timestamp)?;
+        let envelope = self.by_operators(&self.policy)?;
+        self.served.policy(&envelope);
+        Ok(())
+    }
+
+    /// Keys of snapshot and timestamp.
+    pub(super) fn stampers(&self) -> [Vec<SigningKey>; 2] {
+        [all(&self.line.top.snapshot), all(&self.line.top.timestamp)]
+    }
+
+    /// The honest log holds it, and every witness has seen that.
+    pub(super) fn prove(&mut self, made: &Made) -> Result<(), LabError> {
+        let everybody = |key: &VerifierKey| Some(stand_in(&key.public()));
+        if let Some(proof) = proof(&self.line.policy, made, &everybody)? {
+            self.served.file(format!("/v1/log/proofs/{}", made.digest), proof);
+        }
+        Ok(())
+    }
+
+    /// A first wave for each vendor, and of the first one under a few more names.
+    fn hand_out(&mut self) -> Result<(), LabError> {
+        let begun = tickets::wave_at(&self.policy);
+        let steps = [(self.wave_signed, begun)];
+        let mut names: Vec<(String, usize)> = Vec::new();
+        for (at, works) in self.works.iter().enumerate() {
+            names.push((format!("wave-of-{}", works.vendor), at));
+        }
+        names.extend(GOING_ON.map(|name| (name.to_owned(), 0)));
+        for (name, at) in names {
+            let made = &self.works[at].wave;
+            let approvals = self.approvals(made)?;
+            let ticket = tickets::honest(&self.policy, &name, made, &steps, approvals)?;
+            let envelope = self.by_gate(&ticket)?;
+            self.served.ticket(&ticket.rollout, &envelope);
+            self.waves.push(ticket);
+        }
+        self.served = self.served.clone().listed(3)?;
+        Ok(())
+    }
+
+    /// As many people's consent as the routine lane asks for.
+    pub(super) fn approvals(&self, made: &Made) -> Result<Vec<Envelope>, LabError> {
+        let enough = self.policy.routine.approvals_min as usize;
+        let people = self.line.policy.people.iter().take(enough);
+        people.map(|person| self.approval(person, made, Lane::Routine, None)).collect()
+    }
+
+    /// One person's consent, signed by their key or by another.
+    pub(super) fn approval(
+        &self,
+        person: &Person,
+        made: &Made,
+        lane: Lane,
+        by: Option<&SigningKey>,
+    ) -> Result<Envelope, LabError> {
+        let approval = Approval {
+            schema: 1,
+            line: self.policy.line.clone(),
+            person: person.person.clone(),
+            release: made.digest,
+            lane,
+            issued: NOW.minus(YEAR),
+            expires: NOW.plus(YEAR),
+        };
+        let own = stand_in(&person.key);
+        sealed(PayloadType::Approval, &approval, &[by.unwrap_or(&own).clone()])
+    }
+
+    /// What hosts have seen before the thief comes, each as much as its kind.
+    fn remember(&mut self) -> Result<(), LabError> {
+        let forged = self.every_ticket()?;
+        self.groups = fleet::groups(&forged)?;
+        let mut before = self.served.clone();
+        before.no_tickets();
+        let before = before.listed(2)?;
+        for (knows, served) in [(Knows::Rules, &before), (Knows::All, &self.served)] {
+            let group = self.groups.iter().find(|group| group.knows == knows);
+            let host = group.ok_or(LabError::Steps)?.host;
+            let mut view = View::new(self.anchor.clone(), host, class()?)?;
+            let outcome = super::play::sync(&mut view, served, NOW);
+            if outcome.policy.is_none() || !outcome.refusals.is_empty() {
+                return Err(LabError::Honest(format!("{:?}", outcome.refusals)));
+            }
+            self.records.insert(knows, view.record());
+        }
+        let class = class()?;
+        for at in 0..self.works.len() {
+            let wave = &self.waves[at];
+            let there = |group: &&Group| {
+                group.knows == Knows::All && crate::ticket::covers(wave, group.host, &class)
+            };
+            let group = self.groups.iter().find(there).ok_or(LabError::Steps)?;
+            self.in_wave.push(group.clone());
+        }
+        Ok(())
+    }
+
+    /// The view of a host of this group when the thief comes.
+    pub(super) fn view(&self, group: &Group) -> Result<View, LabError> {
+        let anchor = self.anchor.clone();
+        match self.records.get(&group.knows) {
+            Some(record) => Ok(View::restore(anchor, group.host, class()?, record)?),
+            None => Ok(View::new(anchor, group.host, class()?)?),
+        }
+    }
+}
+
+/// The private halves of a role, all of them.
+pub(super) fn all(role: &Role) -> Vec<SigningKey> {
+    role.keys.iter().map(stand_in).collect()
+}
+
+fn people(people: &[Person]) -> Vec<SigningKey> {
+    people.iter().map(|person| stand_in(&person.key)).collect()
+}
+
+fn ours(role: &Role) -> Role {
+    Role { keys: all(role).iter().map(SigningKey::public).collect(), threshold: role.threshold }
+}
+
+pub(super) fn stand_ins(vendors: &[Delegation]) -> Vec<Delegation> {
+    let own = |it: &Delegation| Delegation { vendor: it.vendor.clone(), role: ours(&it.role) };
+    vendors.iter().map(own).collect()
+}
+
+fn persons(people: &[Person]) -> Vec<Person> {
+    let own = |it: &Person| Person { person: it.person.clone(), key: stand_in(&it.key).public() };
+    people.iter().map(own).collect()
+}
+
+/// A root by the line's own root keys for these roles below it.
+pub(super) fn root_of(
+    version: u64,
+    top: &TopRoles,
+    below: [Role; 3],
+) -> Result<Vec<u8>, RepositoryError> {
+    let [targets, snapshot, timestamp] = below;
+    let roles = [
+        ("root", ours(&top.root)),
+        ("targets", targets),
+        ("snapshot", snapshot),
+        ("timestamp", timestamp),
+    ];
+    let mut root = repository::root(version, NOW.plus(YEAR), &roles)?;
+    all(&top.root).iter().try_for_each(|key| root.sign(key))?;
+    Ok(root.to_bytes())
+}
+
+fn anchor(line: &Line) -> Result<Anchor, LabError> {
+    let top = &line.top;
+    let below = [ours(&top.targets), ours(&top.snapshot), ours(&top.timestamp)];
+    let root = root_of(1, top, below)?;
+    Ok(Anchor {
+        schema: 1,
+        line: line.line.clone(),
+        operators: persons(&line.operators),
+        operators_threshold: line.operators_threshold,
+        tuf_root: serde_json::from_slice(&root).map_err(LabError::Encode)?,
+        platform: line.cord.iter().map(|key| stand_in(key).public()).collect(),
+    })
+}
+
+/// The line's rules under our keys. Rules on who takes what when, budgets of groups and other lines are
+/// left out: they only take hosts away from a thief.
+fn rules(policy: &Policy, version: u64) -> Result<Policy, LabError> {
+    let mut own = policy.clone();
+    (own.version, own.expires) = (version, NOW.plus(YEAR));
+    own.online = stand_in(&policy.online).public();
+    own.people = persons(&policy.people);
+    for verifier in &mut own.verifiers.keys {
+        verifier.key = stand_in(&verifier.key).public();
+    }
+    own.log = policy.log.as_deref().map(log_text).transpose()?;
+    own.eligibility = andon_model::eligible::Rules::default();
+    own.budgets.clear();
+    own.probes.clear();
+    (own.members, own.absent_max_ppm) = (Vec::new(), 0);
+    own.vendor_lines.clear();
+    Ok(own)
+}
+
+/// A log policy whose keys are ours.
+fn log_text(text: &str) -> Result<String, LabError> {
+    let word = |word: &str| match word.parse::<VerifierKey>() {
+        Ok(key) => own_note(&key).map(|key| key.verifier().to_string()),
+        Err(_) => Ok(word.to_owned()),
+    };
+    let line = |line: &str| {
+        let words = line.split_whitespace().map(word).collect::<Result<Vec<_>, _>>()?;
+        Ok(words.join(" ") + "\n")
+    };
+    text.lines().map(line).collect()
+}
+
+fn own_note(key: &VerifierKey) -> Result<NoteKey, LabError> {
+    NoteKey::new(key.name(), key.kind(), stand_in(&key.public())).map_err(|_| LabError::Log)
+}
+
+/// A proof of logging by the first log of the policy and whoever of the witnesses signs; nothing where no
+/// log is demanded. `signer` gives the private half of a real key, or none.
+pub(super) fn proof(
+    policy: &Policy,
+    made: &Made,
+    signer: &dyn Fn(&VerifierKey) -> Option<SigningKey>,
+) -> Result<Option<Vec<u8>>, LabError> {
+    let demanded = demanded_log(policy).map_err(|_| LabError::Log)?;
+    let Some((log, of)) = demanded.as_ref().and_then(|log| Some((log.logs().next()?, log))) else {
+        return Ok(None);
+    };
+    let tree = Merkle::new(vec![LogEntry::release(made.digest, &made.manifest).leaf()]);
+    let head = Head { size: 1, root: tree.root() };
+    let checkpoint = Checkpoint { origin: log.name().to_owned(), head, extensions: vec![] };
+    let key = signer(log).unwrap_or_else(|| fleet::stranger("log"));
+    let key = NoteKey::new(log.name(), KeyKind::Log, key).map_err(|_| LabError::Log)?;
+    let mut checkpoint = key.seal(&checkpoint, 0).map_err(|_| LabError::Log)?;
+    for witness in of.witnesses() {
+        if let Some(key) = signer(witness) {
+            let key = NoteKey::new(witness.name(), KeyKind::Witness, key);
+            let key = key.map_err(|_| LabError::Log)?;
+            checkpoint.add(key.sign(checkpoint.note().text(), NOW.0 / 1000));
+        }
+    }
+    let proof = LogProof { extra: None, index: 0, hashes: Vec::new(), checkpoint };
+    Ok(Some(proof.to_text().into_bytes()))
+}
+
+pub(super) fn manifest_url(made: &Made) -> String {
+    let Manifest { vendor, component, version, .. } = &made.manifest;
+    let path = target_path(vendor, component, *version);
+    match path.rsplit_once('/') {
+        Some((folder, file)) => format!("/v1/targets/{folder}/{}.{file}", made.digest),
+        None => format!("/v1/targets/{}.{path}", made.digest),
+    }
+}
+
+fn works(delegation: &Delegation) -> Result<Works, LabError> {
+    let vendor = &delegation.vendor;
+    Ok(Works {
+        vendor: vendor.clone(),
+        role: delegation.role.clone(),
+        wave: made(vendor, 2, "honest")?,
+        idle: made(vendor, 3, "honest")?,
+        fix: made(vendor, 4, "honest")?,
+        evil: made(vendor, 9, "stolen")?,
+        double: made(vendor, 2, "stolen")?,
+    })
+}
+
+/// A release; all of one version are of the same length.
+fn made(vendor: &VendorId, version: u32, whose: &str) -> Result<Made, LabError> {
+    let content = format!("{vendor} {version} {whose}");
+    let digest = Digest::of(content.as_bytes());
+    let manifest = Manifest {
+        schema: 1,
+        vendor: vendor.clone(),
+        component: ComponentId::new("rules")?,
+        version: Version(version),
+        kind: ComponentKind::Content,
+        mode: Mode::Enforce,
+        consumer: Some(ComponentId::new("sensor")?),
+        activation: Activation::Reload,
+        exec: vec![],
+        hooks: Hooks::default(),
+        probes: vec![],
+        soak: Millis::from_secs(3),
+        architectures: vec![],
+        origin: Text::default(),
+        files: vec![FileEntry {
+            path: "rules.yml".to_owned(),
+            digest,
+            length: content.len() as u64,
+            executable: false,
+        }],
+        bundle: digest,
+    };
+    let bytes = serde_json::to_vec(&manifest).map_err(LabError::Encode)?;
+    Ok(Made { digest: Digest::of(&bytes), manifest, bytes })
+}
+
+/// A role for whose keys nobody but the thief has the private half.
+pub(super) fn role_of(key: &SigningKey) -> Role {
+    Role { keys: vec![key.public()], threshold: 1 }
+}
+

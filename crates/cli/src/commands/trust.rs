@@ -43,7 +43,9 @@ async fn line(context: &Context) -> Result<Line, Failure> {
             Ok(trust::of_server(&context.client()?, &context.anchor()?).await?)
         }
         None => {
-            output::note("no line is named (--dir, or --anchor and --server): a made-up one is taken");
+            output::note(
+                "no line is named (--dir, or --anchor and --server): a made-up one is taken",
+            );
             Ok(trust::made_up()?)
         }
     }
@@ -82,9 +84,10 @@ fn what_if(context: &Context, line: Line, all: bool, stolen: &[String]) -> Outco
     let of = line.line.clone();
     let lab = Lab::new(line)?;
     let names: Vec<&str> = lab.keys().iter().map(|key| key.name.as_str()).collect();
-    let sets: Vec<Vec<&str>> = if all { singles_and_pairs(&names) } else { vec![known(&names, stolen)?] };
+    let sets: Vec<Vec<&str>> =
+        if all { singles_and_pairs(&names) } else { vec![known(&names, stolen)?] };
+    let beyond = breaches(&lab)?;
     let mut measured = Measured::new(&lab);
-    let beyond = breaches(&lab, &mut |names| measured.of(names))?;
     let mut rows = Vec::new();
     for set in &sets {
         let reach = measured.of(set)?;
@@ -114,10 +117,11 @@ fn known<'k>(names: &[&'k str], stolen: &[String]) -> Result<Vec<&'k str>, Failu
     for word in stolen {
         // `alice` is a person's daily key, as with --key.
         let person = format!("people/{word}");
-        let name = names.iter().find(|name| *name == word || **name == person).ok_or_else(|| {
-            Failure::not_found(format!("this line has no key {word:?}"))
-                .next("andon trust show lists the names")
-        })?;
+        let name =
+            names.iter().find(|name| *name == word || **name == person).ok_or_else(|| {
+                Failure::not_found(format!("this line has no key {word:?}"))
+                    .next("andon trust show lists the names")
+            })?;
         if !set.contains(name) {
             set.push(*name);
         }

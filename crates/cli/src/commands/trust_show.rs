@@ -72,8 +72,7 @@ fn tree(line: &Line, keys: &[Key]) -> Vec<Branch> {
 
 fn names(keys: &[Key], of: &[PublicKey]) -> Vec<String> {
     let name = |public: &PublicKey| keys.iter().find(|key| key.public == *public);
-    let mut names: Vec<String> =
-        of.iter().filter_map(name).map(|key| key.name.clone()).collect();
+    let mut names: Vec<String> = of.iter().filter_map(name).map(|key| key.name.clone()).collect();
     names.dedup();
     names
 }
@@ -119,7 +118,9 @@ fn operator(line: &Line, keys: &[Key]) -> Branch {
     );
     let verifiers: Vec<PublicKey> = policy.verifiers.keys.iter().map(|it| it.key).collect();
     ticket.below.push(match verifiers.is_empty() {
-        true => leaf("cosign every ticket: nobody (the online key alone moves everybody)", 0, vec![]),
+        true => {
+            leaf("cosign every ticket: nobody (the online key alone moves everybody)", 0, vec![])
+        }
         false => leaf("cosign every ticket", policy.verifiers.needed, names(keys, &verifiers)),
     });
     if let Ok(Some(log)) = demanded_log(policy) {
@@ -145,7 +146,8 @@ fn cord(line: &Line, keys: &[Key]) -> Branch {
     let policy = &line.policy;
     let operators = line.operators.iter().chain(&policy.people).map(|it| it.key);
     let operators: Vec<PublicKey> = operators.chain([policy.online]).collect();
-    let mut any = leaf("pull the cord (a freeze; for over 30 days two keys of one party)", 0, vec![]);
+    let mut any =
+        leaf("pull the cord (a freeze; for over 30 days two keys of one party)", 0, vec![]);
     any.below = vec![
         leaf("of everything, as the platform", 1, names(keys, &line.cord)),
         leaf("of everything on this line, as the operator", 1, names(keys, &operators)),

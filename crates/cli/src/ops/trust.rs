@@ -82,9 +82,7 @@ impl Source<'_> {
 
     async fn policy(&self) -> Result<Vec<u8>, TrustError> {
         match self {
-            Source::Folder(layout) => {
-                Ok(files::read(&layout.policy(), ENVELOPE_BYTES_MAX as u64)?)
-            }
+            Source::Folder(layout) => Ok(files::read(&layout.policy(), ENVELOPE_BYTES_MAX as u64)?),
             Source::Server(client, line) => {
                 let path = format!("/v1/lines/{line}/policy.json");
                 Ok(client.bytes(&path, ENVELOPE_BYTES_MAX).await?)
@@ -135,7 +133,8 @@ async fn read(source: &Source<'_>, anchor: &Anchor) -> Result<Line, TrustError> 
 pub(crate) fn made_up() -> Result<Line, TrustError> {
     let line: LineId = "operator:operator".parse()?;
     let key = |name: &str| {
-        SigningKey::from_seed(Digest::of_parts(&[b"andon.made-up.v1\0", name.as_bytes()]).0).public()
+        SigningKey::from_seed(Digest::of_parts(&[b"andon.made-up.v1\0", name.as_bytes()]).0)
+            .public()
     };
     let names = ["alice", "bob", "carol"];
     let people = |office: &str| -> Result<Vec<Person>, IdError> {

@@ -9,5 +9,6 @@ mod online;
 mod plan;
 mod release;
 mod simulate;
+mod trust;
 mod usage;
 mod witness;

@@ -2,7 +2,8 @@
 //! object's office asks for first; where none is stolen, with a key of the thief's own.
 use super::fleet::stranger;
 use super::lab::{
-    self, Lab, LabError, NOW, POLICY_VERSION, Works, YEAR, all, manifest_url, role_of, root_of, stand_ins,
+    self, Lab, LabError, NOW, POLICY_VERSION, Works, YEAR, all, manifest_url, role_of, root_of,
+    stand_ins,
 };
 use super::line::{Holder, Key};
 use super::metadata::{Served, Tree, sealed, signed};
@@ -99,6 +100,17 @@ impl<'l> Thief<'l> {
         // The first of several alike.
         let victim = (0..lab.works.len()).rev().max_by_key(stolen_of).unwrap_or(0);
         Ok(Thief { lab, keys, own: stranger("thief"), victim })
+    }
+
+    /// Whether nothing is stolen.
+    pub(super) fn holds_none(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether a key is stolen that may start rollouts.
+    pub(super) fn starts(&self) -> bool {
+        let holds = self.keys.iter().flat_map(|key| &key.holds);
+        holds.into_iter().any(|holder| matches!(holder, Holder::Person(_)))
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -262,7 +274,12 @@ impl<'l> Thief<'l> {
         }
         let ticket = self.lab.first_wave(&rollout, made)?;
         let envelope = self.lab.by_gate(&ticket)?;
-        let name = "a wave that a stolen person's key started".to_owned();
+        let whose = if made.digest == self.lab.works[self.victim].evil.digest {
+            "of foreign code"
+        } else {
+            "of an honest release"
+        };
+        let name = format!("a wave {whose} that a stolen person's key started");
         Ok(Some((Forged { name, ticket }, envelope)))
     }
 
@@ -364,9 +381,8 @@ impl<'l> Thief<'l> {
         };
         put(Party::Platform, Scope::All, &|holder| *holder == Holder::Cord)?;
         if let LineId::Operator(operator) = &self.lab.line.line {
-            let people = |holder: &Holder| {
-                matches!(holder, Holder::Person(_) | Holder::OperatorRoot(_))
-            };
+            let people =
+                |holder: &Holder| matches!(holder, Holder::Person(_) | Holder::OperatorRoot(_));
             let by = Party::Operator(operator.clone());
             put(by.clone(), Scope::All, &people)?;
             put(by, Scope::All, &|holder| *holder == Holder::Online)?;
@@ -393,11 +409,20 @@ impl<'l> Thief<'l> {
     }
 
     /// What could keep hosts from a fix for good: by name, what is served now, and stops that stay.
-    pub(super) fn denials(&self) -> Result<Vec<(String, Served, Vec<Envelope>)>, LabError> {
+    /// `open`: forged rules are believed; `freezes`: a forged freeze is.
+    pub(super) fn denials(
+        &self,
+        open: bool,
+        freezes: bool,
+    ) -> Result<Vec<(String, Served, Vec<Envelope>)>, LabError> {
         let [mut snapshot, mut timestamp] = [Vec::new(), Vec::new()];
         snapshot.extend(self.signers(|holder| *holder == Holder::Snapshot));
         timestamp.extend(self.signers(|holder| *holder == Holder::Timestamp));
-        let mut out = vec![("a freeze for ten years".to_owned(), self.freezing()?, self.freezes()?)];
+        let mut out = Vec::new();
+        if freezes {
+            let name = "a freeze for ten years".to_owned();
+            out.push((name, self.freezing()?, self.freezes()?));
+        }
         let far = self.lab.far_timestamp(FAR, &timestamp)?;
         out.push(("a timestamp of the far future".to_owned(), far, vec![]));
         let mut served = self.lab.served.clone();
@@ -405,9 +430,11 @@ impl<'l> Thief<'l> {
         tree.put(&mut served, NOW.plus(YEAR), &snapshot, &timestamp)?;
         let name = "snapshot and timestamp of the far future".to_owned();
         out.push((name, served.listed(14)?, vec![]));
-        let mut served = self.lab.served.clone();
-        served.policy(&self.signed_policy(&self.open(FAR)?)?);
-        out.push(("rules of the far future".to_owned(), served.listed(15)?, vec![]));
+        if open {
+            let mut served = self.lab.served.clone();
+            served.policy(&self.signed_policy(&self.open(FAR)?)?);
+            out.push(("rules of the far future".to_owned(), served.listed(15)?, vec![]));
+        }
         let mut served = self.lab.served.clone();
         if self.code(Code::Root, &mut served)? {
             out.push(("a forged root".to_owned(), served.listed(16)?, vec![]));
@@ -443,14 +470,22 @@ impl Lab {
         tickets::honest(&self.policy, rollout, made, &steps, approvals)
     }
 
-    /// Every ticket that can be played: what tells hosts apart.
-    pub(super) fn every_ticket(&self) -> Result<Vec<andon_model::ticket::Ticket>, LabError> {
+    /// Every ticket that can be played, with those that stolen people's keys start or without: what tells
+    /// hosts apart.
+    pub(super) fn every_ticket(
+        &self,
+        started: bool,
+    ) -> Result<Vec<andon_model::ticket::Ticket>, LabError> {
         let mut out = self.waves.clone();
         let forged = self.forged(&self.policy, "wave", &self.works[0].wave)?;
         out.extend(forged.into_iter().map(|it| it.ticket));
-        out.push(self.first_wave("started", &self.works[0].idle)?);
+        if started {
+            out.push(self.first_wave("started", &self.works[0].idle)?);
+        }
         for works in &self.works {
-            out.push(self.first_wave("started", &works.evil)?);
+            if started {
+                out.push(self.first_wave("started", &works.evil)?);
+            }
             for made in [&works.evil, &works.double] {
                 let forged = self.forged(&self.policy, "evil", made)?;
                 out.extend(forged.into_iter().map(|it| it.ticket));

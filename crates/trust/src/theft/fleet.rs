@@ -1,10 +1,10 @@
 //! The hosts that the thief is after, and which of them no check can tell apart.
+use crate::sign::SigningKey;
+use crate::ticket;
 use andon_model::class::HostClass;
 use andon_model::id::IdError;
 use andon_model::ticket::Ticket;
 use andon_model::{Digest, HostId, PublicKey, StratumId};
-use crate::sign::SigningKey;
-use crate::ticket;
 use std::collections::BTreeMap;
 
 /// Hosts of the line.
@@ -54,14 +54,15 @@ pub(super) struct Group {
     pub(super) hosts: u64,
 }
 
-/// All hosts by what tells them apart.
-pub(super) fn groups(tickets: &[Ticket]) -> Result<Vec<Group>, IdError> {
+/// All hosts by what tells them apart, each group in so many parts (at least 1), of each of which one
+/// host is played.
+pub(super) fn groups(tickets: &[Ticket], parts: u64) -> Result<Vec<Group>, IdError> {
     let class = class()?;
-    let mut groups: BTreeMap<(Knows, Vec<bool>), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(Knows, Vec<bool>, u64), Group> = BTreeMap::new();
     for host in hosts() {
         let knows = Knows::of(host);
         let covered = tickets.iter().map(|it| ticket::covers(it, host, &class)).collect();
-        let group = groups.entry((knows, covered));
+        let group = groups.entry((knows, covered, host.number() % parts.max(1)));
         group.or_insert(Group { knows, host, hosts: 0 }).hosts += 1;
     }
     Ok(groups.into_values().collect())

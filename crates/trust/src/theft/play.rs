@@ -34,6 +34,8 @@ fn answer(served: &Served, fetch: &Fetch) -> Answer {
 /// What one thief's attacks came to.
 #[derive(Default)]
 struct Score {
+    /// nothing more need be played once more hosts than these are reached
+    enough: Option<u64>,
     reached: u64,
     foreign: u64,
     unprotected: [u64; 2],
@@ -42,11 +44,15 @@ struct Score {
 }
 
 impl Score {
+    fn is_enough(&self) -> bool {
+        self.enough.is_some_and(|enough| self.reached > enough)
+    }
     fn note(&mut self, attack: &str, hosts: u64, foreign: u64, unprotected: u64) {
         if hosts + unprotected == 0 {
             return;
         }
-        let none = || Tried { attack: attack.to_owned(), hosts: 0, foreign_code: 0, unprotected: 0 };
+        let none =
+            || Tried { attack: attack.to_owned(), hosts: 0, foreign_code: 0, unprotected: 0 };
         let tried = self.by.entry(attack.to_owned()).or_insert_with(none);
         tried.hosts = tried.hosts.max(hosts);
         tried.foreign_code = tried.foreign_code.max(foreign);
@@ -54,7 +60,7 @@ impl Score {
     }
 }
 
-/// Hosts that one ticket, or one whole world, reached; of these with foreign code.
+/// Hosts that one ticket reached; of these with foreign code.
 #[derive(Clone, Copy, Debug, Default)]
 struct Hosts {
     all: u64,
@@ -68,14 +74,29 @@ impl Lab {
     pub fn measure(&self, stolen: &[&str]) -> Result<Reach, LabError> {
         let thief = Thief::new(self, stolen)?;
         let mut score = Score::default();
-        self.swap(&thief, &mut score)?;
+        // What needs no key is open to everybody, and no different for who holds one.
+        let nobody = thief.holds_none();
+        if nobody {
+            self.swap(&thief, &mut score)?;
+        }
+        let mut open = false;
         for rules in [Rules::Honest, Rules::Older, Rules::Open] {
-            self.under(&thief, rules, &mut score)?;
+            let believed = self.under(&thief, rules, &mut score)?;
+            open |= believed && rules == Rules::Open;
         }
         let freezes = self.frozen(&thief)?;
-        self.left_unprotected(&thief, &mut score)?;
+        self.left_unprotected(&thief, open, !freezes.is_empty(), &mut score)?;
+        if let Some(floor) = self.nobody.as_ref().filter(|_| !nobody) {
+            score.reached = score.reached.max(floor.hosts_reached_max);
+            score.foreign = score.foreign.max(floor.hosts_foreign_code_max);
+            score.tried += floor.attacks_tried;
+            for it in &floor.attacks {
+                score.note(&it.attack, it.hosts, it.foreign_code, it.unprotected);
+            }
+        }
         let mut attacks: Vec<Tried> = score.by.into_values().collect();
-        attacks.sort_by_key(|tried| (u64::MAX - tried.hosts.max(tried.unprotected), tried.attack.clone()));
+        let most = |it: &Tried| u64::MAX - it.hosts.max(it.unprotected);
+        attacks.sort_by(|a, b| (most(a), &a.attack).cmp(&(most(b), &b.attack)));
         Ok(Reach {
             stolen: thief.names(),
             hosts_reached_max: score.reached,
@@ -91,6 +112,21 @@ impl Lab {
         })
     }
 
+    /// Whether a thief of these keys reaches further than the wave that is signed: as [`Lab::measure`], but
+    /// nothing else is asked, and the first attack that does is enough.
+    /// # Errors
+    /// [`LabError`].
+    pub fn is_beyond(&self, stolen: &[&str]) -> Result<bool, LabError> {
+        let thief = Thief::new(self, stolen)?;
+        let floor = self.nobody.as_ref().map_or(0, |nobody| nobody.hosts_reached_max);
+        let enough = Some(self.wave_signed);
+        let mut score = Score { reached: floor, enough, ..Score::default() };
+        for rules in [Rules::Honest, Rules::Older, Rules::Open] {
+            self.under(&thief, rules, &mut score)?;
+        }
+        Ok(score.is_enough())
+    }
+
     /// Other bytes under an honest release's name: no key is needed to serve them.
     fn swap(&self, thief: &Thief<'_>, score: &mut Score) -> Result<(), LabError> {
         let served = thief.swapped()?;
@@ -101,9 +137,12 @@ impl Lab {
         Ok(())
     }
 
-    /// All forgeries under some rules, if any host believes in these.
-    fn under(&self, thief: &Thief<'_>, rules: Rules, score: &mut Score) -> Result<(), LabError> {
-        let Some((policy, base)) = thief.rules(rules)? else { return Ok(()) };
+    /// All forgeries under some rules. Answers whether any host believes in these rules.
+    fn under(&self, thief: &Thief<'_>, rules: Rules, score: &mut Score) -> Result<bool, LabError> {
+        let Some((policy, base)) = thief.rules(rules)? else { return Ok(false) };
+        if score.is_enough() {
+            return Ok(false);
+        }
         if rules != Rules::Honest {
             score.tried += 1;
             let mut believed = false;
@@ -112,15 +151,19 @@ impl Lab {
                 sync(&mut view, &base.clone().listed(10)?, NOW);
                 believed |= view.policy() == Some(&policy);
             }
-            // Whoever refuses the rules is where the honest ones are: that was, or will be, played.
+            // Whoever refuses the rules is where the honest ones are: that was played.
             if !believed {
-                return Ok(());
+                return Ok(false);
             }
         }
         let tickets = thief.tickets(rules, &policy)?;
         let forged: Vec<Forged> = tickets.iter().map(|(forged, _)| forged.clone()).collect();
-        let mut open = true;
+        let groups = if thief.starts() { &self.groups_started } else { &self.groups };
+        let mut open = thief.holds_none();
         for code in CODES {
+            if score.is_enough() {
+                break;
+            }
             let mut served = base.clone();
             if !thief.code(code, &mut served)? {
                 continue;
@@ -129,21 +172,38 @@ impl Lab {
                 served.ticket(&forged.ticket.rollout, envelope);
             }
             let served = served.listed(11)?;
-            // No ticket of the thief's was believed: other code concerns the honest wave alone.
-            let groups: Vec<&Group> = match open || code == Code::Honest {
-                true => self.groups.iter().collect(),
-                false => self.in_wave.iter().collect(),
-            };
-            let name = format!("{rules} / {code}");
-            let believed = self.play(&served, &name, &forged, &groups, score)?;
-            if code == Code::Honest {
-                open = believed;
+            if code == Code::Honest && !open {
+                open = self.is_any_believed(&served, &forged)?;
             }
+            // No ticket of the thief's is believed: then all is as it is for a thief without keys, but
+            // that other code may come under the honest wave.
+            let played: Vec<&Group> = match (open, code) {
+                (true, _) => groups.iter().collect(),
+                (false, Code::Honest) => Vec::new(),
+                (false, _) => self.in_wave.iter().collect(),
+            };
+            self.play(&served, &format!("{rules} / {code}"), &forged, &played, score)?;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Plays one world on one host of each group. Answers whether any ticket of the thief's was believed.
+    /// Whether hosts believe a ticket of the thief's, whomever it covers: one host of each kind is asked,
+    /// for what it has seen is all that a verdict on a ticket depends on.
+    fn is_any_believed(&self, served: &Served, forged: &[Forged]) -> Result<bool, LabError> {
+        for knows in Knows::EVERY {
+            let outcome = sync(&mut self.view(self.any(knows)?)?, served, NOW);
+            let refused: BTreeSet<&str> =
+                outcome.refusals.iter().map(|it| it.what.as_str()).collect();
+            let is_refused =
+                |it: &Forged| refused.contains(format!("ticket {}", it.ticket.rollout).as_str());
+            if !forged.iter().all(is_refused) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Plays one world on one host of each group.
     fn play(
         &self,
         served: &Served,
@@ -151,45 +211,30 @@ impl Lab {
         forged: &[Forged],
         groups: &[&Group],
         score: &mut Score,
-    ) -> Result<bool, LabError> {
+    ) -> Result<(), LabError> {
         score.tried += forged.len().max(1) as u64;
-        let mut total = Hosts::default();
         let mut by: BTreeMap<String, Hosts> = BTreeMap::new();
-        let mut believed = false;
         for group in groups {
-            let mut view = self.view(group)?;
-            let outcome = sync(&mut view, served, NOW);
-            let refused: BTreeSet<&str> =
-                outcome.refusals.iter().map(|it| it.what.as_str()).collect();
-            let taken = |it: &Forged| {
-                !refused.contains(format!("ticket {}", it.ticket.rollout).as_str())
-            };
-            believed |= forged.iter().any(taken);
-            let bad: Vec<&Offer> =
-                outcome.offers.iter().filter(|offer| !self.authorised(offer, group)).collect();
+            let outcome = sync(&mut self.view(group)?, served, NOW);
+            let bad = outcome.offers.iter().filter(|offer| !self.authorised(offer, group));
             let mut of: BTreeMap<String, bool> = BTreeMap::new();
             for offer in bad {
                 let ticket = forged.iter().find(|it| it.ticket.rollout == offer.rollout);
                 let name = ticket.map_or("what honest parties signed", |it| it.name.as_str());
                 *of.entry(format!("{world} / {name}")).or_insert(false) |= self.is_foreign(offer);
             }
-            let add = |hosts: &mut Hosts, foreign: bool| {
+            for (name, foreign) in of {
+                let hosts = by.entry(name).or_default();
                 hosts.all += group.hosts;
                 hosts.foreign += if foreign { group.hosts } else { 0 };
-            };
-            if !of.is_empty() {
-                add(&mut total, of.values().any(|foreign| *foreign));
-            }
-            for (name, foreign) in of {
-                add(by.entry(name).or_default(), foreign);
             }
         }
-        score.reached = score.reached.max(total.all);
-        score.foreign = score.foreign.max(total.foreign);
         for (name, hosts) in by {
+            score.reached = score.reached.max(hosts.all);
+            score.foreign = score.foreign.max(hosts.foreign);
             score.note(&name, hosts.all, hosts.foreign, 0);
         }
-        Ok(believed)
+        Ok(())
     }
 
     /// Whether honest parties have signed this release for these hosts.
@@ -226,17 +271,22 @@ impl Lab {
     }
 
     /// Whom one attack keeps from a fix that is published a month later.
-    fn left_unprotected(&self, thief: &Thief<'_>, score: &mut Score) -> Result<(), LabError> {
-        for (name, served, stops) in thief.denials()? {
+    fn left_unprotected(
+        &self,
+        thief: &Thief<'_>,
+        open: bool,
+        freezes: bool,
+        score: &mut Score,
+    ) -> Result<(), LabError> {
+        for (name, served, stops) in thief.denials(open, freezes)? {
             score.tried += 1;
             let mut hosts = [0; 2];
-            for knows in Knows::EVERY {
-                let mut honest = self.view(self.any(knows)?)?;
-                sync(&mut honest, &self.served, NOW);
+            for (knows, honest) in Knows::EVERY.into_iter().zip(&self.records_honest) {
                 let mut view = self.view(self.any(knows)?)?;
                 sync(&mut view, &served, NOW);
                 let record = view.record();
-                if record == honest.record() {
+                // Nothing of it was believed: the host is where it would be anyway.
+                if record == *honest {
                     continue;
                 }
                 for (at, later) in self.later.iter().enumerate() {
@@ -262,9 +312,7 @@ impl Lab {
     ) -> Result<bool, LabError> {
         let group = self.any(knows)?;
         let mut view = match record {
-            Some(record) => {
-                View::restore(self.anchor.clone(), group.host, class()?, record)?
-            }
+            Some(record) => View::restore(self.anchor.clone(), group.host, class()?, record)?,
             None => self.view(group)?,
         };
         let outcome = sync(&mut view, served, LATER);

@@ -6,7 +6,6 @@
 //! It takes for granted that a further key never costs a thief anything.
 use super::lab::{Lab, LabError};
 use super::line::Key;
-use super::report::Reach;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A smallest set: how many keys of which class.
@@ -16,25 +15,21 @@ pub struct Breach(pub BTreeMap<String, usize>);
 /// Most sets that are written out for one thief.
 const SETS_MAX: usize = 32;
 
-/// All smallest sets of keys that reach further than the wave that is signed. `measure` answers for names
-/// of keys.
+/// All smallest sets of keys that reach further than the wave that is signed.
 /// # Errors
-/// What `measure` fails with.
-pub fn breaches(
-    lab: &Lab,
-    measure: &mut dyn FnMut(&[&str]) -> Result<Reach, LabError>,
-) -> Result<Vec<Breach>, LabError> {
+/// [`LabError`].
+pub fn breaches(lab: &Lab) -> Result<Vec<Breach>, LabError> {
     let mut classes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for key in lab.keys() {
         classes.entry(&key.class).or_default().push(&key.name);
     }
-    let mut beyond = |counts: &BTreeMap<&str, usize>| {
+    let beyond = |counts: &BTreeMap<&str, usize>| {
         let names: Vec<&str> = counts
             .iter()
             .flat_map(|(class, count)| classes.get(class).into_iter().flatten().take(*count))
             .copied()
             .collect();
-        measure(&names).map(|reach| !reach.within_signed_wave)
+        lab.is_beyond(&names)
     };
     let whole: BTreeMap<&str, usize> =
         classes.iter().map(|(class, keys)| (*class, keys.len())).collect();
@@ -93,11 +88,7 @@ fn kept_away<'c>(
 /// The smallest sets of further keys with which a thief of `stolen` reaches further than the wave that
 /// is signed, smallest first; none if it does already.
 #[must_use]
-pub fn needs_also<'k>(
-    breaches: &[Breach],
-    keys: &'k [Key],
-    stolen: &[&str],
-) -> Vec<Vec<String>> {
+pub fn needs_also<'k>(breaches: &[Breach], keys: &'k [Key], stolen: &[&str]) -> Vec<Vec<String>> {
     let mut out: BTreeSet<BTreeSet<&'k str>> = BTreeSet::new();
     for Breach(counts) in breaches {
         let mut sets: Vec<BTreeSet<&'k str>> = vec![BTreeSet::new()];

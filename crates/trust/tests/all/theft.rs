@@ -108,7 +108,7 @@ fn no_single_key_reaches_more_than_the_wave_that_is_signed() {
     assert_eq!(lab.wave_signed(), WAVE);
     let nobody = lab.measure(&[]).unwrap();
     assert_eq!((nobody.hosts_reached_max, nobody.hosts_unprotected_max), (0, 0), "{nobody:?}");
-    assert!(!nobody.can_freeze && nobody.attacks_tried > 80, "{nobody:?}");
+    assert!(!nobody.can_freeze && nobody.attacks_tried > 60, "{nobody:?}");
     for (name, hosts, freezes, unprotected, after) in SINGLES {
         let reach = lab.measure(&[name]).unwrap();
         let got = (
@@ -154,16 +154,17 @@ fn each_check_of_a_host_holds_something_back_from_a_thief_of_the_online_key() {
 
 #[test]
 fn a_verifier_makes_it_two_keys_and_every_smallest_set_is_found() {
-    let lab = Lab::new(logged(verified())).unwrap();
-    let found = breaches(&lab, &mut |names| lab.measure(names)).unwrap();
+    let lab = Lab::new(verified()).unwrap();
+    let found = breaches(&lab).unwrap();
     let set = |keys: &[(&str, usize)]| {
         Breach(keys.iter().map(|(class, count)| ((*class).to_owned(), *count)).collect())
     };
     assert_eq!(found, [set(&[("Online", 1), ("gate verifier", 1)]), set(&[("operator root", 2)])]);
     let also = |stolen: &[&str]| needs_also(&found, lab.keys(), stolen);
     let root = |name: &str| format!("operator-root/{name}");
-    assert_eq!(also(&["operator-root/alice"]), [[root("bob")], [root("carol")]]
-        .map(|set| set.to_vec()).into_iter().chain([vec!["online".to_owned(), "verifiers/v1".to_owned()]]).collect::<Vec<_>>());
+    let gate = vec!["online".to_owned(), "verifiers/v1".to_owned()];
+    let roots = [vec![root("bob")], vec![root("carol")], gate];
+    assert_eq!(also(&["operator-root/alice"]), roots);
     assert_eq!(also(&["online"])[0], ["verifiers/v1"]);
     assert!(also(&["online", "verifiers/v1"]).is_empty());
     let pair = lab.measure(&["online", "verifiers/v1"]).unwrap();
@@ -179,7 +180,7 @@ fn foreign_code_needs_its_vendors_threshold_and_the_log() {
     let most = ["online", "verifiers/v1", "snapshot", "timestamp", "vendors/acme/1"];
     let with = |lab: &Lab, more: &[&str]| {
         let reach = lab.measure(&[&most[..], more].concat()).unwrap();
-        assert_eq!(reach.hosts_reached_max >= ALL, true, "{reach:?}");
+        assert!(reach.hosts_reached_max >= ALL, "{reach:?}");
         reach.hosts_foreign_code_max
     };
     let open = Lab::new(verified()).unwrap();
@@ -200,7 +201,8 @@ fn foreign_code_needs_its_vendors_threshold_and_the_log() {
 fn stolen_people_start_no_more_than_a_first_wave_of_foreign_code() {
     let lab = Lab::new(verified()).unwrap();
     let reach = lab.measure(&["people/bob", "vendors/zeta/1"]).unwrap();
-    assert_eq!((reach.hosts_reached_max, reach.hosts_foreign_code_max), (2 * WAVE, WAVE));
+    assert_eq!((reach.hosts_reached_max, reach.hosts_foreign_code_max), (WAVE, WAVE));
+    assert_eq!(reach.by("of foreign code"), WAVE);
     let mut careful = verified();
     careful.policy.routine.approvals_min = 2;
     let lab = Lab::new(careful).unwrap();
@@ -243,5 +245,15 @@ fn it_takes_two_keys_of_a_party_to_freeze_for_good() {
     ] {
         let reach = lab.measure(&stolen).unwrap();
         assert_eq!(reach.hosts_unprotected_max, unprotected, "{reach:?}");
+    }
+}
+
+/// One host is played for all that no check tells apart. More of them give the same figures.
+#[test]
+fn hosts_of_a_group_are_reached_alike() {
+    let one = Lab::new(line()).unwrap();
+    let seven = Lab::divided(line(), 7).unwrap();
+    for stolen in [&["online"][..], &["people/alice", "vendors/zeta/1"]] {
+        assert_eq!(one.measure(stolen).unwrap(), seven.measure(stolen).unwrap());
     }
 }

@@ -117,11 +117,10 @@ fn operator(line: &Line, keys: &[Key]) -> Branch {
         names(keys, &[policy.online]),
     );
     let verifiers: Vec<PublicKey> = policy.verifiers.keys.iter().map(|it| it.key).collect();
-    ticket.below.push(match verifiers.is_empty() {
-        true => {
-            leaf("cosign every ticket: nobody (the online key alone moves everybody)", 0, vec![])
-        }
-        false => leaf("cosign every ticket", policy.verifiers.needed, names(keys, &verifiers)),
+    ticket.below.push(if verifiers.is_empty() {
+        leaf("cosign every ticket: nobody (the online key alone moves everybody)", 0, vec![])
+    } else {
+        leaf("cosign every ticket", policy.verifiers.needed, names(keys, &verifiers))
     });
     if let Ok(Some(log)) = demanded_log(policy) {
         let logs: Vec<PublicKey> = log.logs().map(|key| key.public()).collect();

@@ -1,13 +1,11 @@
 //! The catalogue: what a thief forges. Each forgery is signed with every stolen key, those that the
 //! object's office asks for first; where none is stolen, with a key of the thief's own.
-use super::fleet::stranger;
-use super::lab::{
-    self, Lab, LabError, NOW, POLICY_VERSION, Works, YEAR, all, manifest_url, role_of, root_of,
-    stand_ins,
-};
+use super::fleet::{stand_in, stranger};
+use super::lab::{Lab, LabError, NOW, POLICY_VERSION, YEAR};
 use super::line::{Holder, Key};
 use super::metadata::{Served, Tree, sealed, signed};
-use super::tickets::{self, Forged, Made};
+use super::parts::{Works, proof, role_of, stand_ins};
+use super::tickets::{Forged, Made};
 use crate::command;
 use crate::log::VerifierKey;
 use crate::repository::{self, Delegation};
@@ -16,10 +14,8 @@ use andon_model::command::{Command, Verb};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::APPROVALS_MAX;
 use andon_model::policy::{Lane, LanePolicy, Person, Policy};
-use andon_model::stop::{Freeze, Party, Scope};
-use andon_model::text::Text;
 use andon_model::verifiers::Verifiers;
-use andon_model::{Digest, LineId, Millis, PersonId, PublicKey, RolloutId};
+use andon_model::{Digest, Millis, PersonId, PublicKey, RolloutId, VendorId};
 use std::fmt;
 
 /// Under whose rules tickets are judged.
@@ -76,15 +72,12 @@ impl fmt::Display for Code {
 
 /// Who holds stolen keys, and a key of their own.
 pub(super) struct Thief<'l> {
-    lab: &'l Lab,
+    pub(super) lab: &'l Lab,
     keys: Vec<&'l Key>,
     own: SigningKey,
     /// the vendor in whose name the thief makes a release: of whose keys most are stolen
     victim: usize,
 }
-
-/// A version beyond any that honest parties will reach; JSON numbers are exact up to here.
-const FAR: u64 = 1 << 52;
 
 impl<'l> Thief<'l> {
     pub(super) fn new(lab: &'l Lab, stolen: &[&str]) -> Result<Thief<'l>, LabError> {
@@ -122,12 +115,12 @@ impl<'l> Thief<'l> {
         match key.holds.first() {
             Some(Holder::Nothing("join token")) => stranger("join"),
             Some(Holder::Nothing(_)) => stranger("host"),
-            _ => super::fleet::stand_in(&key.public),
+            _ => stand_in(&key.public),
         }
     }
 
     /// All stolen keys, those of this office first.
-    fn signers(&self, office: impl Fn(&Holder) -> bool) -> Vec<SigningKey> {
+    pub(super) fn signers(&self, office: impl Fn(&Holder) -> bool) -> Vec<SigningKey> {
         let (first, rest): (Vec<&Key>, Vec<&Key>) =
             self.keys.iter().partition(|key| key.holds.iter().any(&office));
         let mut keys: Vec<_> = first.into_iter().chain(rest).map(Thief::private).collect();
@@ -168,12 +161,12 @@ impl<'l> Thief<'l> {
         self.lab.works.get(at)
     }
 
-    fn signed_policy(&self, policy: &Policy) -> Result<Envelope, LabError> {
+    pub(super) fn signed_policy(&self, policy: &Policy) -> Result<Envelope, LabError> {
         let office = |holder: &Holder| matches!(holder, Holder::OperatorRoot(_));
         sealed(PayloadType::Policy, policy, &self.signers(office))
     }
 
-    fn open(&self, version: u64) -> Result<Policy, LabError> {
+    pub(super) fn open(&self, version: u64) -> Result<Policy, LabError> {
         let honest = &self.lab.policy;
         let lane = |lane: &LanePolicy, approvals_min| LanePolicy {
             first_wave_max: u32::MAX,
@@ -288,13 +281,13 @@ impl<'l> Thief<'l> {
         let victim = &self.lab.works[self.victim];
         let signer = |key: &VerifierKey| self.has(&key.public());
         for made in [&victim.evil, &victim.double] {
-            if let Some(proof) = lab::proof(&self.lab.line.policy, made, &signer)? {
+            if let Some(proof) = proof(&self.lab.line.policy, made, &signer)? {
                 served.file(format!("/v1/log/proofs/{}", made.digest), proof);
             }
         }
         let mut tree = self.lab.tree.clone();
         tree.version += 1;
-        let of = |name: &andon_model::VendorId| {
+        let of = |name: &VendorId| {
             let name = name.clone();
             move |holder: &Holder| matches!(holder, Holder::Vendor(it) if *it == name)
         };
@@ -351,199 +344,5 @@ impl<'l> Thief<'l> {
         keys.iter().chain([&self.own]).try_for_each(|key| root.sign(key))?;
         served.root(&root);
         Ok(())
-    }
-
-    /// The honest wave, and the thief's bytes where its manifest should be.
-    pub(super) fn swapped(&self) -> Result<Served, LabError> {
-        let mut served = self.lab.served.clone();
-        for works in &self.lab.works {
-            served.file(manifest_url(&works.wave), works.double.bytes.clone());
-        }
-        served.listed(12)
-    }
-
-    /// Freezes by every party of everything, for ten years.
-    fn freezes(&self) -> Result<Vec<Envelope>, LabError> {
-        let mut out = Vec::new();
-        let mut put = |by: Party, scope: Scope, office: &dyn Fn(&Holder) -> bool| {
-            let freeze = Freeze {
-                schema: 1,
-                by,
-                scope,
-                reason: Text::default(),
-                issued: NOW,
-                expires: NOW.plus(Millis(YEAR.0 * 10)),
-            };
-            // A freeze has 1 KiB: two signatures, which is what makes it last.
-            let keys: Vec<_> = self.signers(office).into_iter().take(2).collect();
-            out.push(sealed(PayloadType::Freeze, &freeze, &keys)?);
-            Ok::<_, LabError>(())
-        };
-        put(Party::Platform, Scope::All, &|holder| *holder == Holder::Cord)?;
-        if let LineId::Operator(operator) = &self.lab.line.line {
-            let people =
-                |holder: &Holder| matches!(holder, Holder::Person(_) | Holder::OperatorRoot(_));
-            let by = Party::Operator(operator.clone());
-            put(by.clone(), Scope::All, &people)?;
-            put(by, Scope::All, &|holder| *holder == Holder::Online)?;
-        }
-        for works in &self.lab.works {
-            let vendor = &works.vendor;
-            let office = |holder: &Holder| matches!(holder, Holder::Vendor(it) if it == vendor);
-            let by = Party::Vendor(vendor.clone());
-            put(by.clone(), Scope::Vendor(vendor.clone()), &office)?;
-            put(by.clone(), Scope::Release(works.wave.digest), &office)?;
-            put(by.clone(), Scope::All, &office)?;
-            for other in &self.lab.works {
-                put(by.clone(), Scope::Vendor(other.vendor.clone()), &office)?;
-            }
-        }
-        Ok(out)
-    }
-
-    /// The honest wave, and all freezes.
-    pub(super) fn freezing(&self) -> Result<Served, LabError> {
-        let mut served = self.lab.served.clone();
-        self.freezes()?.iter().for_each(|stop| served.stop(stop));
-        served.listed(13)
-    }
-
-    /// What could keep hosts from a fix for good: by name, what is served now, and stops that stay.
-    /// `open`: forged rules are believed; `freezes`: a forged freeze is.
-    pub(super) fn denials(
-        &self,
-        open: bool,
-        freezes: bool,
-    ) -> Result<Vec<(String, Served, Vec<Envelope>)>, LabError> {
-        let [mut snapshot, mut timestamp] = [Vec::new(), Vec::new()];
-        snapshot.extend(self.signers(|holder| *holder == Holder::Snapshot));
-        timestamp.extend(self.signers(|holder| *holder == Holder::Timestamp));
-        let mut out = Vec::new();
-        if freezes {
-            let name = "a freeze for ten years".to_owned();
-            out.push((name, self.freezing()?, self.freezes()?));
-        }
-        let far = self.lab.far_timestamp(FAR, &timestamp)?;
-        out.push(("a timestamp of the far future".to_owned(), far, vec![]));
-        let mut served = self.lab.served.clone();
-        let tree = Tree { version: FAR, ..self.lab.tree.clone() };
-        tree.put(&mut served, NOW.plus(YEAR), &snapshot, &timestamp)?;
-        let name = "snapshot and timestamp of the far future".to_owned();
-        out.push((name, served.listed(14)?, vec![]));
-        if open {
-            let mut served = self.lab.served.clone();
-            served.policy(&self.signed_policy(&self.open(FAR)?)?);
-            out.push(("rules of the far future".to_owned(), served.listed(15)?, vec![]));
-        }
-        let mut served = self.lab.served.clone();
-        if self.code(Code::Root, &mut served)? {
-            out.push(("a forged root".to_owned(), served.listed(16)?, vec![]));
-        }
-        Ok(out)
-    }
-}
-
-impl Lab {
-    /// What a thief signs for this release: everything for the honest wave's, the two best for others.
-    pub(super) fn forged(
-        &self,
-        policy: &Policy,
-        tag: &str,
-        made: &Made,
-    ) -> Result<Vec<Forged>, LabError> {
-        let mut all = tickets::forged(policy, tag, made)?;
-        if tag != "wave" {
-            let best = ["understated-", "first-release-"];
-            all.retain(|it| best.iter().any(|name| it.ticket.rollout.as_str().starts_with(name)));
-        }
-        Ok(all)
-    }
-
-    /// A first wave as the gate would issue it now.
-    pub(super) fn first_wave(
-        &self,
-        rollout: &str,
-        made: &Made,
-    ) -> Result<andon_model::ticket::Ticket, LabError> {
-        let steps = [(self.wave_signed, NOW)];
-        let approvals = self.approvals(made)?;
-        tickets::honest(&self.policy, rollout, made, &steps, approvals)
-    }
-
-    /// Every ticket that can be played, with those that stolen people's keys start or without: what tells
-    /// hosts apart.
-    pub(super) fn every_ticket(
-        &self,
-        started: bool,
-    ) -> Result<Vec<andon_model::ticket::Ticket>, LabError> {
-        let mut out = self.waves.clone();
-        let forged = self.forged(&self.policy, "wave", &self.works[0].wave)?;
-        out.extend(forged.into_iter().map(|it| it.ticket));
-        if started {
-            out.push(self.first_wave("started", &self.works[0].idle)?);
-        }
-        for works in &self.works {
-            if started {
-                out.push(self.first_wave("started", &works.evil)?);
-            }
-            for made in [&works.evil, &works.double] {
-                let forged = self.forged(&self.policy, "evil", made)?;
-                out.extend(forged.into_iter().map(|it| it.ticket));
-            }
-        }
-        Ok(out)
-    }
-
-    /// A timestamp over the honest snapshot, of that version.
-    fn far_timestamp(&self, version: u64, keys: &[SigningKey]) -> Result<Served, LabError> {
-        let mut served = self.served.clone();
-        let at = self.tree.version;
-        let path = format!("/v1/tuf/{at}.snapshot.json");
-        let snapshot = served.get(&path).cloned().unwrap_or_default();
-        let stamp = repository::timestamp(version, NOW.plus(YEAR), at, &snapshot)?;
-        served.timestamp(signed(stamp, keys)?);
-        served.listed(17)
-    }
-
-    /// What honest parties serve 31 days later: a fix by each vendor, for everybody. `replaced`: the
-    /// platform has rotated the root to new keys for targets, snapshot and timestamp, the operator the
-    /// online key.
-    pub(super) fn served_later(&self, replaced: bool) -> Result<Served, LabError> {
-        let mut served = self.served.clone();
-        served.no_tickets();
-        let mut policy = Policy { version: POLICY_VERSION + 1, ..self.policy.clone() };
-        let fresh = stranger("replaced");
-        let new = |keys: Vec<SigningKey>| if replaced { vec![fresh.clone()] } else { keys };
-        let top = &self.line.top;
-        let mut tree = self.tree.clone();
-        tree.version += 1;
-        let mut online = super::fleet::stand_in(&self.line.policy.online);
-        if replaced {
-            let role = role_of(&fresh);
-            let root = root_of(2, top, [role.clone(), role.clone(), role])?;
-            served.root(&repository::SignedMetadata::parse(&root)?);
-            (policy.online, online) = (fresh.public(), fresh.clone());
-        }
-        for works in &self.works {
-            let role = self.role(&works.vendor, &[&works.fix], &all(&works.role))?;
-            tree.roles.insert(works.vendor.clone(), role);
-        }
-        let vendors = stand_ins(&self.line.vendors);
-        let targets = repository::targets(tree.targets.0 + 1, NOW.plus(YEAR), &vendors)?;
-        tree.targets = (tree.targets.0 + 1, signed(targets, &new(all(&top.targets)))?);
-        let [snapshot, timestamp] = self.stampers().map(new);
-        tree.put(&mut served, NOW.plus(YEAR), &snapshot, &timestamp)?;
-        served.policy(&self.by_operators(&policy)?);
-        let mut keys = vec![online];
-        let verifiers = &self.line.policy.verifiers.keys;
-        keys.extend(verifiers.iter().map(|it| super::fleet::stand_in(&it.key)));
-        for works in &self.works {
-            let rollout = format!("fix-of-{}", works.vendor);
-            let mut ticket = tickets::last(&policy, &rollout, &works.fix)?;
-            ticket.approvals = self.approvals(&works.fix)?;
-            let envelope = sealed(PayloadType::Ticket, &ticket, &keys)?;
-            served.ticket(&ticket.rollout, &envelope);
-        }
-        served.listed(30)
     }
 }

@@ -9,10 +9,13 @@
 //! Read first: [`Line`] (who holds which key), [`Lab::measure`], `attack` (the catalogue). Rules of the
 //! method stand in docs/spec/what-if.md.
 mod attack;
+mod deny;
 mod fleet;
+mod honest;
 mod lab;
 mod line;
 mod metadata;
+mod parts;
 mod play;
 mod report;
 mod search;

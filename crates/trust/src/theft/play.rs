@@ -1,5 +1,6 @@
 //! Plays what a thief serves against the code that runs on hosts, and counts.
 use super::attack::{CODES, Code, Rules, Thief};
+use super::deny::Denial;
 use super::fleet::{Group, Knows, class};
 use super::lab::{Lab, LabError, NOW};
 use super::metadata::Served;
@@ -278,7 +279,7 @@ impl Lab {
         freezes: bool,
         score: &mut Score,
     ) -> Result<(), LabError> {
-        for (name, served, stops) in thief.denials(open, freezes)? {
+        for Denial { name, served, stops } in thief.denials(open, freezes)? {
             score.tried += 1;
             let mut hosts = [0; 2];
             for (knows, honest) in Knows::EVERY.into_iter().zip(&self.records_honest) {

@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
     adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rig, rollout,
-    simulate, tuf_client, verifier, why, witness,
+    simulate, trust, tuf_client, verifier, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -80,6 +80,9 @@ pub(crate) enum Command {
     /// Keys of the folder; new keys of logs and witnesses
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Who may do what with which key, and what a thief of each would reach
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Run many light hosts in one process
     Fleet(fleet::Args),
     /// Play a scenario under a policy, with millions of hosts if need be

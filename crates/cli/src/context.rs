@@ -70,6 +70,11 @@ impl Context {
         Ok(Client::new(&config.listen)?)
     }
 
+    /// Whether an anchor file was named.
+    pub(crate) fn has_anchor(&self) -> bool {
+        self.global.anchor.is_some()
+    }
+
     /// The anchor.
     pub(crate) fn anchor(&self) -> Result<Anchor, Failure> {
         let path = match (&self.global.anchor, self.layout()) {

@@ -23,6 +23,8 @@ pub mod repository;
 #[cfg(feature = "sign")]
 pub mod sign;
 pub mod stop;
+#[cfg(all(feature = "sign", feature = "tuf"))]
+pub mod theft;
 pub mod ticket;
 #[cfg(feature = "tuf")]
 pub mod tuf;

@@ -21,6 +21,8 @@ pub(crate) mod replay;
 pub(crate) mod rig;
 pub(crate) mod rollout;
 pub(crate) mod simulate;
+pub(crate) mod trust;
+mod trust_show;
 pub(crate) mod tuf_client;
 pub(crate) mod verifier;
 pub(crate) mod why;
@@ -56,6 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Plan(args) => plan::run(&context, *args),
         Command::Keys(command) => keys::run(&context, command),
         Command::Fleet(args) => fleet::run(&context, args).await,
+        Command::Trust(command) => trust::run(&context, command).await,
         Command::Simulate(args) => simulate::run(&context, &args),
         Command::Replay(args) => replay::run(&context, args).await,
         // Blocking by nature: one request after the other, one file after the other.

@@ -9,3 +9,4 @@ pub(crate) mod release;
 pub(crate) mod role;
 pub(crate) mod rollout;
 pub(crate) mod stop;
+pub(crate) mod trust;

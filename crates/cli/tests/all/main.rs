@@ -10,5 +10,6 @@ mod plan;
 mod release;
 mod rig;
 mod simulate;
+mod trust;
 mod usage;
 mod witness;

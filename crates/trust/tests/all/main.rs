@@ -13,6 +13,7 @@ mod refusals;
 mod repository;
 mod rules;
 mod seats;
+mod theft;
 mod tuf;
 mod typical;
 mod vendor;

@@ -4,7 +4,6 @@
 use andon_model::fast_lane::FastLane;
 use andon_model::policy::Policy;
 use andon_model::{ComponentId, Time, VendorId};
-use serde::Deserialize;
 
 /// The attribute of the top-level targets' signed part.
 pub const ATTRIBUTE: &str = "x-andon-fast-lane";
@@ -24,17 +23,10 @@ pub enum FastLaneError {
 /// # Errors
 /// [`FastLaneError`].
 pub fn of_platform(targets: &[u8]) -> Result<Option<FastLane>, FastLaneError> {
-    #[derive(Deserialize)]
-    struct Targets {
-        signed: Signed,
-    }
-    #[derive(Deserialize)]
-    struct Signed {
-        #[serde(default, rename = "x-andon-fast-lane")]
-        list: Option<FastLane>,
-    }
-    let read: Targets = serde_json::from_slice(targets)?;
-    match read.signed.list {
+    let mut read: serde_json::Value = serde_json::from_slice(targets)?;
+    let list = read.get_mut("signed").and_then(|signed| signed.get_mut(ATTRIBUTE));
+    let list = list.map(|list| serde_json::from_value::<FastLane>(list.take())).transpose()?;
+    match list {
         Some(list) if !list.is_sane() => Err(FastLaneError::Odd),
         list => Ok(list),
     }

@@ -44,6 +44,9 @@ struct Record {
     schema: u32,
     policy: Option<Envelope>,
     policy_version_seen: u64,
+    /// of the anchor's TUF root under which the files below were believed
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchored: Option<Digest>,
     root: String,
     timestamp: String,
     snapshot: String,
@@ -74,6 +77,10 @@ fn remembered(held: &HeldLine) -> LineRecord {
     LineRecord { policy_version_seen: held.version_seen, seen: held.seen.clone() }
 }
 
+fn anchored(anchor: &Anchor) -> Digest {
+    Digest::of(&serde_json::to_vec(&anchor.tuf_root).unwrap_or_default())
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -88,6 +95,7 @@ impl View {
             schema: 1,
             policy: self.policy_envelope.clone(),
             policy_version_seen: self.policy_version_seen,
+            anchored: Some(anchored(&self.anchor)),
             root: text(&files.root),
             timestamp: text(&files.timestamp),
             snapshot: text(&files.snapshot),
@@ -145,7 +153,10 @@ impl View {
             snapshot: record.snapshot.into_bytes(),
             targets: record.targets.into_bytes(),
         };
-        view.catalogue.restore(files, record.roles, record.releases)?;
+        // A host that was given another TUF root begins there: what the old platform signed counts no more.
+        if record.anchored.is_none_or(|root| root == anchored(&view.anchor)) {
+            view.catalogue.restore(files, record.roles, record.releases)?;
+        }
         for (digest, envelope) in record.stops {
             if let Ok(freeze) = Freeze::parse(&envelope.payload) {
                 let freeze = view.authorities().while_it_holds(&envelope, freeze);

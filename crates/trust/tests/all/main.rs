@@ -9,6 +9,7 @@ mod fast_lane;
 mod logged;
 mod order;
 mod python;
+mod recovery;
 mod refusals;
 mod repository;
 mod rules;

@@ -56,6 +56,7 @@ fn draw(branch: &Branch, indent: &str, last: bool) {
     let corner = if last { "└─ " } else { "├─ " };
     let who = match (branch.needed, branch.keys.len()) {
         (_, 0) => String::new(),
+        (0, _) => ": nobody has to".to_owned(),
         (_, 1) => format!(": {}", branch.keys[0]),
         (needed, _) => format!(": {needed} of {}", branch.keys.join(", ")),
     };
@@ -138,7 +139,30 @@ fn operator(line: &Line, keys: &[Key]) -> Branch {
         consent("emergency", &policy.emergency),
         ticket,
     ];
+    root.below.extend(outsiders(line, keys));
     root
+}
+
+/// Who the operator's policy believes beside its own people: rigs, and vendor lines.
+fn outsiders(line: &Line, keys: &[Key]) -> Vec<Branch> {
+    let policy = &line.policy;
+    let mut believed = Vec::new();
+    if !policy.attestations.is_none() {
+        let rigs = policy.attestations.rigs.iter().map(|rig| format!("rigs/{}", rig.name));
+        let may = "attest that a release ran on a class of hosts; any one, that it failed";
+        let mut attest = leaf(may, policy.attestations.needed, rigs.collect());
+        let people: Vec<PublicKey> = policy.people.iter().map(|it| it.key).collect();
+        let may = "waive what is missing, for canary waves only";
+        attest.below.push(leaf(may, 2, names(keys, &people)));
+        believed.push(attest);
+    }
+    for vendor in &policy.vendor_lines {
+        let people = vendor.people.iter().map(|it| it.person.to_string()).collect();
+        let may =
+            format!("say how far {}'s own line has come: hosts need its ticket too", vendor.vendor);
+        believed.push(leaf(&may, vendor.threshold, people));
+    }
+    believed
 }
 
 fn cord(line: &Line, keys: &[Key]) -> Branch {

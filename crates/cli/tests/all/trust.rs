@@ -22,7 +22,7 @@ fn figure(row: &Value, name: &str) -> u64 {
 
 #[test]
 fn every_key_and_every_pair_of_a_line_with_a_verifier_is_measured() {
-    let place = laid_out(&["--verifier", "v1"]);
+    let place = laid_out(&["--verifier", "v1", "--rig", "bench", "--fast-lane", "acme/rules"]);
     let rows = what_if(&place, &["--all"]);
     let keys = 3 + 3 + 3 + 1 + 3 + 2 + 3 + 2;
     assert_eq!(rows.len(), keys + keys * (keys - 1) / 2);
@@ -67,13 +67,16 @@ fn the_simulators_thief_of_the_online_key_reaches_no_more_either() {
 
 #[test]
 fn the_tree_names_every_key_and_how_many_it_takes() {
-    let place = laid_out(&["--verifier", "v1"]);
+    let place = laid_out(&["--verifier", "v1", "--rig", "bench"]);
     let shown = place.andon(&["trust", "show"]).expect(0).out;
     for text in [
         "platform: replace any key below: 2 of platform/root-1, platform/root-2, platform/root-3",
         "sign releases of acme: 2 of vendors/acme/1, vendors/acme/2, vendors/acme/3",
         "operator: sign the policy: 2 of operator-root/alice, operator-root/bob, operator-root/carol",
         "cosign every ticket: verifiers/v1",
+        "in the routine lane, with whoever starts it: nobody has to",
+        "that it failed: rigs/bench",
+        "waive what is missing, for canary waves only: 2 of people/alice, people/bob, people/carol",
         "of what is acme's, as acme",
     ] {
         assert!(shown.contains(text), "{text}: {shown}");

@@ -106,6 +106,9 @@ pub(super) fn rules(policy: &Policy, version: u64) -> Result<Policy, LabError> {
     own.probes.clear();
     (own.members, own.absent_max_ppm) = (Vec::new(), 0);
     own.vendor_lines.clear();
+    own.attestations = andon_model::rigs::Attestations::default();
+    own.fast_lane = None;
+    own.overrides.clear();
     Ok(own)
 }
 

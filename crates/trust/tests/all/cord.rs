@@ -92,11 +92,7 @@ impl Known {
         let lasting = signed.iter().filter(|key| **key != 3).count() >= 2;
         let alone = freeze.issued.plus(FREEZE_ALONE_MAX);
         let ends = if lasting { freeze.expires } else { freeze.expires.min(alone) };
-        let may = match (pull.by, pull.scope) {
-            (0 | 3, _) => true,
-            (1, 0 | 2) | (2, 1 | 3) => true,
-            _ => false,
-        };
+        let may = matches!((pull.by, pull.scope), (0 | 3, _) | (1, 0 | 2) | (2, 1 | 3));
         let own = self.releases[of];
         let concerns = match &freeze.scope {
             Scope::Release(release) => *release == own,

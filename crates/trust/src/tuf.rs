@@ -210,15 +210,18 @@ impl MetadataSet for TufSet {
         now: Time,
     ) -> Result<BTreeMap<VendorId, Delegated>, TufError> {
         size("targets", bytes)?;
-        let parsed = Metadata::<Targets>::from_slice(bytes).map_err(|e| refused("targets", e))?;
-        if let Some(delegations) = &parsed.signed().delegations {
+        let when = date(now)?;
+        // Read once, and on a copy: what the core believes is checked further before it stands.
+        let mut next = self.core.clone();
+        let targets = next.update_targets(bytes, when).map_err(|e| refused("targets", e))?;
+        let delegations = targets.delegations.clone();
+        if let Some(delegations) = &delegations {
             check_delegations(delegations)?;
         }
-        let when = date(now)?;
-        self.core.update_targets(bytes, when).map_err(|e| refused("targets", e))?;
+        self.core = next;
         let pins = self.core.snapshot().map(|s| &s.meta).ok_or(TufError::Order("snapshot"))?;
         let mut out = BTreeMap::new();
-        if let Some(delegations) = &parsed.signed().delegations {
+        if let Some(delegations) = &delegations {
             for role in &delegations.roles {
                 // A name that is no vendor's cannot hold a release path of ours.
                 let Ok(name) = VendorId::new(&role.name) else { continue };

@@ -89,6 +89,8 @@ pub(crate) struct Supervisor {
     pub(crate) enrol_next: Instant,
     pub(crate) sync_next: Instant,
     pub(crate) index_version: u64,
+    /// beats handed over of which nothing was heard yet
+    pub(crate) beats_out: u32,
     pub(crate) leaving: Option<Leaving>,
     pub(crate) previous: Previous,
 }
@@ -97,13 +99,6 @@ pub(crate) struct Supervisor {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Leaving {
     pub(crate) until: Instant,
-    pub(crate) goodbye: Goodbye,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goodbye {
-    Waiting,
-    Taken,
 }
 
 /// Runs until it is asked to stop.
@@ -179,6 +174,7 @@ impl Supervisor {
             enrol_next: start,
             sync_next: start,
             index_version: 0,
+            beats_out: 0,
             leaving: None,
             previous,
         })
@@ -199,7 +195,8 @@ impl Supervisor {
 
     fn done(&self) -> bool {
         let Some(leaving) = self.leaving else { return false };
-        let said = leaving.goodbye == Goodbye::Taken || self.check.is_none();
+        // The last of them is the goodbye: an answer to an earlier beat says nothing of it.
+        let said = self.beats_out == 0 || self.check.is_none();
         (said && self.running.is_empty()) || Instant::now() >= leaving.until
     }
 
@@ -212,11 +209,8 @@ impl Supervisor {
             Asked::End => Presence::Goodbye { back_within: BACK_WITHIN },
             Asked::Restart => Presence::Restart { back_within: RESTART_WITHIN },
         };
-        let goodbye = match self.beat(presence) {
-            true => Goodbye::Waiting,
-            false => Goodbye::Taken,
-        };
-        self.leaving = Some(Leaving { until: Instant::now() + LEAVE_MAX, goodbye });
+        self.beat(presence);
+        self.leaving = Some(Leaving { until: Instant::now() + LEAVE_MAX });
         self.feed(Input::Leaving);
     }
 

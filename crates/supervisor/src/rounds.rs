@@ -105,6 +105,7 @@ impl Supervisor {
     fn lost_check(&mut self, why: &str) {
         eprintln!("andon-supervisor: {why}");
         self.check = None;
+        self.beats_out = 0;
         let pause = CHILD_PAUSE[0] * 2u32.saturating_pow(self.check_losses.min(10));
         self.check_losses += 1;
         self.check_again = Instant::now() + pause.min(CHILD_PAUSE[1]);

@@ -1,5 +1,5 @@
 //! With the server, through the child: enrol, beat, look for something new, hear the answers.
-use crate::looped::{Goodbye, Supervisor};
+use crate::looped::Supervisor;
 use crate::state::Identity;
 use crate::{now, told};
 use andon_host::Input;
@@ -60,13 +60,13 @@ impl Supervisor {
         }
     }
 
-    /// Signs and hands over one beat; says whether there was one to hand over.
-    pub(crate) fn beat(&mut self, presence: Presence) -> bool {
-        let Some(beat) = self.host.beat(now(), presence) else { return false };
-        let Some(check) = &mut self.check else { return false };
+    /// Signs and hands over one beat, if there is one, and somebody to hand it to.
+    pub(crate) fn beat(&mut self, presence: Presence) {
+        let Some(beat) = self.host.beat(now(), presence) else { return };
+        let Some(check) = &mut self.check else { return };
         let payload = serde_json::to_vec(&beat).unwrap_or_default();
         check.say(&ToCheck::PostBeat { envelope: self.key.seal(PayloadType::Beat, &payload) });
-        true
+        self.beats_out += 1;
     }
 
     fn sync(&mut self) {
@@ -95,10 +95,8 @@ impl Supervisor {
             FromCheck::Bell { version } => self.bell(version),
             FromCheck::Failed { what, why } => {
                 eprintln!("andon-supervisor: {what}: {why}");
-                if what.as_str() == "post_beat"
-                    && let Some(leaving) = &mut self.leaving
-                {
-                    leaving.goodbye = Goodbye::Taken;
+                if what.as_str() == "post_beat" {
+                    self.beats_out = self.beats_out.saturating_sub(1);
                 }
             }
         }
@@ -112,9 +110,8 @@ impl Supervisor {
 
     fn answered(&mut self, answer: BeatAnswer) {
         self.feed(Input::ChargesStored { up_to: answer.charges_stored });
-        if let Some(leaving) = &mut self.leaving {
-            leaving.goodbye = Goodbye::Taken;
-        } else {
+        self.beats_out = self.beats_out.saturating_sub(1);
+        if self.leaving.is_none() {
             self.bell(answer.index_version);
         }
     }

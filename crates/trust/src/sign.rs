@@ -93,6 +93,11 @@ pub enum KeyFileError {
     /// larger than any key file
     #[error("key file has {0} bytes, at most 4096 are allowed")]
     TooLarge(usize),
+    /// for a person, and a program reads it
+    #[error(
+        "key file is encrypted by a passphrase; where nobody types one, it has to be plain, at mode 0600"
+    )]
+    Encrypted,
     /// not the JSON we expect
     #[error("parse key file")]
     Parse(#[source] serde_json::Error),
@@ -104,6 +109,9 @@ pub enum KeyFileError {
     Mismatch,
 }
 
+/// How files in the age format begin (<https://c2sp.org/age>), binary and armoured.
+const AGE: [&[u8]; 2] = [b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----"];
+
 impl KeyFile {
     /// Reads a key file.
     /// # Errors
@@ -111,6 +119,10 @@ impl KeyFile {
     pub fn parse(bytes: &[u8]) -> Result<(KeyFile, SigningKey), KeyFileError> {
         if bytes.len() > 4096 {
             return Err(KeyFileError::TooLarge(bytes.len()));
+        }
+        // Recognised only: opening it is `andon`'s.
+        if AGE.iter().any(|beginning| bytes.starts_with(beginning)) {
+            return Err(KeyFileError::Encrypted);
         }
         let file: KeyFile = serde_json::from_slice(bytes).map_err(KeyFileError::Parse)?;
         let seed: PublicKey = file.private.parse().map_err(|_| KeyFileError::Private)?;

@@ -4,6 +4,7 @@ pub use served::{NamedFile, Repository, TopRoles};
 
 use crate::sign::SigningKey;
 use andon_model::fast_lane::FastLane;
+use andon_model::limits::TUF_ROOT_ROTATIONS_MAX;
 use andon_model::{Digest, Millis, PublicKey, Time, VendorId};
 use serde_json::{Map, Value, json};
 use sigstore_tuf::canonical_json::to_canonical_bytes;
@@ -40,6 +41,14 @@ pub enum RepositoryError {
         /// the next one
         want: u64,
     },
+    /// a key that is to be replaced where it is not
+    #[error("no role of the root has the key that is to be replaced")]
+    Stranger,
+    /// more roots than a client that has only the first one will walk
+    #[error(
+        "the root has version {TUF_ROOT_ROTATIONS_MAX}, and hosts follow no more of them; give them a new anchor"
+    )]
+    Rotations,
     /// targets that hosts would overlook
     #[error("role lists a target outside its vendor's paths or without a SHA-256 digest")]
     Paths,
@@ -205,6 +214,45 @@ fn allow_fast(targets: &mut SignedMetadata, list: &FastLane) -> Result<(), Repos
     signed["version"] = json!(targets.version() + 1);
     *targets = SignedMetadata::new(signed);
     Ok(())
+}
+
+/// The next root: `new` in every place of `old`, so that a key that was stolen is left nowhere.
+fn rotated(
+    root: &SignedMetadata,
+    old: &PublicKey,
+    new: &PublicKey,
+    expires: Time,
+) -> Result<SignedMetadata, RepositoryError> {
+    let shape = || RepositoryError::Shape("root");
+    if root.version() >= u64::from(TUF_ROOT_ROTATIONS_MAX) {
+        return Err(RepositoryError::Rotations);
+    }
+    let (old, id) = (key_id(old)?, key_id(new)?);
+    let mut signed = renewed(root, expires)?.signed;
+    let roles = signed.get_mut("roles").and_then(Value::as_object_mut).ok_or_else(shape)?;
+    let mut found = false;
+    for role in roles.values_mut() {
+        let ids = role.get_mut("keyids").and_then(Value::as_array_mut).ok_or_else(shape)?;
+        for place in ids.iter_mut().filter(|place| place.as_str() == Some(&old)) {
+            *place = json!(id);
+            found = true;
+        }
+    }
+    if !found {
+        return Err(RepositoryError::Stranger);
+    }
+    let keys = signed.get_mut("keys").and_then(Value::as_object_mut).ok_or_else(shape)?;
+    keys.remove(&old);
+    keys.insert(id, key_value(new));
+    Ok(SignedMetadata::new(signed))
+}
+
+/// The same content one version up, with another expiry, unsigned again.
+fn renewed(metadata: &SignedMetadata, expires: Time) -> Result<SignedMetadata, RepositoryError> {
+    let mut signed = metadata.signed.clone();
+    signed["version"] = json!(metadata.version() + 1);
+    signed["expires"] = json!(date(expires)?);
+    Ok(SignedMetadata::new(signed))
 }
 
 /// Adds or replaces one delegation, one version up, unsigned again.

@@ -7,7 +7,7 @@ use super::{key_id, root, snapshot, targets, timestamp};
 use crate::sign::SigningKey;
 use crate::tuf::{MetadataSet as _, TufSet};
 use andon_model::fast_lane::FastLane;
-use andon_model::{Time, VendorId};
+use andon_model::{PublicKey, Time, VendorId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub struct TopRoles {
 #[derive(Clone, Debug)]
 pub struct Repository {
     root: SignedMetadata,
+    /// the root that is served, while its successor is not yet
+    before: Option<SignedMetadata>,
     targets: SignedMetadata,
     vendors: BTreeMap<VendorId, Vec<u8>>,
     snapshot: Option<Vec<u8>>,
@@ -56,6 +58,7 @@ impl Repository {
         ];
         Ok(Repository {
             root: root(1, root_expires, &table)?,
+            before: None,
             targets: targets(1, targets_expires, vendors)?,
             vendors: BTreeMap::new(),
             snapshot: None,
@@ -96,6 +99,7 @@ impl Repository {
         let root = root.ok_or(RepositoryError::Missing("root"))?;
         Ok(Repository {
             root,
+            before: None,
             targets,
             vendors,
             snapshot: Some(snapshot),
@@ -129,6 +133,36 @@ impl Repository {
     /// [`RepositoryError`].
     pub fn set_fast_lane(&mut self, list: &FastLane) -> Result<(), RepositoryError> {
         super::allow_fast(&mut self.targets, list)
+    }
+
+    /// Puts one key in the place of another in every role of the root, one version up. Its signatures fall
+    /// away: a threshold of the root before it *and* one of its own sign it.
+    /// # Errors
+    /// [`RepositoryError::Stranger`] when no role has the old key; the repository is unchanged.
+    pub fn rotate_root(
+        &mut self,
+        old: &PublicKey,
+        new: &PublicKey,
+        expires: Time,
+    ) -> Result<u64, RepositoryError> {
+        let next = super::rotated(&self.root, old, new, expires)?;
+        let before = std::mem::replace(&mut self.root, next);
+        self.before.get_or_insert(before);
+        Ok(self.root.version())
+    }
+
+    /// The same top-level targets one version up, unsigned: where the key that signed them has gone.
+    /// # Errors
+    /// [`RepositoryError::Clock`].
+    pub fn renew_targets(&mut self, expires: Time) -> Result<u64, RepositoryError> {
+        self.targets = super::renewed(&self.targets, expires)?;
+        Ok(self.targets.version())
+    }
+
+    /// The signed top-level targets.
+    #[must_use]
+    pub fn targets_bytes(&self) -> Vec<u8> {
+        self.targets.to_bytes()
     }
 
     /// The signed root, for anchors.
@@ -195,7 +229,9 @@ impl Repository {
         // A snapshot is signed anew when it is not the same list, or has lived half its life.
         let stale = self.expires_of(self.snapshot.as_deref())?.0
             <= now.plus(valid.snapshot).0 - valid.snapshot.0 / 2;
-        if self.snapshot.is_none() || stale || !self.snapshot_holds(&table)? {
+        // A new root may have another key for it.
+        let rooted = self.before.is_some();
+        if self.snapshot.is_none() || stale || rooted || !self.snapshot_holds(&table)? {
             let rows: Vec<_> =
                 table.iter().map(|(n, v, b)| (n.clone(), *v, b.as_slice())).collect();
             let mut made = snapshot(version + 1, expires, &rows)?;
@@ -211,6 +247,7 @@ impl Repository {
         next.timestamp = Some(made.to_bytes());
         out.push(("timestamp.json".to_owned(), made.to_bytes()));
         next.rehearse(now)?;
+        next.before = None;
         *self = next;
         Ok(out)
     }
@@ -225,7 +262,10 @@ impl Repository {
     /// A stranger's walk over what would be served.
     fn rehearse(&self, now: Time) -> Result<(), RepositoryError> {
         let missing = RepositoryError::Missing;
-        let mut set = TufSet::from_root(&self.root.to_bytes())?;
+        let mut set = TufSet::from_root(&self.before.as_ref().unwrap_or(&self.root).to_bytes())?;
+        if self.before.is_some() {
+            set.update_root(&self.root.to_bytes())?;
+        }
         set.update_timestamp(self.timestamp.as_deref().ok_or(missing("timestamp"))?, now)?;
         set.update_snapshot(self.snapshot.as_deref().ok_or(missing("snapshot"))?, now)?;
         set.update_targets(&self.targets.to_bytes(), now)?;

@@ -36,6 +36,65 @@ pub(crate) fn signed_role(before: Option<&[u8]>, version: u32, keys: &[u8]) -> V
     role.to_bytes()
 }
 
+/// A stranger to the new root, who has the first one: what it may not believe is not published.
+/// Mutant: rotated-root-unrehearsed.
+#[test]
+fn a_new_root_is_published_only_if_the_old_one_vouches_for_it() {
+    let mut repository = create();
+    repository.publish(NOW, VALID, &key(14), &key(15)).unwrap();
+    let first = repository.root_bytes();
+    let (year, new) = (NOW.plus(YEAR), key(50).public());
+    let stranger = repository.rotate_root(&key(49).public(), &new, year);
+    assert!(matches!(stranger, Err(RepositoryError::Stranger)));
+    assert_eq!(repository.root_bytes(), first);
+    assert_eq!(repository.rotate_root(&key(10).public(), &new, year).unwrap(), 2);
+    let cases: [(&[u8], bool); 5] =
+        [(&[], false), (&[11], false), (&[11, 50], false), (&[10, 11], false), (&[11, 12], true)];
+    for (signers, believed) in cases {
+        let mut made = repository.clone();
+        signers.iter().for_each(|n| made.sign_root(&key(*n)).unwrap());
+        let served = made.publish(NOW, VALID, &key(14), &key(15));
+        assert_eq!(served.is_ok(), believed, "signed by {signers:?}");
+    }
+    // The thief's key is in no role, and not in the table of keys either.
+    assert!(
+        !String::from_utf8(repository.root_bytes())
+            .unwrap()
+            .contains(&key(10).public().to_string())
+    );
+}
+
+/// Keys of every role at once, and then no more roots than a host would walk.
+#[test]
+fn roots_follow_one_another_up_to_what_hosts_walk() {
+    let mut repository = create();
+    repository.publish(NOW, VALID, &key(14), &key(15)).unwrap();
+    let year = NOW.plus(YEAR);
+    let public = |n: u8| key(n).public();
+    for (old, new) in [(13, 53), (14, 54), (15, 55)] {
+        repository.rotate_root(&public(old), &public(new), year).unwrap();
+        [10, 11].iter().for_each(|n| repository.sign_root(&key(*n)).unwrap());
+        if old == 13 {
+            assert_eq!(repository.renew_targets(year).unwrap(), 2);
+            repository.sign_targets(&key(53)).unwrap();
+        }
+        let snapshot = if old == 13 { 14 } else { 54 };
+        let timestamp = if old == 15 { 55 } else { 15 };
+        let old_keys = repository.clone().publish(NOW, VALID, &key(14), &key(15));
+        assert_eq!(old_keys.is_ok(), old == 13, "the old online keys sign no more");
+        repository.publish(NOW, VALID, &key(snapshot), &key(timestamp)).unwrap();
+    }
+    let most = andon_model::limits::TUF_ROOT_ROTATIONS_MAX;
+    let (mut old, mut new) = (54, 60);
+    for version in 5..=most {
+        let made = repository.rotate_root(&public(old), &public(new), year).unwrap();
+        assert_eq!(made, u64::from(version));
+        (old, new) = (new, new + 1);
+    }
+    let beyond = repository.rotate_root(&public(old), &public(new), year);
+    assert!(matches!(beyond, Err(RepositoryError::Rotations)), "{beyond:?}");
+}
+
 #[test]
 fn a_repository_grows_by_roles_and_reads_back_as_written() {
     let acme = VendorId::new("acme").unwrap();
@@ -132,5 +191,8 @@ fn key_files_read_back_and_mixed_halves_are_noticed() {
     let mixed = text.replace(&key(7).public().to_string(), &key(8).public().to_string());
     assert!(matches!(KeyFile::parse(mixed.as_bytes()), Err(KeyFileError::Mismatch)));
     assert!(matches!(KeyFile::parse(&[b' '; 5000]), Err(KeyFileError::TooLarge(5000))));
+    for sealed in [&b"age-encryption.org/v1\n"[..], b"-----BEGIN AGE ENCRYPTED FILE-----\n"] {
+        assert!(matches!(KeyFile::parse(sealed), Err(KeyFileError::Encrypted)));
+    }
     assert!(!format!("{file:?} {read:?}").contains(&"07".repeat(8)), "a private key was printed");
 }

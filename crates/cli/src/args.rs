@@ -38,6 +38,10 @@ pub(crate) struct Global {
     /// Anchor file, where there is no folder
     #[arg(long, global = true, env = "ANDON_ANCHOR", value_name = "FILE")]
     pub(crate) anchor: Option<PathBuf>,
+    /// Opens encrypted key files: the file's first line is the passphrase; repeat it where keys have
+    /// different ones. Without it the terminal is asked
+    #[arg(long, global = true, env = "ANDON_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Vec<PathBuf>,
     /// Print one JSON document instead of text for people
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -77,7 +81,7 @@ pub(crate) enum Command {
     Policy(policy::Command),
     /// Weigh speed against care: the wave plan of least expected loss, and what others would cost
     Plan(Box<plan::Args>),
-    /// Keys of the folder; new keys of logs and witnesses
+    /// Make, list and replace keys, plan a key ceremony
     #[command(subcommand)]
     Keys(keys::Command),
     /// Who may do what with which key, and what a thief of each would reach

@@ -3,7 +3,7 @@ use crate::args::Global;
 use crate::client::{Client, ClientError};
 use crate::exit::Failure;
 use crate::files;
-use crate::keys::{self, HeldKey};
+use crate::keys::{self, HeldKey, KeyError, Passphrase, Passphrases};
 use crate::layout::Layout;
 use crate::ops::rollout::Signer;
 use crate::output::Form;
@@ -11,7 +11,12 @@ use andon_model::enrol::Anchor;
 use andon_model::limits::TUF_BYTES_MAX;
 use andon_model::{LineId, PersonId};
 use serde::Deserialize;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a server on this machine may take to answer.
+const ANSWER_WAIT: Duration = Duration::from_millis(500);
 
 /// Where to ask, whose line, which form of answer.
 #[derive(Clone, Debug)]
@@ -52,6 +57,15 @@ impl Context {
         self.layout().ok_or_else(missing)
     }
 
+    /// Whether something listens where the folder's server would.
+    pub(crate) fn server_answers(&self) -> bool {
+        let Some(layout) = self.layout() else { return false };
+        let bytes = files::read(&layout.server_config(), 64 * 1024).ok();
+        let config: Option<ServerConfig> = bytes.and_then(|it| toml::from_slice(&it).ok());
+        let address: Option<SocketAddr> = config.and_then(|it| it.listen.parse().ok());
+        address.is_some_and(|it| TcpStream::connect_timeout(&it, ANSWER_WAIT).is_ok())
+    }
+
     /// The server.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         if let Some(server) = &self.global.server {
@@ -73,6 +87,13 @@ impl Context {
     /// Whether an anchor file was named.
     pub(crate) fn has_anchor(&self) -> bool {
         self.global.anchor.is_some()
+    }
+
+    /// The anchor of another folder than the one that was named.
+    pub(crate) fn anchor_of(&self, layout: &Layout) -> Result<Anchor, Failure> {
+        let anchor = None;
+        Context { global: Global { anchor, ..self.global.clone() }, layout: Some(layout.clone()) }
+            .anchor()
     }
 
     /// The anchor.
@@ -102,13 +123,38 @@ impl Context {
         }
     }
 
+    /// What opens encrypted key files.
+    pub(crate) fn passphrases(&self) -> Passphrases {
+        Passphrases::new(&self.global.passphrase_file)
+    }
+
+    /// A passphrase for new keys.
+    pub(crate) fn new_passphrase(&self, what: &str) -> Result<Passphrase, Failure> {
+        let passphrase = self.passphrases().for_new(what).map_err(KeyError::from);
+        passphrase.map_err(|e| Failure::from(e).next(FOR_SCRIPTS))
+    }
+
     /// A key by file or name.
     pub(crate) fn key(&self, word: &str) -> Result<HeldKey, Failure> {
-        let advice = match self.layout() {
-            Some(_) => "andon keys show lists the names",
-            None => "give a key file, or --dir DIR and a name",
+        keys::find(word, self.layout(), &self.passphrases()).map_err(|error| {
+            let advice = match (&error, self.layout()) {
+                (KeyError::Passphrase { .. }, _) => FOR_SCRIPTS,
+                (KeyError::Sealed { .. }, _) => "the key file was not changed; try again",
+                (_, Some(_)) => "andon keys list lists the names",
+                (_, None) => "give a key file, or --dir DIR and a name",
+            };
+            Failure::from(error).next(advice)
+        })
+    }
+
+    /// A person's key of the operator's root by file or name: `alice`, too, is the offline one here.
+    pub(crate) fn root_key(&self, word: &str) -> Result<HeldKey, Failure> {
+        let offline = format!("operator-root/{word}");
+        let word = match keys::locate(&offline, self.layout()) {
+            Some(_) => offline.as_str(),
+            None => word,
         };
-        keys::find(word, self.layout()).map_err(|e| Failure::from(e).next(advice))
+        self.key(word)
     }
 
     /// Several keys.
@@ -124,6 +170,10 @@ impl Context {
         Ok(Signer { person, line: self.line()?, key: held.key })
     }
 }
+
+/// What to do where nobody can type.
+const FOR_SCRIPTS: &str =
+    "type it at a terminal, or give --passphrase-file FILE (or ANDON_PASSPHRASE_FILE), mode 0600";
 
 fn read_error(path: &Path) -> String {
     format!("read {}", path.display())

@@ -69,29 +69,20 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Makes a new file; an existing one is left alone and is an error.
+/// Makes a new file, all of it or nothing; an existing one is left alone and is an error.
 /// # Errors
 /// [`FileError`].
 pub(crate) fn create(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => FileError::Exists(path.to_owned()),
-        _ => FileError::Write { path: path.to_owned(), source },
-    };
-    make_parent(path)?;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(access.mode())
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)
+    let fresh = stage(path, bytes, access)?;
+    place_new(&fresh, path).inspect_err(|_| {
+        let _best_effort = fs::remove_file(&fresh);
+    })
 }
 
-/// Puts a file in place of an old one, or where none is: all of it or nothing.
+/// Writes a file beside its place, on disk when this returns. The caller renames it, or removes it.
 /// # Errors
-/// [`FileError`].
-pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
-    let failed = |source| FileError::Write { path: path.to_owned(), source };
+/// [`FileError`]; nothing is left then.
+pub(crate) fn stage(path: &Path, bytes: &[u8], access: Access) -> Result<PathBuf, FileError> {
     make_parent(path)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -100,14 +91,52 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), F
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(access.mode()).open(&fresh)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        file.sync_all()
     };
-    write().map_err(|source| {
+    match write() {
+        Ok(()) => Ok(fresh),
+        Err(source) => {
+            let _best_effort = fs::remove_file(&fresh);
+            Err(FileError::Write { path: path.to_owned(), source })
+        }
+    }
+}
+
+/// Renames a file to a name that nothing has: looking first would leave a moment in between.
+/// # Errors
+/// [`FileError`]; the file is where it was.
+pub(crate) fn place_new(from: &Path, to: &Path) -> Result<(), FileError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => FileError::Exists(to.to_owned()),
+        _ => FileError::Write { path: to.to_owned(), source },
+    };
+    let here = rustix::fs::CWD;
+    match rustix::fs::renameat_with(here, from, here, to, rustix::fs::RenameFlags::NOREPLACE) {
+        // A file system that cannot: a second name, then without the first, comes to the same.
+        Err(rustix::io::Errno::INVAL) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from)).map_err(failed)?;
+        }
+        done => done.map_err(|why| failed(why.into()))?,
+    }
+    sync_folder(to).map_err(failed)
+}
+
+/// A rename is on disk when its folder is.
+/// # Errors
+/// The folder's.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Puts a file in place of an old one, or where none is: all of it or nothing.
+/// # Errors
+/// [`FileError`].
+pub(crate) fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError> {
+    let fresh = stage(path, bytes, access)?;
+    fs::rename(&fresh, path).and_then(|()| sync_folder(path)).map_err(|source| {
         let _best_effort = fs::remove_file(&fresh);
-        failed(source)
+        FileError::Write { path: path.to_owned(), source }
     })
 }
 

@@ -2,7 +2,8 @@
 use crate::clock;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::ops::init::{self, InitOptions, Made};
+use crate::keys::Keeping;
+use crate::ops::init::{self, InitError, InitOptions, Made};
 use crate::ops::init_log::{self, LogOptions, WitnessOption};
 use crate::output;
 use crate::policy_fast_lane::Listed;
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     /// all may
     #[arg(long = "fast-lane", value_name = "VENDOR/COMPONENT")]
     fast_lane: Vec<Listed>,
+    /// Encrypt the keys of people (operator root, daily, platform, vendors) by a passphrase; those of programs
+    /// stay plain
+    #[arg(long)]
+    encrypt: bool,
     /// Where the server will listen
     #[arg(long, default_value = "127.0.0.1:7300", value_name = "ADDR:PORT")]
     listen: String,
@@ -70,10 +75,18 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
         LogOptions { name, witnesses: args.witnesses }
     });
     options.listen = args.listen;
-    let made = init::create(layout.dir(), &options, clock::now())
-        .map_err(|e| Failure::from(e).next("name a folder that is not there yet"))?;
+    init::check(layout.dir(), &options).map_err(refused)?;
+    if args.encrypt {
+        let passphrase = context.new_passphrase("all keys of people")?;
+        options.keeping = Keeping::Sealed { passphrase, made: clock::now() };
+    }
+    let made = init::create(layout.dir(), &options, clock::now()).map_err(refused)?;
     show(context, &options, &made)?;
     Ok(Exit::Ok)
+}
+
+fn refused(error: InitError) -> Failure {
+    Failure::from(error).next("name a folder that is not there yet")
 }
 
 fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Failure> {

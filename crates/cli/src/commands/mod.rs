@@ -56,7 +56,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Alerts => host::alerts(&context).await,
         Command::Policy(command) => policy::run(&context, command).await,
         Command::Plan(args) => plan::run(&context, *args),
-        Command::Keys(command) => keys::run(&context, command),
+        Command::Keys(command) => keys::run(&context, command).await,
         Command::Fleet(args) => fleet::run(&context, args).await,
         Command::Trust(command) => trust::run(&context, command).await,
         Command::Simulate(args) => simulate::run(&context, &args),

@@ -146,13 +146,7 @@ async fn sign(context: &Context, words: &[String], send: bool) -> Outcome {
     if form.line != anchor.line {
         return Err(Failure::usage("policy.toml is for another line than the anchor").next(edit));
     }
-    let held = words
-        .iter()
-        .map(|word| {
-            let offline = format!("operator-root/{word}");
-            context.key(&offline).or_else(|_| context.key(word))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let held = words.iter().map(|word| context.root_key(word)).collect::<Result<Vec<_>, _>>()?;
     let before = version(layout, &anchor)?;
     let signers: Vec<_> = held.iter().collect();
     let envelope = policy::sign(&form, before + 1, clock::now(), &signers)

@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     if args.logs.iter().any(|log| log.kind() != KeyKind::Log) {
         return Err(Failure::usage("--log needs the verifier key of a log (signature type 0x01)"));
     }
-    let key = keys::read_note(&args.key)?;
+    let key = keys::read_note(&args.key, &context.passphrases())?;
     if key.verifier().kind() != KeyKind::Witness {
         return Err(Failure::usage("--key is not a witness's key")
             .next("andon keys note --for witness --name NAME --out FILE"));

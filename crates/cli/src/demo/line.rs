@@ -2,7 +2,7 @@
 //! through the same functions as the commands `andon release`, `rollout` and `pull`.
 use super::setting::order_seed;
 use crate::client::Client;
-use crate::keys;
+use crate::keys::{self, Passphrases};
 use crate::layout::Layout;
 use crate::ops::release::{self, Draft, Release};
 use crate::ops::rollout::{self, APPROVAL_VALID, Signer, StartRequest};
@@ -46,7 +46,7 @@ impl Line {
     pub(super) fn new(made: &Made, address: &str, seed: u64) -> anyhow::Result<Line> {
         let approver = |person: &andon_model::policy::Person| {
             let path = made.layout.person_key(&person.person);
-            let key = keys::read(&path)?.key;
+            let key = keys::read(&path, &Passphrases::default())?.key;
             Ok(Signer { person: person.person.clone(), line: made.anchor.line.clone(), key })
         };
         let approvers: anyhow::Result<Vec<Signer>> =
@@ -61,7 +61,8 @@ impl Line {
     }
 
     fn vendor_key(&self, vendor: &VendorId, number: u32) -> anyhow::Result<SigningKey> {
-        Ok(keys::read(&self.layout.vendor_key(vendor, number))?.key)
+        let path = self.layout.vendor_key(vendor, number);
+        Ok(keys::read(&path, &Passphrases::default())?.key)
     }
 
     /// Makes a release, signs it by two of its vendor's keys, publishes it.

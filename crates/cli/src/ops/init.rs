@@ -1,9 +1,10 @@
 //! A new operator's folder: keys, anchor, TUF repository, policy, server configuration, join token.
 //! All of it or nothing: it is built beside its place and renamed. It never overwrites.
 use crate::files::{self, Access, FileError};
-use crate::keys::{self, HeldKey, KeyError};
+use crate::keys::{self, HeldKey, Keeping, KeyError};
 use crate::layout::Layout;
 use crate::ops::init_log::{self, LogOptions};
+use crate::ops::office::Office;
 use crate::ops::policy::{self, PolicyOpError};
 use crate::policy_attestations;
 use crate::policy_form::PolicyForm;
@@ -29,9 +30,9 @@ const VENDOR_KEYS: u32 = 3;
 const VENDOR_THRESHOLD: u32 = 2;
 const DAY: u64 = 86_400;
 /// Offline metadata is re-signed yearly; the server renews snapshot and timestamp by itself.
-const OFFLINE_VALID: Millis = Millis::from_secs(365 * DAY);
-const SNAPSHOT_VALID: Millis = Millis::from_secs(30 * DAY);
-const TIMESTAMP_VALID: Millis = Millis::from_secs(7 * DAY);
+pub(crate) const OFFLINE_VALID: Millis = Millis::from_secs(365 * DAY);
+pub(crate) const SNAPSHOT_VALID: Millis = Millis::from_secs(30 * DAY);
+pub(crate) const TIMESTAMP_VALID: Millis = Millis::from_secs(7 * DAY);
 
 /// What a new line is to be like.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub(crate) struct InitOptions {
     pub(crate) listen: String,
     /// the server's tick
     pub(crate) tick: Millis,
+    /// how the keys of people are kept
+    pub(crate) keeping: Keeping,
     /// the policy; its line, online key and people are filled in by [`create`]
     pub(crate) policy: PolicyForm,
 }
@@ -75,6 +78,7 @@ impl InitOptions {
             fast_lane: Vec::new(),
             listen: "127.0.0.1:7300".to_owned(),
             tick: Millis::from_secs(1),
+            keeping: Keeping::Plain,
             policy: PolicyForm::defaults(line, PublicKey([0; 32])),
         }
     }
@@ -161,7 +165,10 @@ pub(crate) fn create(dir: &Path, options: &InitOptions, now: Time) -> Result<Mad
     Ok(Made { layout: Layout::new(dir), anchor, log })
 }
 
-fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
+/// Whether a folder can be made there, with these names: asked before anybody types a passphrase.
+/// # Errors
+/// [`InitError`].
+pub(crate) fn check(dir: &Path, options: &InitOptions) -> Result<(), InitError> {
     let occupied = std::fs::read_dir(dir).map(|mut entries| entries.next().is_some());
     let missing = occupied.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
     if !missing && occupied.unwrap_or(true) {
@@ -192,15 +199,17 @@ fn build(
     files::make_private_folder(&layout.keys())?;
     let people = people_keys(layout, options)?;
     let root = make_tuf(layout, options, &people, now)?;
-    let cord = keys::make(&layout.platform_cord_key(), "platform", "the platform's cord")?;
-    let online = keys::make(&layout.server_key("online"), "online", "tickets of the line")?;
+    let keeping = &options.keeping;
+    let cord = Office::PlatformCord.words();
+    let cord = keys::make_kept(&layout.platform_cord_key(), "platform", cord, keeping)?;
+    let online = keys::make(&layout.server_key("online"), "online", Office::Online.words())?;
 
     let roots: Vec<HeldKey> = options
         .people
         .iter()
         .map(|person| {
-            let role = "operator root: policy only; keep offline";
-            keys::make(&layout.operator_root_key(person), person.as_str(), role)
+            let path = layout.operator_root_key(person);
+            keys::make_kept(&path, person.as_str(), Office::OperatorRoot.words(), keeping)
         })
         .collect::<Result<_, _>>()?;
     let person = |(person, held): (&PersonId, &HeldKey)| Person {
@@ -264,8 +273,8 @@ fn attestations(layout: &Layout, names: &[RigId]) -> Result<Attestations, KeyErr
 
 fn people_keys(layout: &Layout, options: &InitOptions) -> Result<Vec<HeldKey>, KeyError> {
     let make = |person: &PersonId| {
-        let role = "person: commands, approvals, adopted releases, the cord";
-        keys::make(&layout.person_key(person), person.as_str(), role)
+        let path = layout.person_key(person);
+        keys::make_kept(&path, person.as_str(), Office::Person.words(), &options.keeping)
     };
     options.people.iter().map(make).collect()
 }
@@ -279,14 +288,17 @@ fn make_tuf(
 ) -> Result<serde_json::Value, InitError> {
     let roots: Vec<HeldKey> = (1..=PLATFORM_ROOT_KEYS)
         .map(|n| {
-            let role = "platform root; keep offline";
-            keys::make(&layout.platform_root_key(n), &format!("platform-{n}"), role)
+            let (path, name) = (layout.platform_root_key(n), format!("platform-{n}"));
+            keys::make_kept(&path, &name, Office::PlatformRoot.words(), &options.keeping)
         })
         .collect::<Result<_, _>>()?;
-    let delegations = "platform: delegations to vendors; keep offline";
-    let targets_key = keys::make(&layout.platform_targets_key(), "targets", delegations)?;
-    let snapshot_key = keys::make(&layout.server_key("snapshot"), "snapshot", "TUF snapshot")?;
-    let timestamp_key = keys::make(&layout.server_key("timestamp"), "timestamp", "TUF timestamp")?;
+    let delegations = Office::PlatformTargets.words();
+    let path = layout.platform_targets_key();
+    let targets_key = keys::make_kept(&path, "targets", delegations, &options.keeping)?;
+    let server_key =
+        |name: &str, office: Office| keys::make(&layout.server_key(name), name, office.words());
+    let snapshot_key = server_key("snapshot", Office::Snapshot)?;
+    let timestamp_key = server_key("timestamp", Office::Timestamp)?;
 
     let one = |held: &HeldKey| Role { keys: vec![held.key.public()], threshold: 1 };
     let roles = TopRoles {
@@ -301,13 +313,11 @@ fn make_tuf(
             let role = Role { keys: public(people), threshold: options.threshold };
             Delegation { vendor: vendor_of_record(operator)?, role }
         }
-        LineId::Vendor(vendor) => {
-            Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? }
-        }
+        LineId::Vendor(vendor) => vendor_delegation(layout, vendor, &options.keeping)?,
     };
     let mut vendors = vec![first];
     for vendor in &options.vendors {
-        vendors.push(Delegation { vendor: vendor.clone(), role: vendor_role(layout, vendor)? });
+        vendors.push(vendor_delegation(layout, vendor, &options.keeping)?);
     }
     let expires = now.plus(OFFLINE_VALID);
     let mut repository = Repository::create(&roles, &vendors, expires, expires)?;
@@ -329,13 +339,19 @@ fn make_tuf(
     Ok(serde_json::from_slice(&repository.root_bytes()).unwrap_or_default())
 }
 
-fn vendor_role(layout: &Layout, vendor: &VendorId) -> Result<Role, KeyError> {
+fn vendor_delegation(
+    layout: &Layout,
+    vendor: &VendorId,
+    keeping: &Keeping,
+) -> Result<Delegation, KeyError> {
     let make = |n| {
         let name = format!("{vendor}-{n}");
-        keys::make(&layout.vendor_key(vendor, n), &name, "vendor: releases and own freezes")
+        let path = layout.vendor_key(vendor, n);
+        keys::make_kept(&path, &name, Office::Vendor.words(), keeping)
     };
     let held: Vec<HeldKey> = (1..=VENDOR_KEYS).map(make).collect::<Result<_, _>>()?;
-    Ok(Role { keys: public(&held), threshold: VENDOR_THRESHOLD })
+    let role = Role { keys: public(&held), threshold: VENDOR_THRESHOLD };
+    Ok(Delegation { vendor: vendor.clone(), role })
 }
 
 fn public(held: &[HeldKey]) -> Vec<PublicKey> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How long a vendor's role is valid; every release renews it.
-const ROLE_VALID: Millis = Millis::from_secs(180 * 86_400);
+pub(crate) const ROLE_VALID: Millis = Millis::from_secs(180 * 86_400);
 
 /// Why nothing was signed or published.
 #[derive(Debug, thiserror::Error)]

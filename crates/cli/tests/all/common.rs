@@ -48,8 +48,15 @@ impl Place {
     }
     /// Runs `andon` in this folder; the line's folder is `d`.
     pub(crate) fn andon(&self, words: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_andon"));
-        for name in ["ANDON_SERVER", "ANDON_LINE", "ANDON_ANCHOR"] {
+        self.run(&mut Command::new(env!("CARGO_BIN_EXE_andon")), words)
+    }
+    /// The same where nobody can be asked anything, whoever runs the test.
+    pub(crate) fn without_terminal(&self, words: &[&str]) -> Ran {
+        let mut command = Command::new("setsid");
+        self.run(command.args(["--wait", env!("CARGO_BIN_EXE_andon")]), words)
+    }
+    fn run(&self, command: &mut Command, words: &[&str]) -> Ran {
+        for name in ["ANDON_SERVER", "ANDON_LINE", "ANDON_ANCHOR", "ANDON_PASSPHRASE_FILE"] {
             command.env_remove(name);
         }
         let out = command

@@ -94,8 +94,11 @@ fn only_the_owner_can_read_secrets() {
     }
     let alice = place.path("d/keys/people/alice.json");
     std::fs::set_permissions(&alice, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let shown = place.andon(&["keys", "show"]).expect(1);
+    let shown = place.andon(&["keys", "list"]).expect(0);
     assert!(shown.err.contains("chmod 600"), "{}", shown.err);
+    let key = ["pull", "all", "--as", "operator", "--reason", "x", "--key", "alice"];
+    let refused = place.andon(&key).expect(1);
+    assert!(refused.err.contains("chmod 600"), "{}", refused.err);
 }
 
 #[test]

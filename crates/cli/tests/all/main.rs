@@ -4,11 +4,13 @@
 mod adopt;
 mod common;
 mod init;
+mod keys;
 mod log;
 mod online;
 mod plan;
 mod release;
 mod rig;
+mod rotate;
 mod simulate;
 mod trust;
 mod usage;

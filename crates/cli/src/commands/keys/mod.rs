@@ -1,7 +1,12 @@
-//! `andon keys`: which keys the folder holds, without their private halves; a new key of a gate
-//! verifier, a log or a witness. Keys of people and roles are made by `andon init`.
+//! `andon keys`: keys of people and roles made, listed and replaced; the checklist of a ceremony; new keys of
+//! gate verifiers, logs and witnesses.
+mod ceremony;
+mod create;
+mod list;
+mod rotate;
+
 use crate::context::Context;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome};
 use crate::keys;
 use crate::output;
 use andon_model::VerifierId;
@@ -12,8 +17,15 @@ use std::path::{Path, PathBuf};
 /// What `andon keys` does.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// List the keys of the folder by the name that --key takes
-    Show,
+    /// Make keys, encrypted by a passphrase in the age format
+    Create(create::Args),
+    /// List keys: whose, what they may sign, encrypted or plain; opens none of the encrypted ones
+    #[command(visible_alias = "show")]
+    List(list::Args),
+    /// Replace one key of a role by a new one, and sign what says so
+    Rotate(rotate::Args),
+    /// Print the checklist of a key ceremony
+    Ceremony(ceremony::Args),
     /// Make the key of a gate verifier; prints what the policy has to name
     Verifier {
         /// Its name in the policy
@@ -46,9 +58,12 @@ pub(crate) enum Use {
     Witness,
 }
 
-pub(crate) fn run(context: &Context, command: Command) -> Outcome {
+pub(crate) async fn run(context: &Context, command: Command) -> Outcome {
     match command {
-        Command::Show => show(context),
+        Command::Create(args) => create::run(context, &args),
+        Command::List(args) => list::run(context, &args).await,
+        Command::Rotate(args) => rotate::run(context, &args).await,
+        Command::Ceremony(args) => ceremony::run(context, &args),
         Command::Verifier { name, out } => verifier(context, &name, &out),
         Command::Note { kind, name, out } => note(context, kind, &name, &out),
     }
@@ -74,44 +89,4 @@ fn note(context: &Context, kind: Use, name: &str, out: &Path) -> Outcome {
         output::line(&verifier);
     })?;
     Ok(Exit::Ok)
-}
-
-fn show(context: &Context) -> Outcome {
-    let layout = context.folder()?;
-    let mut found = Vec::new();
-    list(&layout.keys(), 0, &mut found)?;
-    let mut values = Vec::new();
-    let mut rows = Vec::new();
-    for path in found {
-        let held = keys::read(&path)?;
-        let short = path.strip_prefix(layout.keys()).unwrap_or(&path).with_extension("");
-        let short = short.strip_prefix("people").unwrap_or(&short).display().to_string();
-        let public = held.key.public();
-        let id = public.id().0;
-        values.push(json!({"key": short, "name": held.name, "role": held.role,
-            "public": public, "id": id, "file": path}));
-        rows.push(vec![short, id.short(), held.role]);
-    }
-    output::either(context.form(), &values, || {
-        output::line(output::table(&["key", "id", "for"], rows));
-    })?;
-    Ok(Exit::Ok)
-}
-
-/// Key files below `dir`, three folders deep at most.
-fn list(dir: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let failed = |e| anyhow::Error::new(e).context(format!("read {}", dir.display()));
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.sort();
-    for path in paths {
-        if path.is_dir() && depth < 3 {
-            list(&path, depth + 1, found)?;
-        } else if path.extension().is_some_and(|e| e == "json") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

@@ -130,7 +130,8 @@ impl Context {
 
     /// A passphrase for new keys.
     pub(crate) fn new_passphrase(&self, what: &str) -> Result<Passphrase, Failure> {
-        let passphrase = self.passphrases().for_new(what).map_err(KeyError::from);
+        let passphrase = self.passphrases().for_new(what);
+        let passphrase = passphrase.map_err(|why| KeyError::NewPassphrase(Box::new(why)));
         passphrase.map_err(|e| Failure::from(e).next(FOR_SCRIPTS))
     }
 

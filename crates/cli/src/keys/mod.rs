@@ -72,22 +72,22 @@ pub(crate) enum KeyError {
         /// which
         path: PathBuf,
         /// why
-        source: PassphraseError,
+        source: Box<PassphraseError>,
     },
     /// no passphrase for a new one
     #[error("seal new key")]
-    NewPassphrase(#[from] PassphraseError),
+    NewPassphrase(#[source] Box<PassphraseError>),
     /// under a passphrase, and it does not open
     #[error("decrypt key file {path}")]
     Sealed {
         /// which
         path: PathBuf,
         /// why
-        source: SealError,
+        source: Box<SealError>,
     },
     /// could not be encrypted
     #[error("encrypt key")]
-    Seal(#[source] SealError),
+    Seal(#[source] Box<SealError>),
     /// halves that do not belong together
     #[error(
         "{public} beside key file {path} is not its public half; whoever changed one of them knows why"
@@ -149,7 +149,9 @@ impl HeldKey {
     pub(crate) fn content(&self, passphrase: Option<&Passphrase>) -> Result<Vec<u8>, KeyError> {
         let plain = self.key.to_file(&self.name, &self.role).to_bytes();
         match passphrase {
-            Some(passphrase) => sealed::seal(&plain, passphrase).map_err(KeyError::Seal),
+            Some(passphrase) => {
+                sealed::seal(&plain, passphrase).map_err(|why| KeyError::Seal(Box::new(why)))
+            }
             None => Ok(plain),
         }
     }
@@ -222,8 +224,8 @@ fn open(path: &Path, passphrases: &Passphrases) -> Result<Vec<u8>, KeyError> {
     }
     passphrases
         .open(path, |passphrase| sealed::open(&bytes, passphrase))
-        .map_err(|source| KeyError::Passphrase { path: path.to_owned(), source })?
-        .map_err(|source| KeyError::Sealed { path: path.to_owned(), source })
+        .map_err(|why| KeyError::Passphrase { path: path.to_owned(), source: Box::new(why) })?
+        .map_err(|why| KeyError::Sealed { path: path.to_owned(), source: Box::new(why) })
 }
 
 /// The public half of a plain key file; `None`: it is encrypted, or no key of ours.

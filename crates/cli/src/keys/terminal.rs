@@ -2,7 +2,7 @@
 //! the terminal is put back whatever the person presses: a Ctrl-C that killed the process would leave it mute.
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 
 /// Why nothing was typed.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +67,10 @@ impl Drop for Quiet {
 /// The line editor: Enter ends, Backspace and Ctrl-U take back, Ctrl-C and Ctrl-D give up.
 fn read_line(input: &mut impl io::Read, limit: usize) -> Result<String, TerminalError> {
     let mut line = Vec::new();
-    for byte in input.bytes() {
-        match byte? {
+    let mut byte = [0];
+    // Byte by byte: what is typed after Enter is another program's.
+    while input.read(&mut byte)? == 1 {
+        match byte[0] {
             b'\n' | b'\r' => return String::from_utf8(line).map_err(|_| TerminalError::NotText),
             0x03 | 0x04 => return Err(TerminalError::GivenUp),
             0x15 => line.clear(),

@@ -125,11 +125,17 @@ fn keys_that_others_encrypted_sign_as_plain_ones_do() {
     let before = fs::read(place.path("d/keys/operator-root/alice.age")).unwrap();
     let wrong = place.andon(&[&["--passphrase-file", "others"], &sign[..]].concat()).expect(1);
     assert!(wrong.err.contains("alice.age: the passphrase does not open it"), "{}", wrong.err);
+    let by_variable = Command::new(env!("CARGO_BIN_EXE_andon"))
+        .args(sign)
+        .envs([("ANDON_DIR", "d"), ("ANDON_PASSPHRASE_FILE", "words")])
+        .current_dir(place.path("."))
+        .output();
+    assert!(by_variable.unwrap().status.success());
     let nobody = place.without_terminal(&sign).expect(1);
     assert!(nobody.err.contains("no terminal") && nobody.err.contains("--passphrase-file"));
     assert_eq!(fs::read(place.path("d/keys/operator-root/alice.age")).unwrap(), before);
     let version = place.andon(&["policy", "show", "--json"]).expect(0).json();
-    assert_eq!(version["policy"]["version"], 3, "the refused ones signed nothing");
+    assert_eq!(version["policy"]["version"], 4, "the refused ones signed nothing");
 
     chmod(&place.path("d/keys/operator-root/alice.age"), 0o644);
     let warned = place.andon(&[&["--passphrase-file", "words"], &sign[..]].concat()).expect(0);

@@ -76,6 +76,9 @@ fn a_new_key_is_encrypted_listed_without_its_passphrase_and_never_overwritten() 
         &["--dir", "k", "--passphrase-file", "words", "keys", "create", "dora"][..],
         &["--dir", "k", "keys", "create", "dora", "--plain"],
         &["--dir", "k", "keys", "create", "eve", "dora", "--plain"],
+        &["keys", "verifier", "--name", "v1", "--out", "k/dora.age"],
+        &["keys", "note", "--for", "log", "--name", "log.example", "--out", "k/dora.age"],
+        &["keys", "ceremony", "--out", "k/dora.age"],
     ] {
         let refused = place.andon(words).expect(1);
         assert!(refused.err.contains("already there"), "{}", refused.err);

@@ -55,6 +55,8 @@ pub enum ComponentState {
     SafeMode,
     /// staged and validated only (mode observe)
     Observed,
+    /// switched off by a threshold of the operator's people (PARK)
+    Parked,
 }
 
 /// One component as it runs.
@@ -188,7 +190,7 @@ pub struct Beat {
     /// the sensor, where there is one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<SensorStatus>,
-    /// freezes in force on this host, by digest of their payload
+    /// freezes and directives in force on this host, by digest of their payload
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<Digest>,
 }

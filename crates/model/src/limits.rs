@@ -10,6 +10,14 @@ pub const TEXT_LENGTH_MAX: usize = 512;
 pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 /// Largest freeze, bytes: it must fit where nothing else does (early boot, one datagram).
 pub const STOP_BYTES_MAX: usize = 1024;
+/// Largest directive, bytes: with two signatures it is below 1 KB, six fit.
+pub const DIRECTIVE_BYTES_MAX: usize = 2 * 1024;
+/// Longest reason of a directive, bytes.
+pub const DIRECTIVE_REASON_MAX: usize = 120;
+/// Longest that a directive holds: whoever still means it in a year signs it again.
+pub const DIRECTIVE_VALID_MAX: Millis = Millis::from_secs(366 * 86_400);
+/// Longest time over which hosts park: whoever has longer publishes a fix.
+pub const PARK_OVER_MAX: Millis = Millis::from_secs(86_400);
 /// Most signatures on one object: more people than any threshold has, and a bound on CPU per object.
 pub const SIGNATURES_MAX: usize = 32;
 /// Largest TUF metadata file, bytes (python-tuf's default for targets is 5 MB).

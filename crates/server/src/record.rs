@@ -98,6 +98,11 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
     },
+    /// a directive was verified and is served
+    DirectiveAccepted {
+        /// as signed
+        envelope: Envelope,
+    },
     /// what a rig signed about a release was verified and is served
     AttestationAccepted {
         /// digest of the release's manifest
@@ -322,6 +327,7 @@ impl Record {
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
+            Record::DirectiveAccepted { .. } => "directive_accepted",
             Record::AttestationAccepted { .. } => "attestation_accepted",
             Record::WaiverAccepted { .. } => "waiver_accepted",
             Record::VendorLine { .. } => "vendor_line",
@@ -355,6 +361,7 @@ impl Record {
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
             Record::VendorLine { line, fact } => fact.subject(line),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
+            Record::DirectiveAccepted { envelope } => Digest::of(&envelope.to_bytes()).to_string(),
             Record::AttestationAccepted { release, .. }
             | Record::WaiverAccepted { release, .. } => release.to_string(),
         }

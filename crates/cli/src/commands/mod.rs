@@ -6,6 +6,7 @@ use crate::{demo, fleet};
 
 pub(crate) mod adopt;
 pub(crate) mod attest;
+pub(crate) mod directive;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -51,6 +52,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Line(command) => line::run(&context, command).await,
         Command::Pull(args) => pull::run(&context, args).await,
+        Command::Recall(args) => directive::recall(&context, args).await,
+        Command::Park(args) => directive::park(&context, args).await,
+        Command::Minimum(args) => directive::minimum(&context, args).await,
+        Command::Directive(command) => directive::run(&context, command).await,
         Command::Why(command) => why::run(&context, command).await,
         Command::Host(command) => host::run(&context, command).await,
         Command::Alerts => host::alerts(&context).await,

@@ -1,6 +1,7 @@
 //! What the commands do, without the command line: the demo and the tests call the same functions.
 //! They take time, keys and a client as arguments and print nothing.
 
+pub(crate) mod directive;
 pub(crate) mod init;
 pub(crate) mod init_log;
 pub(crate) mod plan;

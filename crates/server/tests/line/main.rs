@@ -3,6 +3,7 @@
 mod attested;
 mod both;
 mod budgets;
+mod directives;
 mod faults;
 mod late;
 mod log;

@@ -18,7 +18,9 @@ pub(crate) mod release;
 mod take;
 mod vendor;
 
-pub use outcome::{Answer, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step};
+pub use outcome::{
+    Answer, DirectiveInForce, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step,
+};
 pub use record::RecordError;
 
 use crate::attestation::Words;
@@ -26,6 +28,7 @@ use crate::stop::Authorities;
 use crate::ticket::SeenTicket;
 use crate::tuf::{TufError, TufSet};
 use andon_model::class::HostClass;
+use andon_model::directive::Directive;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
@@ -55,6 +58,8 @@ struct HeldTicket {
     lane: Lane,
     /// when the rollout began, as its rings count
     started: Time,
+    /// when it first handed out: how far it may have come since, the policy's pace says
+    begun: Time,
     not_before: Time,
     not_after: Time,
     /// whether this host's position is below the ticket's ceiling
@@ -100,6 +105,13 @@ struct HeldStop {
     freeze: Freeze,
 }
 
+/// A directive that was verified.
+#[derive(Clone, Debug)]
+struct HeldDirective {
+    envelope: Envelope,
+    directive: Directive,
+}
+
 /// What lasts for one round only.
 #[derive(Debug, Default)]
 struct Round {
@@ -108,7 +120,7 @@ struct Round {
     clock: Time,
     tried: BTreeSet<Need>,
     current: Option<Need>,
-    /// freezes whose vendor's role must be read before they can be judged
+    /// freezes and directives whose vendor's role must be read before they can be judged
     waiting: Vec<(Digest, VendorId, Envelope)>,
     refusals: Outcome,
 }
@@ -129,6 +141,7 @@ pub struct View {
     /// vendor lines that the policy in force names, as far as they mattered here
     lines: BTreeMap<VendorId, HeldLine>,
     stops: BTreeMap<Digest, HeldStop>,
+    directives: BTreeMap<Digest, HeldDirective>,
     manifests: BTreeMap<Digest, Manifest>,
     /// releases that the logs of the policy in force were shown to hold
     logged: BTreeSet<Digest>,
@@ -179,6 +192,7 @@ impl View {
             seen: BTreeMap::new(),
             lines: BTreeMap::new(),
             stops: BTreeMap::new(),
+            directives: BTreeMap::new(),
             manifests: BTreeMap::new(),
             logged: BTreeSet::new(),
             attested: BTreeMap::new(),
@@ -264,6 +278,9 @@ impl View {
             operator,
             operators,
             people,
+            roots: self.anchor.operators.clone(),
+            roots_threshold: self.anchor.operators_threshold,
+            vendor_roles: self.catalogue.vendor_roles(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
 use super::{Fetch, HeldTicket, Round, View};
 use andon_model::limits::{
-    ATTESTATIONS_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX,
-    MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, STOP_BYTES_MAX, TUF_BYTES_MAX,
+    ATTESTATIONS_BYTES_MAX, DIRECTIVE_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX,
+    LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
@@ -122,7 +122,11 @@ impl View {
 
     fn stop_need(&self, round: &Round) -> Option<Need> {
         let (_, index) = self.index.as_ref()?;
-        let held = |d: &Digest| self.stops.contains_key(d) || self.refused.contains_key(d);
+        let held = |d: &Digest| {
+            self.stops.contains_key(d)
+                || self.directives.contains_key(d)
+                || self.refused.contains_key(d)
+        };
         let mut needs = index.stops.iter().filter(|d| !held(d)).map(|d| Need::Stop(*d));
         needs.find(|need| !round.tried.contains(need))
     }
@@ -204,7 +208,7 @@ impl View {
                 let shard = shard_of(self.host);
                 (format!("{line}/orders/{rollout}/{shard}.json"), SHARD_BYTES_MAX)
             }
-            Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
+            Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), DIRECTIVE_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
             Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
             Need::Attestations(release) => {

@@ -1,10 +1,13 @@
 //! A whole host driven by inputs, its shell played by the test: every command is obeyed at once.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+mod directives;
+
 use andon_host::record::{FILE_BYTES, newest};
 use andon_host::{Command, Exit, Found, Host, HostConfig, Input, Previous};
 use andon_model::Digest;
 use andon_model::beat::{ComponentState, Presence};
 use andon_model::handover::FreezeSeen;
+use andon_model::host_journal::Fact;
 use andon_model::id::{ComponentId, HostId, OperatorId, RolloutId, VendorId};
 use andon_model::release::{Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version};
 use andon_model::stop::{Freeze, Party, Scope};
@@ -54,6 +57,7 @@ struct World {
     manifests: Vec<(Digest, Arc<Manifest>)>,
     started: Vec<Vec<Digest>>,
     fetched: usize,
+    facts: Vec<Fact>,
 }
 
 fn config(boot: u32) -> HostConfig {
@@ -71,6 +75,7 @@ impl World {
             manifests: vec![],
             started: vec![],
             fetched: 0,
+            facts: vec![],
         };
         world.tell(Input::Booted { found: vec![], previous: Previous::HostEnded });
         for (name, kind) in [("rules", ComponentKind::Content), ("tool", ComponentKind::Service)] {
@@ -87,6 +92,7 @@ impl World {
             release: digest(manifest),
             rollout: RolloutId::new(rollout).unwrap(),
             generation: 1,
+            begun: self.now,
             manifest: manifest.clone(),
         });
     }
@@ -125,6 +131,10 @@ impl World {
                     true => Input::ServiceExited { component, exit: Exit::Signal(11) },
                     false => Input::ServiceReady { component },
                 })
+            }
+            Command::Journal(fact) => {
+                self.facts.push(fact);
+                None
             }
             Command::StopService { component, .. } => {
                 Some(Input::ServiceExited { component, exit: Exit::Signal(15) })

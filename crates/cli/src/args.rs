@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, directive, host, init, keys, line, log, plan, policy, pull, release, replay, rig,
-    rollout, simulate, trust, tuf_client, verifier, why, witness,
+    adopt, directive, host, init, keys, line, log, plan, platform, policy, pull, release, replay,
+    rig, rollout, simulate, trust, tuf_client, verifier, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -81,6 +81,9 @@ pub(crate) enum Command {
     Host(host::Command),
     /// Newest detections
     Alerts,
+    /// The platform's next TUF root or top-level targets, on a line that runs
+    #[command(subcommand)]
+    Platform(platform::Command),
     /// The operator's policy
     #[command(subcommand)]
     Policy(policy::Command),

@@ -22,6 +22,9 @@ pub const PARK_OVER_MAX: Millis = Millis::from_secs(86_400);
 pub const SIGNATURES_MAX: usize = 32;
 /// Largest TUF metadata file, bytes (python-tuf's default for targets is 5 MB).
 pub const TUF_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest root and top-level targets that a server is given together, bytes: 256 vendors with their keys and
+/// a fast-lane list at its limit. They are kept in its journal.
+pub const PLATFORM_BYTES_MAX: usize = 1024 * 1024;
 /// Largest TUF timestamp of anybody's repository, bytes: one pin and a few signatures (python-tuf's
 /// default is 16 KB).
 pub const TUF_TIMESTAMP_BYTES_MAX: usize = 16 * 1024;

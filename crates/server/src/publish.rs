@@ -39,6 +39,14 @@ pub struct Repository {
     keys: OnlineKeys,
 }
 
+/// What the platform's new metadata would make of the repository.
+#[derive(Debug)]
+pub struct TopCandidate {
+    metadata: Metadata,
+    /// vendors that must sign their role anew before hosts believe their releases again
+    pub orphaned: Vec<VendorId>,
+}
+
 /// The keys that sign without a person.
 #[derive(Clone, Debug)]
 pub struct OnlineKeys {
@@ -118,10 +126,19 @@ impl Repository {
         })
     }
 
-    /// Catches up with the journal after a crash between a role's record and its files.
+    /// Catches up with the journal after a crash between the record of metadata and their files.
     /// # Errors
     /// [`PublishError`].
     pub fn catch_up(&mut self, state: &State, now: Time) -> Result<(), PublishError> {
+        if let Some(top) = &state.top {
+            let (root, targets) = self.metadata.top_versions();
+            let news = |text: &Option<String>, known: u64| {
+                let bytes = text.as_ref().map(|text| text.clone().into_bytes())?;
+                (version_of(&bytes).ok()? > known).then_some(bytes)
+            };
+            let (root, targets) = (news(&top.root, root), news(&top.targets, targets));
+            self.metadata.set_top(root.as_deref(), targets.as_deref())?;
+        }
         for (vendor, (version, _)) in &state.roles {
             let served = self.metadata.role(vendor).map(version_of).transpose()?.unwrap_or(0);
             let file = self.folder.join(format!("tuf/{version}.{vendor}.json"));
@@ -238,6 +255,34 @@ impl Repository {
         // Rehearsed on a copy: a refusal must not leave half of it behind.
         metadata.clone().publish(now, VALID, &self.keys.snapshot, &self.keys.timestamp)?;
         Ok(Candidate { metadata, version, digest: Digest::of(bytes), releases })
+    }
+
+    /// Checks the platform's next root, next top-level targets, or both. Nothing is changed.
+    /// # Errors
+    /// [`PublishError::Metadata`].
+    pub fn consider_top(
+        &self,
+        root: Option<&[u8]>,
+        targets: Option<&[u8]>,
+        now: Time,
+    ) -> Result<TopCandidate, PublishError> {
+        let mut metadata = self.metadata.clone();
+        metadata.set_top(root, targets)?;
+        let keys = (&self.keys.snapshot, &self.keys.timestamp);
+        metadata.clone().publish_after(Some(&self.metadata), now, VALID, keys)?;
+        let orphaned = metadata.orphaned(now);
+        Ok(TopCandidate { metadata, orphaned })
+    }
+
+    /// Makes it what [`Repository::publish`] serves.
+    pub fn adopt_top(&mut self, candidate: TopCandidate) {
+        self.metadata = candidate.metadata;
+    }
+
+    /// Versions of root and top-level targets.
+    #[must_use]
+    pub fn top_versions(&self) -> (u64, u64) {
+        self.metadata.top_versions()
     }
 
     /// Puts the role's own file on disk: before its record, so that the record can be carried out.

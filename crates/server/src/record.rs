@@ -56,6 +56,8 @@ pub enum Record {
         /// every release it lists that was not listed before
         releases: Vec<ReleaseFacts>,
     },
+    /// the platform's next root or top-level targets were verified and are served
+    PlatformPublished(TopMetadata),
     /// the digest of a rollout's seed, before anything else about the rollout is known
     SeedCommitted {
         /// which rollout
@@ -197,6 +199,18 @@ pub enum Record {
     },
 }
 
+/// What the platform has signed, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopMetadata {
+    /// the next TUF root
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// the next top-level TUF targets
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<String>,
+}
+
 /// The new state of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -323,6 +337,7 @@ impl Record {
             Record::AlertsTaken { .. } => "alerts_taken",
             Record::PolicyAccepted { .. } => "policy_accepted",
             Record::RolePublished { .. } => "role_published",
+            Record::PlatformPublished(_) => "platform_published",
             Record::SeedCommitted { .. } => "seed_committed",
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
@@ -349,6 +364,7 @@ impl Record {
             }
             Record::HostChanged(change) => change.host.to_string(),
             Record::PolicyAccepted { .. } => "policy".to_owned(),
+            Record::PlatformPublished(_) => "platform".to_owned(),
             Record::RolePublished { vendor, .. } => vendor.to_string(),
             Record::SeedCommitted { rollout, .. }
             | Record::Rollout { rollout, .. }

@@ -5,7 +5,7 @@ use crate::log::facts;
 use crate::member::LineState;
 use crate::pooled::members::Members;
 use crate::pooled::seats::Seats;
-use crate::record::{HostChange, Record, ReleaseFacts};
+use crate::record::{HostChange, Record, ReleaseFacts, TopMetadata};
 use crate::rollout_state::RolloutState;
 use andon_model::beat::{Alert, ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
@@ -46,6 +46,8 @@ pub struct State {
     pub started: Vec<RolloutId>,
     /// freezes by the digest of their envelopes
     pub freezes: BTreeMap<Digest, AcceptedFreeze>,
+    /// what the platform has published last: after a crash its files may be missing
+    pub top: Option<TopMetadata>,
     /// directives by the digest of their envelope's bytes
     pub directives: BTreeMap<Digest, AcceptedDirective>,
     /// commands seen while they are fresh
@@ -211,6 +213,7 @@ impl State {
             Record::FreezeAccepted { stop, envelope, until } => {
                 self.freeze(*stop, envelope, *until);
             }
+            Record::PlatformPublished(top) => self.top = Some(top.clone()),
             Record::DirectiveAccepted { envelope } => self.directive(envelope),
             Record::AttestationAccepted { release, envelope }
             | Record::WaiverAccepted { release, envelope } => {

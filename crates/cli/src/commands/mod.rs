@@ -14,6 +14,7 @@ pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
+pub(crate) mod platform;
 pub(crate) mod policy;
 pub(crate) mod proof;
 pub(crate) mod pull;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Why(command) => why::run(&context, command).await,
         Command::Host(command) => host::run(&context, command).await,
         Command::Alerts => host::alerts(&context).await,
+        Command::Platform(command) => platform::run(&context, command).await,
         Command::Policy(command) => policy::run(&context, command).await,
         Command::Plan(args) => plan::run(&context, *args),
         Command::Keys(command) => keys::run(&context, command),

@@ -5,6 +5,7 @@ pub(crate) mod directive;
 pub(crate) mod init;
 pub(crate) mod init_log;
 pub(crate) mod plan;
+pub(crate) mod platform;
 pub(crate) mod policy;
 pub(crate) mod release;
 pub(crate) mod role;

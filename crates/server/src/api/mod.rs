@@ -41,6 +41,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/stops", post(stops::pull))
         .route("/v1/directives", post(stops::direct))
         .route("/v1/releases/{vendor}/metadata", post(releases::publish))
+        .route("/v1/platform/metadata", post(releases::platform))
         .route("/v1/attestations/{release}", post(attestations::attest))
         .route("/v1/objects/{digest}", put(releases::put_object).get(static_plane::object))
         .route("/v1/manifests/{digest}", put(releases::put_manifest))

@@ -37,7 +37,7 @@ async fn send_it(server: &mut Server, envelope: &Envelope) -> (StatusCode, Strin
 }
 
 impl Line {
-    fn says(&self, demand: Demand, now: Time) -> Envelope {
+    pub(crate) fn says(&self, demand: Demand, now: Time) -> Envelope {
         self.person.seal(PayloadType::Directive, &directive(operator(), demand, now))
     }
 }

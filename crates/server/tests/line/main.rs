@@ -9,6 +9,7 @@ mod late;
 mod log;
 mod member;
 mod member_rules;
+mod platform;
 mod pooled;
 mod proof_bundle;
 mod refusals;

@@ -77,6 +77,14 @@ async fn walked(line: &Line, server: &mut Server) -> (u64, u64, Vec<andon_model:
     (set.root_version(), version, keys)
 }
 
+/// Timestamp and snapshot as they are served.
+async fn served(server: &mut Server) -> (Vec<u8>, Vec<u8>) {
+    let stamp = get(server, "/v1/tuf/timestamp.json").await;
+    let version = andon_trust::repository::pinned_version(&stamp, "snapshot.json").unwrap();
+    let path = format!("/v1/tuf/{}.snapshot.json", version.unwrap());
+    (stamp, get(server, &path).await)
+}
+
 fn emergency(name: &str, release: andon_model::Digest) -> Verb {
     Verb::Start {
         rollout: RolloutId::new(name).unwrap(),
@@ -130,8 +138,18 @@ async fn a_vendor_gets_other_keys_and_its_old_ones_publish_no_more() {
     let next = targets(&mut server, 2, &withdraw, &[2]).await;
     assert_eq!(publish_it(&mut server, body(None, Some(&next))).await.0, 200);
     // Hosts that know the role still follow: it stays named, and nobody believes it.
+    let (stamp, known) = served(&mut server).await;
     let mut server = line.restart(server).await;
-    assert_eq!(walked(&line, &mut server).await, (1, 3, vec![]));
+    let next = targets(&mut server, 3, &TargetsChange::default(), &[2]).await;
+    assert_eq!(publish_it(&mut server, body(None, Some(&next))).await.0, 200);
+    let anchor = serde_json::to_vec(&line.inputs.anchor.tuf_root).unwrap();
+    let mut set = TufSet::from_root(&anchor).unwrap();
+    set.update_timestamp(&stamp, START).unwrap();
+    set.update_snapshot(&known, START).unwrap();
+    let (stamp, news) = served(&mut server).await;
+    set.update_timestamp(&stamp, START).unwrap();
+    set.update_snapshot(&news, START).unwrap();
+    assert_eq!(walked(&line, &mut server).await, (1, 4, vec![]));
     let (_, status, why) = line.offer(&mut server, 3).await;
     assert!(status.is_client_error(), "{why}");
 }

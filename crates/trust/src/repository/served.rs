@@ -296,10 +296,10 @@ impl Repository {
             }
             let Repository { timestamp, snapshot, .. } = before;
             // As a host does: after a root that took their keys' trust away they no longer count (5.3.11).
-            for bytes in timestamp {
+            if let Some(bytes) = timestamp {
                 let _rotated_away = set.update_timestamp(bytes, Time(0));
             }
-            for bytes in snapshot {
+            if let Some(bytes) = snapshot {
                 let _rotated_away = set.update_snapshot(bytes, Time(0));
             }
         }

@@ -88,7 +88,7 @@ fn unattested(report: &Report) -> Option<Promise> {
         waived.len()
     );
     let held = !attested.is_empty() && !waived.is_empty() && *waived_hosts_max <= CRASHED_MAX;
-    Some(Promise::new("what no rig has run stays with the canaries", held, figure))
+    Some(Promise::new("what no rig ran stays with the canaries", held, figure))
 }
 
 fn seen(alert: &Alert) -> Promise {

@@ -132,7 +132,6 @@ async fn what_may_not_use_the_emergency_lane_here_does_not_begin_by_itself() {
     line.set_policy(&mut server).await;
     vendor.lane = Lane::Emergency;
     vendor.start(release, START);
-    vendor.issue(16, Time(START.0 + 1000));
     vendor.say(1, LineStanding::Live, START);
     turn(&mut server, &mut member).await.unwrap();
     assert!(server.app.core().state.rollouts.is_empty());

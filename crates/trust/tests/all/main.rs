@@ -6,6 +6,7 @@ mod bundle;
 mod client;
 mod cord;
 mod fast_lane;
+mod limits;
 mod logged;
 mod order;
 mod python;

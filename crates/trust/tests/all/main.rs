@@ -4,6 +4,7 @@
 mod attested;
 mod bundle;
 mod client;
+mod clock;
 mod cord;
 mod fast_lane;
 mod limits;

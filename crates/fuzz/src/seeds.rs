@@ -500,10 +500,10 @@ pub fn bundles() -> Vec<Vec<u8>> {
     vec![file, body, bundle.to_bytes()]
 }
 
-/// Every file that the server serves, each behind the byte that names it.
+/// Every file that the server serves, each behind the byte that names it, for a host in 1970.
 #[must_use]
 pub fn answers() -> Vec<Vec<u8>> {
-    let files = world().files.values().enumerate();
+    let files = world().files.values().enumerate().map(|(at, bytes)| (at | 0x80, bytes));
     files
         .map(|(at, bytes)| [&[u8::try_from(at).expect("few")], bytes.as_slice()].concat())
         .collect()

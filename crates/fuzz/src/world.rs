@@ -248,6 +248,8 @@ fn served(world: &World, manifest: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
     let path = format!("/v1/targets/releases/acme/rules/{release}.1.json");
     files.insert(path, manifest);
     files.insert(format!("/v1/log/proofs/{release}"), world.proof.to_text().into_bytes());
+    let checkpoint = world.proof.checkpoint.to_text().into_bytes();
+    files.insert("/v1/log/checkpoint".to_owned(), checkpoint);
     files
 }
 

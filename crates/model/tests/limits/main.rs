@@ -37,6 +37,7 @@ pub(crate) fn sample(target: &str, at: u32) -> Value {
     serde_json::from_slice(&sample_bytes(target, at)).expect("a seed is JSON")
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test reads its samples")]
 pub(crate) fn sample_bytes(target: &str, at: u32) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus");
     let path = format!("{folder}/{target}/seed-{at}");

@@ -34,15 +34,14 @@ fn small() -> Vec<Case> {
         let one = good["signatures"][0].clone();
         said(Envelope::parse(&bytes(&put(good, "/signatures", many(count, |_| one.clone())))))
     };
-    let stop_max = usize::try_from(STOP_BYTES_MAX).expect("a length");
     vec![
         case(limit!(NAME_LENGTH_MAX), "1 to 63", |n| said(VendorId::new(&word(n)))),
         case(limit!(TEXT_LENGTH_MAX), "at most 512", |n| said(Text::try_from(word(n)))),
         case(limit!(HOSTS_MAX), "within 1 to 50000000", |n| said(HostId::new(n))),
         case(limit!(ENVELOPE_BYTES_MAX), "at most 524288", move |n| said(envelope(n))),
-        case(limit!(STOP_BYTES_MAX), "at most 1024", move |n| {
+        case(limit!(STOP_BYTES_MAX), "at most 1024", |n| {
             let freeze = sample_bytes("envelope", 9);
-            said(Envelope::parse_limited(&padded(freeze, n), stop_max))
+            said(Envelope::parse_limited(&padded(freeze, n), STOP_BYTES_MAX))
         }),
         case(limit!(SIGNATURES_MAX), "1 to 32", signatures),
         case(limit!(LINE_ENTRY_BYTES_MAX), "at most 1024", |n| {

@@ -13,6 +13,13 @@ use andon_model::release::{ComponentKind, Version};
 use andon_model::{Digest, RolloutId, Time, VendorId};
 use std::collections::BTreeSet;
 
+/// A clock that is ahead makes everything expire: whoever reads of that is told the day.
+fn today(now: Time) -> String {
+    let moment = now.to_string();
+    let day = moment.split('T').next().unwrap_or_default();
+    format!("on {day}, as this host takes it to be")
+}
+
 impl View {
     /// Ends a round.
     pub(super) fn conclude(&mut self, round: Round) {
@@ -23,9 +30,12 @@ impl View {
             outcome.push(refusal.clone());
         }
         if self.witnessed > round.clock.plus(MESSAGE_SKEW_MAX) {
+            // In days: what is said again and again in other words fills a host's journal.
+            let days = self.witnessed.since(round.clock).0 / 86_400_000;
             let why = format!(
-                "it says {}, and witnesses have vouched for {}: set it; until then it is {} here",
-                round.clock, self.witnessed, now
+                "it is {days} days behind {}, for which witnesses have vouched: set it; until then that \
+                 is taken for now",
+                self.witnessed
             );
             outcome.refuse("clock", RefusalCode::Clock, &why);
         }
@@ -36,11 +46,13 @@ impl View {
         let demanded = self.directives.values().filter(|held| self.demands(held, now));
         outcome.directives = demanded.map(demanded_now).collect();
         if outcome.policy.is_none() {
-            let why = "no policy is in force; nothing new is activated";
-            outcome.refuse("policy", RefusalCode::Expired, why);
+            let why = format!("no policy is in force {}; nothing new is activated", today(now));
+            outcome.refuse("policy", RefusalCode::Expired, &why);
         } else if self.catalogue.expires() <= now {
-            let why = "TUF metadata has expired or is missing; nothing new is activated";
-            outcome.refuse("timestamp", RefusalCode::Expired, why);
+            let today = today(now);
+            let why =
+                format!("TUF metadata has expired or is missing {today}; nothing new is activated");
+            outcome.refuse("timestamp", RefusalCode::Expired, &why);
         } else {
             for (rollout, held) in &self.tickets {
                 self.offer(now, rollout, held, &mut outcome);

@@ -120,6 +120,8 @@ struct Round {
     clock: Time,
     tried: BTreeSet<Need>,
     current: Option<Need>,
+    /// what was dated in the future by what is taken for now
+    early: BTreeSet<Need>,
     /// freezes and directives whose vendor's role must be read before they can be judged
     waiting: Vec<(Digest, VendorId, Envelope)>,
     refusals: Outcome,
@@ -150,6 +152,8 @@ pub struct View {
     /// the newest time that a quorum of witnesses has vouched for; 0: none. It is never earlier than this,
     /// whatever this host's clock says
     witnessed: Time,
+    /// what was taken for now in the last round
+    latest: Time,
     /// places that were verified, of rollouts that the index lists
     places: BTreeMap<RolloutId, HeldPlace>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
@@ -197,6 +201,7 @@ impl View {
             logged: BTreeSet::new(),
             attested: BTreeMap::new(),
             witnessed: Time(0),
+            latest: Time(0),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),
             round: None,
@@ -209,7 +214,13 @@ impl View {
     /// behind what they have vouched for.
     pub fn begin(&mut self, clock: Time) {
         self.catalogue.end_refresh();
-        self.round = Some(Round { now: clock.max(self.witnessed), clock, ..Round::default() });
+        let now = clock.max(self.witnessed);
+        if now < self.latest {
+            // The clock was ahead and is set: what had expired by it alone is judged again.
+            self.refused.retain(|_, refusal| refusal.code != RefusalCode::Expired);
+        }
+        self.latest = now;
+        self.round = Some(Round { now, clock, ..Round::default() });
     }
 
     /// What to fetch next. Asking again without supplying an answer skips what was asked for.

@@ -42,6 +42,7 @@ impl View {
             Need::Order(rollout) => self.take_order(round, rollout, &bytes),
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
+            Need::Checkpoint => self.take_checkpoint(round, &bytes),
             Need::Proof(release) => self.take_proof(round, *release, &bytes),
             Need::Line(vendor, file) => {
                 self.take_line(round, (vendor, file), &need.name(), &bytes);
@@ -164,6 +165,7 @@ impl View {
             }
             // Time passes: it may be in force in the next round.
             Err(why @ TicketRefusal::Future) => {
+                round.early.insert(Need::Ticket(rollout.clone()));
                 return round.refusals.refuse(&what, ticket_code(&why), &chain(&why));
             }
             Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
@@ -267,6 +269,7 @@ impl View {
         }
         match why {
             StopRefusal::Future => {
+                round.early.insert(Need::Stop(digest));
                 round.refusals.refuse(&what, RefusalCode::Expired, &chain(&why));
             }
             why => self.refuse(digest, &what, stop_code(&why), &why),
@@ -289,6 +292,7 @@ impl View {
         }
         match why {
             DirectiveRefusal::Future => {
+                round.early.insert(Need::Stop(digest));
                 round.refusals.refuse(&what, RefusalCode::Expired, &chain(&why));
             }
             why => self.refuse(digest, &what, directive_code(&why), &why),
@@ -333,6 +337,25 @@ impl View {
         self.manifests.insert(release, manifest);
     }
 
+    /// What was dated in the future is asked for once more if it is later than this host thought.
+    fn take_checkpoint(&mut self, round: &mut Round, bytes: &[u8]) {
+        let Some(Ok(Some(log))) = self.policy().map(policy::demanded_log) else { return };
+        match release::seen(bytes, &log) {
+            Ok(vouched) => self.witnessed = self.witnessed.max(vouched),
+            Err(why) => {
+                let name = Need::Checkpoint.name();
+                return round.refusals.refuse(&name, RefusalCode::Unlogged, &chain(&why));
+            }
+        }
+        if round.now < self.witnessed {
+            round.now = self.witnessed;
+            for need in std::mem::take(&mut round.early) {
+                round.refusals.refusals.retain(|refusal| refusal.what != need.name());
+                round.tried.remove(&need);
+            }
+        }
+    }
+
     /// A proof may be another one in the next round: it is made anew with every checkpoint.
     fn take_proof(&mut self, round: &mut Round, release: Digest, bytes: &[u8]) {
         let what = Need::Proof(release).name();
@@ -341,7 +364,7 @@ impl View {
         let Some(Ok(Some(log))) = demanded else { return };
         match release::logged(bytes, release, manifest, &log) {
             Ok(verified) => {
-                self.witnessed = self.witnessed.max(release::vouched(&verified, &log));
+                self.witnessed = self.witnessed.max(release::vouched(verified.checkpoint(), &log));
                 self.logged.insert(release);
             }
             Err(why) => {

@@ -39,7 +39,8 @@ pub const TUF_ROOT_ROTATIONS_MAX: u32 = 64;
 pub const VENDORS_MAX: usize = 256;
 /// Largest release manifest, bytes.
 pub const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
-/// Most files in a release: the whole public Sigma set (3,757 files) fits five times.
+/// Most files in a release. A manifest's own limit in bytes ends sooner: it lists some 5,000 files with
+/// usual paths, and the whole public Sigma set (3,757 files) fits once.
 pub const FILES_MAX: usize = 20_000;
 /// Longest path of a file inside a release, bytes.
 pub const PATH_LENGTH_MAX: usize = 255;

@@ -345,7 +345,7 @@ mod tests {
         assert!(!blocks_are_sane(&[block(1, u64::MAX, 2)]), "over the end");
     }
 
-    /// Found by the fuzzer of tickets: the sum of its last host and one ran over.
+    /// The sum of its last host and one ran over.
     #[test]
     fn a_block_that_ends_with_the_largest_number_is_refused_before_it_is_added_to() {
         let block = |host_first, seat_first, count| SeatBlock { host_first, seat_first, count };

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "summaries and tables are what these programs are for")]
 
+pub mod fuzz;
 pub mod mutants;
 pub mod run;
 pub mod steps;

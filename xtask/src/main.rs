@@ -6,6 +6,7 @@ const HELP: &str = "\
 xtask test            everything CI checks; the summary comes last
 xtask tidy            the house rules alone
 xtask mutants [NAME]  remove one safeguard at a time; its test must fail
+xtask fuzz [TARGET]   libFuzzer over fuzz/corpus; --seconds N each, --input FILE once
 xtask bench           the figures of docs/benchmarks.md, measured here";
 
 fn main() -> ExitCode {
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => xtask::steps::test(&root, rest),
         ["tidy"] => xtask::tidy::report(&root),
         ["mutants", names @ ..] => xtask::mutants::report(&root, names),
+        ["fuzz", rest @ ..] => xtask::fuzz::report(&root, rest),
         ["bench", rest @ ..] => xtask::steps::bench(&root, rest),
         ["help" | "--help" | "-h"] | [] => {
             eprintln!("{HELP}");

@@ -2,7 +2,7 @@
 //! comes of it is told to the supervisor within the limits of a line.
 use crate::http::Fetch;
 use andon_model::Time;
-use andon_model::handover::{FreezeSeen, Offer, Offers, PolicyFacts, Refused};
+use andon_model::handover::{DirectiveSeen, FreezeSeen, Offer, Offers, PolicyFacts, Refused};
 use andon_model::limits::{
     COMPONENTS_MAX, HANDOVER_LINE_BYTES_MAX, INDEX_ITEMS_MAX, TUF_ROOT_ROTATIONS_MAX, VENDORS_MAX,
 };
@@ -40,7 +40,8 @@ pub fn round(view: &mut View, server: &mut dyn Fetch, now: Time) -> Result<(), S
     Err(SyncError::Steps)
 }
 
-/// What the supervisor is told. Freezes go first: they must never be crowded out.
+/// What the supervisor is told. Freezes and directives go first: they must never be
+/// crowded out.
 #[must_use]
 pub fn told(outcome: &Outcome) -> Offers {
     // room for the other fields and the punctuation
@@ -50,6 +51,10 @@ pub fn told(outcome: &Outcome) -> Offers {
     for seen in &outcome.freezes {
         let seen = FreezeSeen { digest: seen.digest, freeze: seen.freeze.clone() };
         keep(&mut offers.freezes, seen, INDEX_ITEMS_MAX, &mut room, &mut left_out);
+    }
+    for seen in &outcome.directives {
+        let seen = DirectiveSeen { digest: seen.digest, directive: seen.directive.clone() };
+        keep(&mut offers.directives, seen, INDEX_ITEMS_MAX, &mut room, &mut left_out);
     }
     offers.policy = outcome.policy.as_ref().map(|policy| PolicyFacts {
         version: policy.version,
@@ -63,6 +68,7 @@ pub fn told(outcome: &Outcome) -> Offers {
             release: offer.release,
             rollout: offer.rollout.clone(),
             generation: offer.generation,
+            begun: offer.begun,
             manifest: offer.manifest.clone(),
         };
         keep(&mut offers.offers, offer, COMPONENTS_MAX, &mut room, &mut left_out);

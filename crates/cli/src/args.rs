@@ -1,7 +1,7 @@
 //! The command line. Options of a command stand beside it, in `commands`.
 use crate::commands::{
-    adopt, host, init, keys, line, log, plan, policy, pull, release, replay, rig, rollout,
-    simulate, trust, tuf_client, verifier, why, witness,
+    adopt, directive, host, init, keys, line, log, plan, platform, policy, pull, release, replay,
+    rig, rollout, simulate, trust, tuf_client, verifier, why, witness,
 };
 use crate::{demo, fleet};
 use andon_model::LineId;
@@ -68,6 +68,15 @@ pub(crate) enum Command {
     Line(line::Command),
     /// Pull the cord: freeze a release, a vendor, or everything
     Pull(pull::Args),
+    /// Let hosts go back from a release to an older one, gated like any rollout; a threshold signs
+    Recall(directive::Recall),
+    /// Switch a release off where it runs, hosts stay up; a threshold of the operator signs
+    Park(directive::Park),
+    /// Let no host go below a version that it has confirmed; a threshold signs
+    Minimum(directive::Minimum),
+    /// Sign or send a directive that lies in a file
+    #[command(subcommand)]
+    Directive(directive::Command),
     /// Why a rollout or a host is where it is, and what to type next
     #[command(subcommand)]
     Why(why::Command),
@@ -76,6 +85,9 @@ pub(crate) enum Command {
     Host(host::Command),
     /// Newest detections
     Alerts,
+    /// The platform's next TUF root or top-level targets, on a line that runs
+    #[command(subcommand)]
+    Platform(platform::Command),
     /// The operator's policy
     #[command(subcommand)]
     Policy(policy::Command),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Wanted {
     pub(crate) release: Digest,
     pub(crate) rollout: RolloutId,
+    pub(crate) begun: Time,
     pub(crate) manifest: Arc<Manifest>,
 }
 
@@ -81,6 +82,8 @@ pub(crate) struct Component {
     pub(crate) slots: [Option<Held>; 2],
     pub(crate) bad: Vec<Mark>,
     pub(crate) version_min: Version,
+    /// switched off by a directive; found out anew after a restart
+    pub(crate) parked: bool,
     pub(crate) sequence: u64,
     pub(crate) charge: Option<Charge>,
     pub(crate) record_health: RecordHealth,
@@ -98,6 +101,7 @@ impl Component {
             slots: [None, None],
             bad: Vec::new(),
             version_min: Version(0),
+            parked: false,
             sequence: 0,
             charge: None,
             record_health: RecordHealth::Sound,
@@ -191,13 +195,19 @@ impl Component {
             let usable = !matches!(self.machine.slot(slot), SlotState::Empty | SlotState::Bad);
             usable && self.held(slot).is_some_and(|held| held.in_slot.release == *release)
         });
+        in_slots || self.at_work_on(release)
+    }
+
+    /// Whether this release is on its way, or waits in its slot.
+    pub(crate) fn at_work_on(&self, release: &Digest) -> bool {
         let at_work = match &self.work {
             Work::Fetching(next) | Work::Staging(next) | Work::Validating(next) => {
                 next.release == *release
             }
             Work::Idle | Work::Paused { .. } => false,
         };
-        in_slots || at_work || self.wanted.as_ref().is_some_and(|next| next.release == *release)
+        let waits = self.staged().is_some_and(|held| held.in_slot.release == *release);
+        at_work || waits || self.wanted.as_ref().is_some_and(|next| next.release == *release)
     }
 
     /// The highest version that is in force, staged or on its way.
@@ -227,6 +237,7 @@ impl Component {
             _ if observed => ComponentState::Observed,
             None if self.machine.phase() == crate::machine::Phase::Safe => ComponentState::SafeMode,
             None => ComponentState::Empty,
+            Some(_) if self.parked => ComponentState::Parked,
             Some(_) if self.machine.probation() => ComponentState::Probation,
             Some(slot) if self.gave_up_newer(slot) => ComponentState::FellBack,
             Some(_) => ComponentState::Confirmed,

@@ -1,15 +1,15 @@
 //! A host: all components and services together. This file holds the state and hands each input to
 //! the file of its family: `offer` (what comes in), `service` (what runs), `blame` (what failed),
-//! `health` (hooks and probes), `report` (what is told).
+//! `health` (hooks and probes), `directive` (what thresholds demand), `report` (what is told).
 use crate::command::Command;
-use crate::component::{Component, RecordHealth, Work};
+use crate::component::{Component, RecordHealth, Wanted, Work};
 use crate::health::ProbeSeen;
 use crate::input::{Found, Input, Previous};
 use crate::machine::{Event, Evidence, Phase, Slot, SlotState};
 use crate::report::Outbox;
 use crate::service::{Run, Service};
 use andon_model::digest::Digest;
-use andon_model::handover::FreezeSeen;
+use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::host_journal::Fact;
 use andon_model::id::{ComponentId, HostId, VendorId};
 use andon_model::limits::COMPONENTS_MAX;
@@ -58,6 +58,7 @@ pub struct Host {
     pub(crate) components: BTreeMap<ComponentId, Component>,
     pub(crate) services: BTreeMap<ComponentId, Service>,
     pub(crate) freezes: Vec<FreezeSeen>,
+    pub(crate) directives: Vec<DirectiveSeen>,
     pub(crate) watch: Watch,
     pub(crate) policy_probes: Vec<Probe>,
     pub(crate) probes: BTreeMap<ComponentId, ProbeSeen>,
@@ -79,6 +80,7 @@ impl Host {
             components: BTreeMap::new(),
             services: builtin.map(|one| (one.component, Service::builtin(one.exec))).collect(),
             freezes: Vec::new(),
+            directives: Vec::new(),
             // Until a policy is known: often enough for probes, seldom enough for nobody to notice.
             watch: Watch {
                 beat: Millis::from_secs(60),
@@ -102,8 +104,8 @@ impl Host {
                 self.watch = watch;
                 self.policy_probes = probes;
             }
-            Input::Offered { release, rollout, generation, manifest } => {
-                self.offered(release, rollout, generation, manifest);
+            Input::Offered { release, rollout, generation, begun, manifest } => {
+                self.offered(Wanted { release, rollout, begun, manifest }, generation);
             }
             Input::Fetched { release } => self.fetched(&release),
             Input::FetchFailed { release, why } => self.fetch_failed(&release, &why),
@@ -123,6 +125,7 @@ impl Host {
             }
             Input::ProbeAnswered { name, well } => self.probe_answered(&name, well),
             Input::FreezesSeen { freezes } => self.freezes_seen(freezes),
+            Input::DirectivesSeen { directives } => self.directives_seen(directives),
             Input::ChargesStored { up_to } => self.outbox.stored(up_to),
             Input::AlertSeen { alert } => self.alert_seen(*alert),
             Input::SensorSeen { status } => self.outbox.sensor = Some(status),
@@ -130,6 +133,7 @@ impl Host {
             Input::Leaving => self.leaving(),
         }
         if self.life == Life::Up {
+            self.obey_directives();
             self.settle();
         }
         std::mem::take(&mut self.out)
@@ -150,11 +154,13 @@ impl Host {
             _ => None,
         });
         let probes = self.has_questions().then_some(self.probe_next);
-        runs.chain(soaks).chain(pauses).chain(probes).min()
+        let parks = self.next_park();
+        runs.chain(soaks).chain(pauses).chain(probes).chain(parks).min()
     }
 
     fn tick(&mut self) {
         self.freezes.retain(|seen| self.now < seen.freeze.expires);
+        self.directives.retain(|seen| self.now < seen.directive.expires);
         self.services_tick();
         self.soaks_tick();
         self.questions_tick();
@@ -296,12 +302,14 @@ impl Host {
         self.journal(Fact::Refused { what: Text::clipped(what), why: Text::clipped(why) });
     }
 
+    /// Whether a freeze concerns this release, or a directive that it is to run nowhere.
     pub(crate) fn frozen(&self, vendor: &VendorId, release: &Digest) -> bool {
         let in_force = |seen: &&FreezeSeen| self.now < seen.freeze.expires;
         self.freezes.iter().filter(in_force).any(|seen| seen.freeze.concerns(vendor, release))
+            || self.barred(vendor, release)
     }
 
-    /// Whether a freeze concerns the release in this slot.
+    /// Whether the release in this slot is frozen.
     pub(crate) fn slot_frozen(&self, component: &Component, slot: Slot) -> bool {
         component.machine.slot(slot) != SlotState::Empty
             && component

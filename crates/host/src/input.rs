@@ -3,10 +3,11 @@ use crate::machine::Slot;
 use crate::record::{Record, RecordError};
 use andon_model::beat::{Alert, SensorStatus};
 use andon_model::digest::Digest;
-use andon_model::handover::FreezeSeen;
+use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::id::{ComponentId, HostId, RolloutId};
 use andon_model::policy::Watch;
 use andon_model::release::{Manifest, Probe};
+use andon_model::time::Time;
 use std::sync::Arc;
 
 /// How a service ended.
@@ -64,7 +65,8 @@ pub struct Found {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The host (or its supervisor) came up. First input, apart from `FreezesSeen` from disk.
+    /// The host (or its supervisor) came up. First input, apart from `FreezesSeen` and
+    /// `DirectivesSeen` from disk.
     Booted {
         /// every component with a record on disk
         found: Vec<Found>,
@@ -91,6 +93,8 @@ pub enum Input {
         rollout: RolloutId,
         /// generation of its ticket
         generation: u32,
+        /// when that rollout first handed out
+        begun: Time,
         /// the verified manifest
         manifest: Arc<Manifest>,
     },
@@ -175,6 +179,11 @@ pub enum Input {
     FreezesSeen {
         /// verified by the child
         freezes: Vec<FreezeSeen>,
+    },
+    /// The directives in force, all of them: replaces what was known.
+    DirectivesSeen {
+        /// verified by the child
+        directives: Vec<DirectiveSeen>,
     },
     /// The server has stored the last beat.
     ChargesStored {

@@ -13,6 +13,7 @@
 mod blame;
 mod command;
 mod component;
+mod directive;
 mod health;
 mod host;
 mod input;

@@ -8,33 +8,26 @@ use crate::machine::{Event, Slot};
 use crate::service::Service;
 use andon_model::digest::Digest;
 use andon_model::host_journal::Fact;
-use andon_model::id::{ComponentId, RolloutId};
+use andon_model::id::ComponentId;
 use andon_model::limits::{COMPONENTS_MAX, FETCH_PAUSE};
-use andon_model::release::{ComponentKind, Manifest, Mode};
-use std::sync::Arc;
+use andon_model::release::{ComponentKind, Mode};
 
 impl Host {
-    pub(crate) fn offered(
-        &mut self,
-        release: Digest,
-        rollout: RolloutId,
-        generation: u32,
-        manifest: Arc<Manifest>,
-    ) {
-        let id = manifest.component.clone();
-        if self.life != Life::Up || self.frozen(&manifest.vendor, &release) {
+    pub(crate) fn offered(&mut self, wanted: Wanted, generation: u32) {
+        let id = wanted.manifest.component.clone();
+        if self.life != Life::Up || self.frozen(&wanted.manifest.vendor, &wanted.release) {
             return;
         }
         if !self.components.contains_key(&id) && self.components.len() >= COMPONENTS_MAX {
             return self.refused(&format!("component {id}"), "this host has too many components");
         }
+        let recalled = self.recalled_to(&wanted);
         let component =
             self.components.entry(id.clone()).or_insert_with(|| Component::new(id.clone()));
-        let wanted = Wanted { release, rollout: rollout.clone(), manifest };
-        if !welcome(component, &wanted) {
+        if !welcome(component, &wanted, recalled) {
             return;
         }
-        let which = wanted.which();
+        let (which, rollout) = (wanted.which(), wanted.rollout.clone());
         component.wanted = Some(wanted);
         self.journal(Fact::TicketAccepted { rollout, generation, which });
     }
@@ -48,9 +41,15 @@ impl Host {
             Work::Paused { until } => until <= now,
             _ => false,
         };
-        if !free || !component.machine.may_stage() || component.staged().is_some() {
+        if !free || !component.machine.may_stage() {
             return;
         }
+        // What waits in the slot takes effect first, unless it never will: a fix must not wait for it.
+        let Some(component) = self.components.get(id) else { return };
+        if component.staged().is_some() && !self.dead(component, component.machine.inactive()) {
+            return;
+        }
+        let Some(component) = self.components.get_mut(id) else { return };
         let Some(wanted) = component.wanted.take() else {
             component.work = Work::Idle;
             return;
@@ -177,11 +176,15 @@ impl Host {
     }
 }
 
-/// A newer release than everything here, not given up under this ticket.
-fn welcome(component: &Component, wanted: &Wanted) -> bool {
+/// A newer release than everything here, or the one to which the running one is recalled; not given up
+/// under this ticket.
+fn welcome(component: &Component, wanted: &Wanted, recalled: bool) -> bool {
     let version = wanted.manifest.version;
-    !component.has(&wanted.release)
-        && !component.bad.contains(&wanted.in_slot().mark)
-        && version >= component.version_min
-        && component.newest_version().is_none_or(|newest| version > newest)
+    let newer = component.newest_version().is_none_or(|newest| version > newest);
+    let next = match recalled {
+        // It may lie in the other slot: it is put there again, and so verified again.
+        true => !component.at_work_on(&wanted.release),
+        false => newer && !component.has(&wanted.release),
+    };
+    next && !component.bad.contains(&wanted.in_slot().mark) && version >= component.version_min
 }

@@ -3,6 +3,7 @@ use crate::component::Component;
 use crate::health::Answer;
 use crate::host::Host;
 use andon_model::beat::{Alert, Beat, Charge, Presence, ProbeResult, SensorStatus};
+use andon_model::digest::Digest;
 use andon_model::handover::FreezeSeen;
 use andon_model::host_journal::Fact;
 use andon_model::limits::{
@@ -89,14 +90,14 @@ impl Host {
             alerts: self.outbox.alerts.iter().take(ALERTS_PER_BEAT_MAX).cloned().collect(),
             alerts_left_out: self.outbox.alerts_left_out,
             sensor: self.outbox.sensor.clone(),
-            freezes: self
-                .freezes
-                .iter()
-                .filter(|seen| now < seen.freeze.expires)
-                .take(FREEZES_PER_BEAT_MAX)
-                .map(|seen| seen.digest)
-                .collect(),
+            freezes: self.stops_in_force(now).take(FREEZES_PER_BEAT_MAX).collect(),
         })
+    }
+
+    fn stops_in_force(&self, now: andon_model::Time) -> impl Iterator<Item = Digest> {
+        let freezes = self.freezes.iter().filter(move |seen| now < seen.freeze.expires);
+        let directives = self.directives.iter().filter(move |seen| now < seen.directive.expires);
+        freezes.map(|seen| seen.digest).chain(directives.map(|seen| seen.digest))
     }
 
     pub(crate) fn alert_seen(&mut self, alert: Alert) {

@@ -297,7 +297,7 @@ impl Host {
     fn activatable(&self, component: &Component) -> bool {
         component.sound()
             && self.life == Life::Up
-            && !self.slot_frozen(component, component.machine.inactive())
+            && !self.dead(component, component.machine.inactive())
     }
 
     /// The service, if it is a component, and the active content it consumes.
@@ -324,13 +324,18 @@ impl Host {
         all.into_iter().filter(|name| self.services.contains_key(name)).collect()
     }
 
+    /// Whether what is active may run.
+    fn runnable(&self, component: &Component) -> bool {
+        component.sound() && !self.parked(component)
+    }
+
     /// How to run it with what is active; `None` while something it needs is not.
     pub(crate) fn launch(&self, name: &ComponentId) -> Option<Launch> {
         let service = self.services.get(name)?;
         let (program, exec) = match &service.builtin {
             Some(exec) => (None, exec.clone()),
             None => {
-                let component = self.components.get(name).filter(|one| one.sound())?;
+                let component = self.components.get(name).filter(|one| self.runnable(one))?;
                 let held = component.active()?;
                 let slot = component.machine.active()?;
                 (Some((slot, held.in_slot.release)), held.manifest.exec.clone())
@@ -340,7 +345,7 @@ impl Host {
             .members(name)
             .iter()
             .filter(|id| *id != name)
-            .filter_map(|id| self.components.get(id).filter(|one| one.sound()))
+            .filter_map(|id| self.components.get(id).filter(|one| self.runnable(one)))
             .filter_map(|one| {
                 let (slot, held) = (one.machine.active()?, one.active()?);
                 Some(ContentInUse {
@@ -362,10 +367,12 @@ impl Host {
             Some(exec) => Some(exec),
             None => self.components.get(name).filter(|one| one.sound()).and_then(|one| {
                 let next = one.staged().filter(|_| staged.contains(name));
-                next.or(one.active()).map(|held| &held.manifest.exec)
+                let now = one.active().filter(|_| self.runnable(one));
+                next.or(now).map(|held| &held.manifest.exec)
             }),
         };
-        let active = self.members(name);
+        let mut active = self.members(name);
+        active.retain(|id| self.components.get(id).is_some_and(|one| self.runnable(one)));
         exec.is_some_and(|exec| {
             contents_named(exec).iter().all(|id| staged.contains(id) || active.contains(id))
         })

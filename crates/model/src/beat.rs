@@ -1,7 +1,10 @@
 //! What a host says of itself. Its absence is evidence too.
 use crate::digest::Digest;
 use crate::id::{ComponentId, HostId};
-use crate::limits::{ALERTS_PER_BEAT_MAX, CHARGES_PER_BEAT_MAX, COMPONENTS_MAX, PROBES_MAX};
+use crate::limits::{
+    ALERTS_PER_BEAT_MAX, BEAT_BYTES_MAX, CHARGES_PER_BEAT_MAX, COMPONENTS_MAX,
+    FREEZES_PER_BEAT_MAX, PROBES_MAX,
+};
 use crate::release::Version;
 use crate::text::Text;
 use crate::time::{Millis, Time};
@@ -55,6 +58,8 @@ pub enum ComponentState {
     SafeMode,
     /// staged and validated only (mode observe)
     Observed,
+    /// switched off by a threshold of the operator's people (PARK)
+    Parked,
 }
 
 /// One component as it runs.
@@ -188,7 +193,7 @@ pub struct Beat {
     /// the sensor, where there is one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<SensorStatus>,
-    /// freezes in force on this host, by digest of their payload
+    /// freezes and directives in force on this host, by digest of their payload
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<Digest>,
 }
@@ -206,6 +211,9 @@ pub struct BeatAnswer {
 /// Why a beat's own text was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BeatError {
+    /// larger than allowed
+    #[error("beat has {0} bytes, at most {BEAT_BYTES_MAX} are allowed")]
+    TooLarge(usize),
     /// not the JSON we expect
     #[error("parse beat")]
     Parse(#[source] serde_json::Error),
@@ -219,13 +227,16 @@ impl Beat {
     /// # Errors
     /// [`BeatError`].
     pub fn parse(bytes: &[u8]) -> Result<Beat, BeatError> {
+        if bytes.len() > BEAT_BYTES_MAX {
+            return Err(BeatError::TooLarge(bytes.len()));
+        }
         let beat: Beat = serde_json::from_slice(bytes).map_err(BeatError::Parse)?;
         let lists = [
             ("components", beat.components.len(), COMPONENTS_MAX),
             ("charges", beat.charges.len(), CHARGES_PER_BEAT_MAX),
             ("probes", beat.probes.len(), PROBES_MAX * 2),
             ("alerts", beat.alerts.len(), ALERTS_PER_BEAT_MAX),
-            ("freezes", beat.freezes.len(), 64),
+            ("freezes", beat.freezes.len(), FREEZES_PER_BEAT_MAX),
         ];
         if beat.schema != 1 {
             return Err(BeatError::Field("schema", "is not 1"));

@@ -1,7 +1,8 @@
 //! Enrolment: a join token admits, the host makes its own key, the server assigns the id.
-use crate::class::HostClass;
+use crate::class::{ClassError, HostClass};
 use crate::id::{HostId, LineId};
 use crate::key::PublicKey;
+use crate::limits::TEXT_LENGTH_MAX;
 use crate::policy::Person;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,40 @@ pub struct EnrolRequest {
     pub class: HostClass,
     /// the host's clock
     pub at: Time,
+}
+
+/// Why an enrolment's own text was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// not the JSON we expect
+    #[error("parse enrolment")]
+    Parse(#[source] serde_json::Error),
+    /// format of another time
+    #[error("enrolment has schema {0}, this version reads 1")]
+    Schema(u32),
+    /// longer than any that an operator gives
+    #[error("join token has {0} bytes, at most {TEXT_LENGTH_MAX} are allowed")]
+    Token(usize),
+    /// too many groups, or not in order
+    #[error("check class of the enrolment")]
+    Class(#[from] ClassError),
+}
+
+impl EnrolRequest {
+    /// Reads a payload; checks form and limits only.
+    /// # Errors
+    /// [`EnrolError`].
+    pub fn parse(bytes: &[u8]) -> Result<EnrolRequest, EnrolError> {
+        let request: EnrolRequest = serde_json::from_slice(bytes).map_err(EnrolError::Parse)?;
+        if request.schema != 1 {
+            return Err(EnrolError::Schema(request.schema));
+        }
+        if request.token.len() > TEXT_LENGTH_MAX {
+            return Err(EnrolError::Token(request.token.len()));
+        }
+        request.class.check()?;
+        Ok(request)
+    }
 }
 
 /// The server's answer, stored before it is sent.

@@ -16,6 +16,9 @@ pub enum PayloadType {
     /// [`crate::stop::Freeze`]
     #[serde(rename = "application/vnd.andon.freeze.v1+json")]
     Freeze,
+    /// [`crate::directive::Directive`]
+    #[serde(rename = "application/vnd.andon.directive.v1+json")]
+    Directive,
     /// [`crate::beat::Beat`]
     #[serde(rename = "application/vnd.andon.beat.v1+json")]
     Beat,
@@ -62,6 +65,7 @@ impl PayloadType {
             PayloadType::Policy => "application/vnd.andon.policy.v1+json",
             PayloadType::Ticket => "application/vnd.andon.ticket.v1+json",
             PayloadType::Freeze => "application/vnd.andon.freeze.v1+json",
+            PayloadType::Directive => "application/vnd.andon.directive.v1+json",
             PayloadType::Beat => "application/vnd.andon.beat.v1+json",
             PayloadType::Enrol => "application/vnd.andon.enrol.v1+json",
             PayloadType::Command => "application/vnd.andon.command.v1+json",

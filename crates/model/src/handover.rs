@@ -11,6 +11,7 @@
 use crate::beat::BeatAnswer;
 use crate::class::HostClass;
 use crate::digest::Digest;
+use crate::directive::Directive;
 use crate::enrol::EnrolAnswer;
 use crate::envelope::Envelope;
 use crate::id::{HostId, RolloutId};
@@ -19,6 +20,7 @@ use crate::policy::{Timing, Watch};
 use crate::release::{Manifest, Probe};
 use crate::stop::Freeze;
 use crate::text::Text;
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// What the supervisor asks.
@@ -107,6 +109,9 @@ pub struct Offers {
     pub offers: Vec<Offer>,
     /// freezes in force
     pub freezes: Vec<FreezeSeen>,
+    /// directives in force
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directives: Vec<DirectiveSeen>,
     /// facts of the verified policy; absent while there is none
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyFacts>,
@@ -125,6 +130,9 @@ pub struct Offer {
     pub rollout: RolloutId,
     /// generation of its ticket
     pub generation: u32,
+    /// when the rollout first handed out
+    #[serde(default)]
+    pub begun: Time,
     /// the verified manifest
     pub manifest: Manifest,
 }
@@ -137,6 +145,16 @@ pub struct FreezeSeen {
     pub digest: Digest,
     /// what it says
     pub freeze: Freeze,
+}
+
+/// One directive whose signatures were verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectiveSeen {
+    /// digest of its payload
+    pub digest: Digest,
+    /// what it says
+    pub directive: Directive,
 }
 
 /// What of the policy a supervisor needs.
@@ -218,6 +236,7 @@ impl Offers {
         let lists = [
             ("offers", self.offers.len(), COMPONENTS_MAX),
             ("freezes", self.freezes.len(), INDEX_ITEMS_MAX),
+            ("directives", self.directives.len(), INDEX_ITEMS_MAX),
             ("refusals", self.refusals.len(), INDEX_ITEMS_MAX),
             ("probes", probes, PROBES_MAX),
         ];

@@ -132,6 +132,28 @@ pub enum Fact {
         /// digest of its payload
         freeze: Digest,
     },
+    /// a directive in force was seen
+    DirectiveSeen {
+        /// digest of its payload
+        directive: Digest,
+    },
+    /// switched off, as a PARK asks; the host stays up
+    Parked {
+        /// which
+        which: Which,
+    },
+    /// a PARK has ended or was lifted: it starts again
+    Unparked {
+        /// which
+        which: Which,
+    },
+    /// no older version is installed or fallen back to from now on
+    MinimumRaised {
+        /// of which component
+        component: ComponentId,
+        /// the oldest from now on
+        version: Version,
+    },
     /// the whole host died (fleet runner: no report; `back` says when it returns)
     Died {
         /// when it will be back

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod class;
 pub mod command;
 pub mod digest;
+pub mod directive;
 pub mod eligible;
 pub mod enrol;
 pub mod envelope;

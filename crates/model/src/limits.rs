@@ -10,10 +10,21 @@ pub const TEXT_LENGTH_MAX: usize = 512;
 pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 /// Largest freeze, bytes: it must fit where nothing else does (early boot, one datagram).
 pub const STOP_BYTES_MAX: usize = 1024;
+/// Largest directive, bytes: with two signatures it is below 1 KB, six fit.
+pub const DIRECTIVE_BYTES_MAX: usize = 2 * 1024;
+/// Longest reason of a directive, bytes.
+pub const DIRECTIVE_REASON_MAX: usize = 120;
+/// Longest that a directive holds: whoever still means it in a year signs it again.
+pub const DIRECTIVE_VALID_MAX: Millis = Millis::from_secs(366 * 86_400);
+/// Longest time over which hosts park: whoever has longer publishes a fix.
+pub const PARK_OVER_MAX: Millis = Millis::from_secs(86_400);
 /// Most signatures on one object: more people than any threshold has, and a bound on CPU per object.
 pub const SIGNATURES_MAX: usize = 32;
 /// Largest TUF metadata file, bytes (python-tuf's default for targets is 5 MB).
 pub const TUF_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest root and top-level targets that a server is given together, bytes: 256 vendors with their keys and
+/// a fast-lane list at its limit. They are kept in its journal.
+pub const PLATFORM_BYTES_MAX: usize = 1024 * 1024;
 /// Largest TUF timestamp of anybody's repository, bytes: one pin and a few signatures (python-tuf's
 /// default is 16 KB).
 pub const TUF_TIMESTAMP_BYTES_MAX: usize = 16 * 1024;
@@ -28,7 +39,8 @@ pub const TUF_ROOT_ROTATIONS_MAX: u32 = 64;
 pub const VENDORS_MAX: usize = 256;
 /// Largest release manifest, bytes.
 pub const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
-/// Most files in a release: the whole public Sigma set (3,757 files) fits five times.
+/// Most files in a release. A manifest's own limit in bytes ends sooner: it lists some 5,000 files with
+/// usual paths, and the whole public Sigma set (3,757 files) fits once.
 pub const FILES_MAX: usize = 20_000;
 /// Longest path of a file inside a release, bytes.
 pub const PATH_LENGTH_MAX: usize = 255;

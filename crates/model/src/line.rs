@@ -103,14 +103,15 @@ pub fn seat(blocks: &[SeatBlock], host: HostId) -> Option<HostId> {
 /// Whether blocks are sorted, touch no host or seat twice, and are not too many.
 #[must_use]
 pub fn blocks_are_sane(blocks: &[SeatBlock]) -> bool {
+    // Both ends are numbers that hosts can have, so no sum below runs over.
     let whole = |block: &SeatBlock| {
         let last = |first: u64| first.checked_add(u64::from(block.count).saturating_sub(1));
-        let seats = last(block.seat_first).is_some_and(|seat| HostId::new(seat).is_ok());
+        let numbers = |first| last(first).is_some_and(|last| HostId::new(last).is_ok());
         block.count > 0
             && block.host_first > 0
             && block.seat_first > 0
-            && seats
-            && last(block.host_first).is_some()
+            && numbers(block.host_first)
+            && numbers(block.seat_first)
     };
     // Seats are given in order, so both columns rise.
     let rising = |pair: &[SeatBlock]| {
@@ -317,6 +318,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::HOSTS_MAX;
 
     fn host(number: u64) -> HostId {
         HostId::new(number).unwrap()
@@ -341,5 +343,17 @@ mod tests {
         assert!(!blocks_are_sane(&[block(1, 10, 3), block(4, 12, 1)]), "a seat twice");
         assert!(!blocks_are_sane(&[block(1, 1, 0)]), "empty");
         assert!(!blocks_are_sane(&[block(1, u64::MAX, 2)]), "over the end");
+    }
+
+    /// The sum of its last host and one ran over.
+    #[test]
+    fn a_block_that_ends_with_the_largest_number_is_refused_before_it_is_added_to() {
+        let block = |host_first, seat_first, count| SeatBlock { host_first, seat_first, count };
+        for last in [u64::MAX, HOSTS_MAX + 1] {
+            assert!(!blocks_are_sane(&[block(last, 1, 1), block(1, 2, 1)]), "{last}");
+            assert!(!blocks_are_sane(&[block(last, 1, 1)]), "{last}");
+            assert!(!blocks_are_sane(&[block(1, last, 1)]), "{last}");
+        }
+        assert!(blocks_are_sane(&[block(HOSTS_MAX, HOSTS_MAX, 1)]));
     }
 }

@@ -141,7 +141,7 @@ impl Shard {
     ) -> Result<Option<(&StratumId, Position)>, ShardError> {
         self.check()?;
         let first = self.number * SHARD_HOSTS as u64 + 1;
-        let hosts = (signed.hosts + 1).saturating_sub(first).min(SHARD_HOSTS as u64);
+        let hosts = signed.hosts.saturating_add(1).saturating_sub(first).min(SHARD_HOSTS as u64);
         let shards = signed.hosts.div_ceil(SHARD_HOSTS as u64);
         let root = self.root();
         if self.places.len() as u64 != hosts
@@ -202,6 +202,15 @@ mod tests {
 
     fn host(number: u64) -> HostId {
         HostId::new(number).unwrap()
+    }
+
+    /// Found by the fuzzer of shards.
+    #[test]
+    fn an_order_of_the_largest_number_of_hosts_is_refused_and_not_added_to() {
+        let (_, shards) = commit(&strata(), &[Some((0, 0))]).unwrap();
+        let signed = Commitment { root: Digest([0; 32]), hosts: u64::MAX };
+        let place = shards[0].place(&signed, HostId::new(1).unwrap());
+        assert!(matches!(place, Err(ShardError::Root(0))));
     }
 
     #[test]

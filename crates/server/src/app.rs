@@ -14,8 +14,9 @@ use crate::record::Record;
 use crate::state::{PolicyInForce, State};
 use crate::store::{Entry, Query, ROWS_MAX, Receipt, StoreError, Writer};
 use andon_model::policy::Policy;
-use andon_model::{LineId, Time};
+use andon_model::{LineId, PublicKey, Time, VendorId};
 use andon_trust::stop::Authorities;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -242,7 +243,10 @@ pub fn authorities(
     people.extend(policy.into_iter().flat_map(|policy| &policy.people).map(|person| person.key));
     let mut operators = people.clone();
     operators.extend(policy.map(|policy| policy.online));
-    let mut vendors = repository.vendor_keys();
+    let vendor_roles = repository.vendor_roles();
+    let keys_of =
+        |(name, (keys, _)): (&VendorId, &(Vec<PublicKey>, usize))| (name.clone(), keys.clone());
+    let mut vendors: BTreeMap<_, _> = vendor_roles.iter().map(keys_of).collect();
     let operator = match &inputs.anchor.line {
         LineId::Operator(name) => Some(name.clone()),
         // Its people and its online key may stop what is the vendor's, as the vendor's own keys may.
@@ -258,5 +262,8 @@ pub fn authorities(
         operator,
         operators,
         people,
+        roots: inputs.anchor.operators.clone(),
+        roots_threshold: inputs.anchor.operators_threshold,
+        vendor_roles,
     }
 }

@@ -458,7 +458,10 @@ impl Driver {
         let withdrawn = self.served.keys().filter(unwanted).cloned().collect();
         let policy = core.state.policy.as_ref().map(|policy| policy.envelope.clone());
         let freezes = core.state.freezes.iter().filter(|(_, f)| f.freeze.expires > now);
-        let stops = freezes.map(|(digest, f)| (*digest, f.envelope.clone())).collect();
+        let freezes = freezes.map(|(name, f)| (*name, f.envelope.clone()));
+        let directives = core.state.directives.iter().filter(|(_, d)| d.directive.expires > now);
+        let directives = directives.map(|(name, d)| (*name, d.envelope.clone()));
+        let stops = freezes.chain(directives).collect();
         (withdrawn, policy, stops)
     }
 

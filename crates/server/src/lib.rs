@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod cosign;
 pub mod deliver;
+pub mod directives;
 pub mod driver;
 pub mod durable;
 pub mod fleet;

@@ -13,7 +13,9 @@ use andon_model::{Digest, Millis, PublicKey, Time, VendorId};
 use andon_trust::fast_lane::{self, FastLaneError};
 use andon_trust::repository::{Repository as Metadata, RepositoryError, Validity, version_of};
 use andon_trust::sign::SigningKey;
-use andon_trust::tuf::{MetadataSet as _, TargetFile, TufError, TufSet, check_vendor_role};
+use andon_trust::tuf::{
+    Delegated, MetadataSet as _, TargetFile, TufError, TufSet, check_vendor_role,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,9 +34,17 @@ pub struct Repository {
     metadata: Metadata,
     /// the top-level targets as served
     targets: Vec<u8>,
-    vendor_keys: BTreeMap<VendorId, Vec<PublicKey>>,
+    vendor_roles: BTreeMap<VendorId, (Vec<PublicKey>, usize)>,
     folder: PathBuf,
     keys: OnlineKeys,
+}
+
+/// What the platform's new metadata would make of the repository.
+#[derive(Debug)]
+pub struct TopCandidate {
+    metadata: Metadata,
+    /// vendors that must sign their role anew before hosts believe their releases again
+    pub orphaned: Vec<VendorId>,
 }
 
 /// The keys that sign without a person.
@@ -107,13 +117,28 @@ impl Repository {
         let folder = data.to_owned();
         let tuf = folder.join("tuf");
         let metadata = Metadata::load(&mut |name| read_limited(&tuf.join(name), TUF_BYTES_MAX))?;
-        Ok(Repository { metadata, targets: Vec::new(), vendor_keys: BTreeMap::new(), folder, keys })
+        Ok(Repository {
+            metadata,
+            targets: Vec::new(),
+            vendor_roles: BTreeMap::new(),
+            folder,
+            keys,
+        })
     }
 
-    /// Catches up with the journal after a crash between a role's record and its files.
+    /// Catches up with the journal after a crash between the record of metadata and their files.
     /// # Errors
     /// [`PublishError`].
     pub fn catch_up(&mut self, state: &State, now: Time) -> Result<(), PublishError> {
+        if let Some(top) = &state.top {
+            let (root, targets) = self.metadata.top_versions();
+            let news = |text: &Option<String>, known: u64| {
+                let bytes = text.as_ref().map(|text| text.clone().into_bytes())?;
+                (version_of(&bytes).ok()? > known).then_some(bytes)
+            };
+            let (root, targets) = (news(&top.root, root), news(&top.targets, targets));
+            self.metadata.set_top(root.as_deref(), targets.as_deref())?;
+        }
         for (vendor, (version, _)) in &state.roles {
             let served = self.metadata.role(vendor).map(version_of).transpose()?.unwrap_or(0);
             let file = self.folder.join(format!("tuf/{version}.{vendor}.json"));
@@ -164,7 +189,7 @@ impl Repository {
         shelf: &Shelf,
         files: Vec<(String, Vec<u8>)>,
     ) -> Result<Digest, PublishError> {
-        self.vendor_keys = delegated_keys(&files)?;
+        self.vendor_roles = delegated_keys(&files)?;
         let mut stamp = Digest::of(b"");
         let mut newest = 0;
         for (name, bytes) in files {
@@ -196,10 +221,10 @@ impl Repository {
         fast_lane::of_platform(&self.targets)
     }
 
-    /// Keys of every vendor as delegated.
+    /// Keys of every vendor as delegated, and how many of them sign.
     #[must_use]
-    pub fn vendor_keys(&self) -> BTreeMap<VendorId, Vec<PublicKey>> {
-        self.vendor_keys.clone()
+    pub fn vendor_roles(&self) -> BTreeMap<VendorId, (Vec<PublicKey>, usize)> {
+        self.vendor_roles.clone()
     }
 
     /// A vendor's role as it is served.
@@ -230,6 +255,34 @@ impl Repository {
         // Rehearsed on a copy: a refusal must not leave half of it behind.
         metadata.clone().publish(now, VALID, &self.keys.snapshot, &self.keys.timestamp)?;
         Ok(Candidate { metadata, version, digest: Digest::of(bytes), releases })
+    }
+
+    /// Checks the platform's next root, next top-level targets, or both. Nothing is changed.
+    /// # Errors
+    /// [`PublishError::Metadata`].
+    pub fn consider_top(
+        &self,
+        root: Option<&[u8]>,
+        targets: Option<&[u8]>,
+        now: Time,
+    ) -> Result<TopCandidate, PublishError> {
+        let mut metadata = self.metadata.clone();
+        metadata.set_top(root, targets)?;
+        let keys = (&self.keys.snapshot, &self.keys.timestamp);
+        metadata.clone().publish_after(Some(&self.metadata), now, VALID, keys)?;
+        let orphaned = metadata.orphaned(now);
+        Ok(TopCandidate { metadata, orphaned })
+    }
+
+    /// Makes it what [`Repository::publish`] serves.
+    pub fn adopt_top(&mut self, candidate: TopCandidate) {
+        self.metadata = candidate.metadata;
+    }
+
+    /// Versions of root and top-level targets.
+    #[must_use]
+    pub fn top_versions(&self) -> (u64, u64) {
+        self.metadata.top_versions()
     }
 
     /// Puts the role's own file on disk: before its record, so that the record can be carried out.
@@ -284,7 +337,7 @@ pub fn manifest_path(data: &Path, digest: Digest) -> PathBuf {
 /// Keys of all vendors. Read without regard to expiry: whoever was delegated may still pull the cord.
 fn delegated_keys(
     files: &[(String, Vec<u8>)],
-) -> Result<BTreeMap<VendorId, Vec<PublicKey>>, PublishError> {
+) -> Result<BTreeMap<VendorId, (Vec<PublicKey>, usize)>, PublishError> {
     let epoch = Time(0);
     let find = |name: &str| files.iter().find(|(n, _)| n == name).map(|(_, b)| b.as_slice());
     let missing = || PublishError::Metadata(RepositoryError::Missing("metadata"));
@@ -302,7 +355,11 @@ fn delegated_keys(
     let targets = set.update_snapshot(bytes, epoch)?;
     let bytes = find(&format!("{targets}.targets.json")).ok_or_else(missing)?;
     let vendors = set.update_targets(bytes, epoch)?;
-    Ok(vendors.into_keys().map(|name| (name.clone(), set.vendor_keys(&name))).collect())
+    let role = |(name, delegated): (VendorId, Delegated)| {
+        let keys = set.vendor_keys(&name);
+        (name, (keys, delegated.threshold))
+    };
+    Ok(vendors.into_iter().map(role).collect())
 }
 
 fn read_limited(path: &Path, limit: usize) -> Option<Vec<u8>> {

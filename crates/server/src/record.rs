@@ -56,6 +56,8 @@ pub enum Record {
         /// every release it lists that was not listed before
         releases: Vec<ReleaseFacts>,
     },
+    /// the platform's next root or top-level targets were verified and are served
+    PlatformPublished(TopMetadata),
     /// the digest of a rollout's seed, before anything else about the rollout is known
     SeedCommitted {
         /// which rollout
@@ -97,6 +99,11 @@ pub enum Record {
         /// when it ends, if that is earlier than it says: one key alone has signed it
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
+    },
+    /// a directive was verified and is served
+    DirectiveAccepted {
+        /// as signed
+        envelope: Envelope,
     },
     /// what a rig signed about a release was verified and is served
     AttestationAccepted {
@@ -190,6 +197,18 @@ pub enum Record {
         /// why
         reason: Text,
     },
+}
+
+/// What the platform has signed, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopMetadata {
+    /// the next TUF root
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// the next top-level TUF targets
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets: Option<String>,
 }
 
 /// The new state of a host.
@@ -318,10 +337,12 @@ impl Record {
             Record::AlertsTaken { .. } => "alerts_taken",
             Record::PolicyAccepted { .. } => "policy_accepted",
             Record::RolePublished { .. } => "role_published",
+            Record::PlatformPublished(_) => "platform_published",
             Record::SeedCommitted { .. } => "seed_committed",
             Record::RolloutStarted { .. } => "rollout_started",
             Record::Rollout { .. } => "rollout",
             Record::FreezeAccepted { .. } => "freeze_accepted",
+            Record::DirectiveAccepted { .. } => "directive_accepted",
             Record::AttestationAccepted { .. } => "attestation_accepted",
             Record::WaiverAccepted { .. } => "waiver_accepted",
             Record::VendorLine { .. } => "vendor_line",
@@ -343,6 +364,7 @@ impl Record {
             }
             Record::HostChanged(change) => change.host.to_string(),
             Record::PolicyAccepted { .. } => "policy".to_owned(),
+            Record::PlatformPublished(_) => "platform".to_owned(),
             Record::RolePublished { vendor, .. } => vendor.to_string(),
             Record::SeedCommitted { rollout, .. }
             | Record::Rollout { rollout, .. }
@@ -355,6 +377,7 @@ impl Record {
             Record::RolloutStarted { plan, .. } => plan.rollout.to_string(),
             Record::VendorLine { line, fact } => fact.subject(line),
             Record::FreezeAccepted { stop, .. } => stop.to_string(),
+            Record::DirectiveAccepted { envelope } => Digest::of(&envelope.to_bytes()).to_string(),
             Record::AttestationAccepted { release, .. }
             | Record::WaiverAccepted { release, .. } => release.to_string(),
         }

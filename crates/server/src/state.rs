@@ -5,16 +5,18 @@ use crate::log::facts;
 use crate::member::LineState;
 use crate::pooled::members::Members;
 use crate::pooled::seats::Seats;
-use crate::record::{HostChange, Record, ReleaseFacts};
+use crate::record::{HostChange, Record, ReleaseFacts, TopMetadata};
 use crate::rollout_state::RolloutState;
 use andon_model::beat::{Alert, ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
+use andon_model::directive::Directive;
 use andon_model::envelope::Envelope;
 use andon_model::limits::MESSAGE_AGE_MAX;
 use andon_model::line::Member;
 use andon_model::log_entry::LogEntry;
 use andon_model::policy::Policy;
-use andon_model::stop::Freeze;
+use andon_model::stop::{Freeze, Party};
+use andon_model::text::Text;
 use andon_model::{
     ComponentId, Digest, HostId, KeyId, LineId, PersonId, PublicKey, RolloutId, StratumId, Time,
     VendorId,
@@ -44,6 +46,10 @@ pub struct State {
     pub started: Vec<RolloutId>,
     /// freezes by the digest of their envelopes
     pub freezes: BTreeMap<Digest, AcceptedFreeze>,
+    /// what the platform has published last: after a crash its files may be missing
+    pub top: Option<TopMetadata>,
+    /// directives by the digest of their envelope's bytes
+    pub directives: BTreeMap<Digest, AcceptedDirective>,
     /// commands seen while they are fresh
     pub nonces: BTreeMap<(PersonId, Digest), Time>,
     /// what the line's own log must hold, in the order of the journal
@@ -80,6 +86,26 @@ pub struct AcceptedFreeze {
     pub freeze: Freeze,
     /// as signed
     pub envelope: Envelope,
+}
+
+/// A directive that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AcceptedDirective {
+    /// what it says
+    pub directive: Directive,
+    /// as signed
+    pub envelope: Envelope,
+}
+
+/// What keeps a release from being started.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopped<'s> {
+    /// who stopped it
+    pub by: &'s Party,
+    /// why
+    pub reason: &'s Text,
+    /// digest of the payload that says so: the policy may override it
+    pub digest: Digest,
 }
 
 /// What is durably known of a host.
@@ -154,11 +180,7 @@ impl State {
                 let extra = self.alerts.len().saturating_sub(ALERTS_KEPT);
                 self.alerts.drain(..extra);
             }
-            Record::PolicyAccepted { envelope } => {
-                if let Ok(policy) = Policy::parse(&envelope.payload) {
-                    self.policy = Some(PolicyInForce { policy, envelope: envelope.clone() });
-                }
-            }
+            Record::PolicyAccepted { envelope } => self.obey(envelope),
             Record::RolePublished { vendor, version, digest, releases } => {
                 self.roles.insert(vendor.clone(), (*version, *digest));
                 self.releases.extend(releases.iter().map(|r| (r.release, r.clone())));
@@ -187,6 +209,8 @@ impl State {
             Record::FreezeAccepted { stop, envelope, until } => {
                 self.freeze(*stop, envelope, *until);
             }
+            Record::PlatformPublished(top) => self.top = Some(top.clone()),
+            Record::DirectiveAccepted { envelope } => self.directive(envelope),
             Record::AttestationAccepted { release, envelope }
             | Record::WaiverAccepted { release, envelope } => {
                 self.attestations.entry(*release).or_default().push(envelope.clone());
@@ -213,10 +237,23 @@ impl State {
         }
     }
 
+    fn obey(&mut self, envelope: &Envelope) {
+        if let Ok(policy) = Policy::parse(&envelope.payload) {
+            self.policy = Some(PolicyInForce { policy, envelope: envelope.clone() });
+        }
+    }
+
     fn freeze(&mut self, stop: Digest, envelope: &Envelope, until: Option<Time>) {
         if let Ok(mut freeze) = Freeze::parse(&envelope.payload) {
             freeze.expires = until.map_or(freeze.expires, |end| end.min(freeze.expires));
             self.freezes.insert(stop, AcceptedFreeze { freeze, envelope: envelope.clone() });
+        }
+    }
+
+    fn directive(&mut self, envelope: &Envelope) {
+        if let Ok(directive) = Directive::parse(&envelope.payload) {
+            let accepted = AcceptedDirective { directive, envelope: envelope.clone() };
+            self.directives.insert(Digest::of(&envelope.to_bytes()), accepted);
         }
     }
 
@@ -338,21 +375,23 @@ impl State {
         })
     }
 
-    /// The freeze in force that concerns this release, if any, but for those that the policy in force
-    /// overrides.
+    /// What in force keeps this release from being started: a freeze, or a directive that takes it back;
+    /// but for those that the policy in force overrides.
     #[must_use]
-    pub fn frozen(
-        &self,
-        vendor: &VendorId,
-        release: &Digest,
-        now: Time,
-    ) -> Option<&AcceptedFreeze> {
-        self.freezes.values().find(|accepted| {
-            let freeze = &accepted.freeze;
-            freeze.expires > now
-                && freeze.concerns(vendor, release)
-                && !self.overrides(&Digest::of(&accepted.envelope.payload), now)
-        })
+    pub fn frozen(&self, vendor: &VendorId, release: &Digest, now: Time) -> Option<Stopped<'_>> {
+        let freezes = self.freezes.values().filter_map(|accepted| {
+            let AcceptedFreeze { freeze, envelope } = accepted;
+            let digest = Digest::of(&envelope.payload);
+            let concerned = freeze.expires > now && freeze.concerns(vendor, release);
+            concerned.then_some(Stopped { by: &freeze.by, reason: &freeze.reason, digest })
+        });
+        let directives = self.directives.values().filter_map(|accepted| {
+            let AcceptedDirective { directive, envelope } = accepted;
+            let digest = Digest::of(&envelope.payload);
+            let concerned = directive.expires > now && directive.bars() == Some(release);
+            concerned.then_some(Stopped { by: &directive.by, reason: &directive.reason, digest })
+        });
+        freezes.chain(directives).find(|stopped| !self.overrides(&stopped.digest, now))
     }
 
     /// Whether the policy in force says that a freeze, by its payload's digest, does not hold here.

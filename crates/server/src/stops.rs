@@ -79,6 +79,7 @@ pub fn was_pulled_here(core: &Core, rollout: &RolloutState, reason: &HaltReason)
     let HaltReason::Frozen { digest, .. } = reason else { return false };
     let mut freezes = core.state.freezes.values();
     rollout.plan.inside.is_none()
+        || crate::directives::is_known(&core.state, digest)
         || freezes.any(|known| Digest::of(&known.envelope.payload) == *digest)
 }
 

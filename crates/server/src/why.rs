@@ -113,6 +113,8 @@ pub enum Reason {
     FellBack,
     /// both slots bad: the component is off
     SafeMode,
+    /// a directive switched the component off
+    Parked,
     /// the release is frozen
     Frozen {
         /// by whom
@@ -217,11 +219,12 @@ fn reason(core: &Core, rollout: &RolloutState, id: HostId, state: &HostState, no
             ComponentState::Confirmed => return Reason::Confirmed,
             ComponentState::Observed => return Reason::Observed,
             ComponentState::Probation => return Reason::Probation,
+            ComponentState::Parked => return Reason::Parked,
             ComponentState::Empty | ComponentState::FellBack | ComponentState::SafeMode => {}
         }
     }
-    if let Some(accepted) = core.state.frozen(&rollout.vendor, &plan.release, now) {
-        return Reason::Frozen { by: accepted.freeze.by.to_string() };
+    if let Some(stopped) = core.state.frozen(&rollout.vendor, &plan.release, now) {
+        return Reason::Frozen { by: stopped.by.to_string() };
     }
     if rollout.halted() {
         return Reason::Halted;

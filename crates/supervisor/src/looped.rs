@@ -13,7 +13,7 @@ use andon_host::{Builtin, Host, HostConfig, Input, Previous};
 use andon_model::Digest;
 use andon_model::beat::Presence;
 use andon_model::class::HostClass;
-use andon_model::handover::FreezeSeen;
+use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::id::ComponentId;
 use andon_model::text::Text;
 use andon_model::time::Millis;
@@ -83,6 +83,7 @@ pub(crate) struct Supervisor {
     pub(crate) wake: Arc<OwnedFd>,
     pub(crate) woken: OwnedFd,
     pub(crate) freezes: Vec<FreezeSeen>,
+    pub(crate) directives: Vec<DirectiveSeen>,
     pub(crate) refusals: BTreeSet<(Text, Text)>,
     pub(crate) beat_every: Duration,
     pub(crate) beat_next: Instant,
@@ -168,6 +169,7 @@ impl Supervisor {
             wake: Arc::new(wake),
             woken,
             freezes: Vec::new(),
+            directives: Vec::new(),
             refusals: BTreeSet::new(),
             beat_every: BEAT_DEFAULT,
             beat_next: start,
@@ -180,12 +182,19 @@ impl Supervisor {
         })
     }
 
-    /// Freezes first, so that nothing frozen starts; then the records, and whatever they ask for.
+    /// Freezes and directives first, so that nothing stopped starts; then the records, and whatever they ask for.
     fn boot(&mut self) {
         match self.state.freezes() {
             Ok(freezes) => {
                 self.freezes.clone_from(&freezes);
                 self.feed(Input::FreezesSeen { freezes });
+            }
+            Err(failed) => eprintln!("andon-supervisor: {}", told(&failed)),
+        }
+        match self.state.directives() {
+            Ok(directives) => {
+                self.directives.clone_from(&directives);
+                self.feed(Input::DirectivesSeen { directives });
             }
             Err(failed) => eprintln!("andon-supervisor: {}", told(&failed)),
         }

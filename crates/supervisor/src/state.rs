@@ -1,7 +1,7 @@
 //! The state folder: the host's own key, its id, its boot counter, the freezes it knows. Small files,
 //! each replaced whole (temporary file, sync, rename, sync folder).
 use andon_host::Previous;
-use andon_model::handover::FreezeSeen;
+use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::id::{HostId, LineId};
 use andon_trust::sign::{KeyFile, KeyFileError, SigningKey};
 use serde::de::DeserializeOwned;
@@ -123,6 +123,14 @@ impl State {
     }
     pub(crate) fn set_freezes(&self, freezes: &[FreezeSeen]) -> Result<(), StateError> {
         replace(&self.folder.join("freezes.json"), &json(&freezes))
+    }
+
+    /// Directives known when the supervisor ended.
+    pub(crate) fn directives(&self) -> Result<Vec<DirectiveSeen>, StateError> {
+        Ok(parsed(&self.folder.join("directives.json"))?.unwrap_or_default())
+    }
+    pub(crate) fn set_directives(&self, directives: &[DirectiveSeen]) -> Result<(), StateError> {
+        replace(&self.folder.join("directives.json"), &json(&directives))
     }
 }
 

@@ -6,7 +6,7 @@ use andon_host::Input;
 use andon_model::beat::{BeatAnswer, Presence};
 use andon_model::enrol::{EnrolAnswer, EnrolRequest};
 use andon_model::envelope::PayloadType;
-use andon_model::handover::{FreezeSeen, FromCheck, Offers, ToCheck};
+use andon_model::handover::{DirectiveSeen, FreezeSeen, FromCheck, Offers, ToCheck};
 use andon_model::host_journal::Fact;
 use andon_model::id::HostId;
 use std::sync::Arc;
@@ -135,6 +135,7 @@ impl Supervisor {
     fn offered(&mut self, said: Offers) {
         self.index_version = self.index_version.max(said.index_version);
         self.remember_freezes(said.freezes);
+        self.remember_directives(said.directives);
         if let Some(policy) = said.policy {
             self.beat_every = policy.watch.beat.std();
             let soon = Instant::now() + self.beat_every;
@@ -153,7 +154,8 @@ impl Supervisor {
         for offer in said.offers {
             let manifest = Arc::new(offer.manifest);
             let (release, rollout, generation) = (offer.release, offer.rollout, offer.generation);
-            self.feed(Input::Offered { release, rollout, generation, manifest });
+            let begun = offer.begun;
+            self.feed(Input::Offered { release, rollout, generation, begun, manifest });
         }
     }
 
@@ -166,5 +168,16 @@ impl Supervisor {
             self.freezes.clone_from(&freezes);
         }
         self.feed(Input::FreezesSeen { freezes });
+    }
+
+    /// The same: what is parked stays so over a restart without a network.
+    fn remember_directives(&mut self, directives: Vec<DirectiveSeen>) {
+        if directives != self.directives {
+            if let Err(failed) = self.state.set_directives(&directives) {
+                eprintln!("andon-supervisor: {}", told(&failed));
+            }
+            self.directives.clone_from(&directives);
+        }
+        self.feed(Input::DirectivesSeen { directives });
     }
 }

@@ -12,6 +12,7 @@ pub mod attestation;
 #[cfg(feature = "tuf")]
 pub mod client;
 pub mod command;
+pub mod directive;
 pub mod envelope;
 pub mod fast_lane;
 pub mod log;

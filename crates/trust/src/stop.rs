@@ -2,6 +2,7 @@
 use crate::envelope::{VerifyError, signed_with, verify_any};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{FREEZE_ALONE_MAX, MESSAGE_SKEW_MAX, STOP_BYTES_MAX};
+use andon_model::policy::Person;
 use andon_model::stop::{Freeze, FreezeError, Party, Scope};
 use andon_model::{Digest, OperatorId, PublicKey, Time, VendorId};
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ pub struct Authorities {
     pub operators: Vec<PublicKey>,
     /// keys of the operator's people alone: two of them make a freeze last
     pub people: Vec<PublicKey>,
+    /// the people of the operator's own root: so many of them sign its policy, and its directives
+    pub roots: Vec<Person>,
+    /// how many
+    pub roots_threshold: u32,
+    /// each vendor's delegated keys and how many of them publish for it, nobody else's among them
+    pub vendor_roles: BTreeMap<VendorId, (Vec<PublicKey>, usize)>,
 }
 
 impl Authorities {

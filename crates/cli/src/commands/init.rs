@@ -28,9 +28,12 @@ pub(crate) struct Args {
     /// How many people must sign policy and adopted releases
     #[arg(long, default_value_t = 2)]
     threshold: u32,
-    /// A gate verifier that must cosign every ticket; may be repeated
+    /// A gate verifier that must cosign every ticket; may be repeated. Without this option: one, v1
     #[arg(long = "verifier", value_name = "NAME")]
     verifiers: Vec<VerifierId>,
+    /// No gate verifier: whoever steals the server's online key may then hand out at any pace
+    #[arg(long, conflicts_with = "verifiers")]
+    no_verifier: bool,
     /// A rig that must have run a release before hosts install it; may be repeated, all of them must
     #[arg(long = "rig", value_name = "NAME")]
     rigs: Vec<RigId>,
@@ -66,7 +69,11 @@ pub(crate) fn run(context: &Context, args: Args) -> Outcome {
     options.vendors = args.vendors;
     options.people = args.people;
     options.threshold = args.threshold;
-    options.verifiers = args.verifiers;
+    options.verifiers = match (args.verifiers, args.no_verifier) {
+        (named, _) if !named.is_empty() => named,
+        (_, true) => Vec::new(),
+        (_, false) => vec![VerifierId::new("v1").map_err(anyhow::Error::new)?],
+    };
     options.fast_lane = args.fast_lane.into_iter().map(|listed| listed.0).collect();
     options.rigs = args.rigs;
     let unnamed = init_log::name(&options.line);
@@ -144,6 +151,11 @@ fn show(context: &Context, options: &InitOptions, made: &Made) -> Result<(), Fai
             rows.push(row("log", &layout.log_key(), "signs the public log; the server's own"));
         }
         output::line(format_args!("Line {} is laid out.\n", made.anchor.line));
+        if options.verifiers.is_empty() {
+            output::note(
+                "no gate verifier: the server's online key alone can hand out at any pace",
+            );
+        }
         output::line(output::table(&["what", "where", "note"], rows));
         for command in next(options, made) {
             output::note(format_args!("next: {command}"));

@@ -6,6 +6,7 @@ use crate::{demo, fleet};
 
 pub(crate) mod adopt;
 pub(crate) mod attest;
+pub(crate) mod directive;
 pub(crate) mod host;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -13,6 +14,7 @@ pub(crate) mod line;
 pub(crate) mod log;
 pub(crate) mod picture;
 pub(crate) mod plan;
+pub(crate) mod platform;
 pub(crate) mod policy;
 pub(crate) mod proof;
 pub(crate) mod pull;
@@ -51,9 +53,14 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Rollout(command) => rollout::run(&context, command).await,
         Command::Line(command) => line::run(&context, command).await,
         Command::Pull(args) => pull::run(&context, args).await,
+        Command::Recall(args) => directive::recall(&context, args).await,
+        Command::Park(args) => directive::park(&context, args).await,
+        Command::Minimum(args) => directive::minimum(&context, args).await,
+        Command::Directive(command) => directive::run(&context, command).await,
         Command::Why(command) => why::run(&context, command).await,
         Command::Host(command) => host::run(&context, command).await,
         Command::Alerts => host::alerts(&context).await,
+        Command::Platform(command) => platform::run(&context, command).await,
         Command::Policy(command) => policy::run(&context, command).await,
         Command::Plan(args) => plan::run(&context, *args),
         Command::Keys(command) => keys::run(&context, command).await,

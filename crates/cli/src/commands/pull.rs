@@ -88,7 +88,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn party(context: &Context, word: &str) -> Result<Party, Failure> {
+pub(super) fn party(context: &Context, word: &str) -> Result<Party, Failure> {
     let wrong = || {
         Failure::usage(format_args!("party {word:?} is unknown"))
             .next("--as vendor:NAME, --as operator or --as platform")

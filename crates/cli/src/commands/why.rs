@@ -131,6 +131,7 @@ fn reason(value: &Value) -> String {
         "observed" => "staged and validated; only observed here".to_owned(),
         "fell_back" => "went back by itself".to_owned(),
         "safe_mode" => "both slots were bad: the component is off, the host is up".to_owned(),
+        "parked" => "switched off by a directive (PARK); the host is up".to_owned(),
         "frozen" => format!("frozen by {}", words(&value["by"])),
         "halted" => "the rollout was halted".to_owned(),
         _ => words(value),

@@ -1,4 +1,5 @@
 //! The releases of the story: a real Sigma set, the legacy service, and its content, good and bad.
+use super::attested::present;
 use super::setting::Fault;
 use crate::ops::release::Draft;
 use crate::sources::{self, SourceFile};
@@ -144,6 +145,7 @@ pub(super) fn legacy_content(
     let kind = ComponentKind::Content;
     let mut draft = Draft::new(legacy_vendor()?, component, Version(version), kind);
     draft.consumer = Some(ComponentId::new("legacy-sensor")?);
+    draft.hooks.validate = Some(present("channel.txt"));
     let text = CONTENT.iter().find(|(file, _)| *file == name).map_or("", |(_, text)| *text);
     let text = text.replace("SECONDS", &seconds.to_string());
     Ok((draft, vec![file("channel.txt", text.into_bytes())]))

@@ -1,5 +1,5 @@
 //! Promises, judged by the figures of a report. It counts nothing itself.
-use super::report::{Alert, Bad, Promise, Report, Update};
+use super::report::{Alert, Bad, LogFigures, Promise, Report, RigFigures, Update};
 use super::setting::{BUDGET, CRASHED_MAX, FREEZE_SEEN_MAX_S, Fault, WALL_MAX};
 
 /// Everything this demo promises for that fault.
@@ -45,6 +45,12 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
             ),
         ));
     }
+    out.extend(unattested(report));
+    out.extend(report.log.as_ref().map(|log| {
+        let LogFigures { releases, proven, bytes_max } = log;
+        let figure = format!("{proven} of {releases} proven offline, {bytes_max} bytes at most");
+        Promise::new("every release is public", proven == releases && *releases > 0, figure)
+    }));
     out.extend(
         report.fix.as_ref().map(|fix| everybody("the fix reaches everybody", fix, report.hosts)),
     );
@@ -68,6 +74,21 @@ pub(super) fn promises(report: &Report, fault: Fault) -> Vec<Promise> {
         figure,
     ));
     out
+}
+
+/// What no rig has run reaches the canary wave at most, whoever waives it.
+fn unattested(report: &Report) -> Option<Promise> {
+    let RigFigures { left_out, attested, waived, waived_hosts_max } = &report.rig;
+    if left_out.is_some() || report.bad.is_none() {
+        return None;
+    }
+    let figure = format!(
+        "{} releases run by a rig; {} waived by two people, on {waived_hosts_max} hosts at most",
+        attested.len(),
+        waived.len()
+    );
+    let held = !attested.is_empty() && !waived.is_empty() && *waived_hosts_max <= CRASHED_MAX;
+    Some(Promise::new("what no rig ran stays with the canaries", held, figure))
 }
 
 fn seen(alert: &Alert) -> Promise {

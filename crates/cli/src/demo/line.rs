@@ -1,6 +1,9 @@
 //! The demo's people at work: vendors sign and publish, two persons approve, one pulls the cord. All
 //! through the same functions as the commands `andon release`, `rollout` and `pull`.
-use super::setting::order_seed;
+use super::attested;
+use super::public;
+use super::report::{LogFigures, RigFigures};
+use super::setting::{RIG, order_seed};
 use crate::client::Client;
 use crate::keys::{self, Passphrases};
 use crate::layout::Layout;
@@ -9,9 +12,11 @@ use crate::ops::rollout::{self, APPROVAL_VALID, Signer, StartRequest};
 use crate::ops::{init::Made, role, stop};
 use crate::sources::SourceFile;
 use andon_model::enrol::Anchor;
+use andon_model::envelope::Envelope;
+use andon_model::limits::PROOF_BUNDLE_BYTES_MAX;
 use andon_model::policy::Lane;
 use andon_model::stop::{Party, Scope};
-use andon_model::{Digest, HostId, Millis, RolloutId, Time, VendorId};
+use andon_model::{Digest, HostId, Millis, RigId, RolloutId, Time, VendorId};
 use andon_rollout::Explanation;
 use andon_trust::sign::SigningKey;
 use anyhow::Context;
@@ -28,6 +33,10 @@ pub(super) struct Line {
     anchor: Anchor,
     approvers: Vec<Signer>,
     seed: u64,
+    published: Vec<Release>,
+    /// none: no rig works on this machine
+    rig: Option<SigningKey>,
+    rig_figures: RigFigures,
 }
 
 /// A cord that was pulled.
@@ -40,10 +49,21 @@ pub(super) struct Pulled {
 }
 
 impl Line {
-    /// On the server at `address`.
+    /// On the server at `address`; `without`: why there is no rig.
     /// # Errors
     /// When keys cannot be read.
-    pub(super) fn new(made: &Made, address: &str, seed: u64) -> anyhow::Result<Line> {
+    pub(super) fn new(
+        made: &Made,
+        address: &str,
+        seed: u64,
+        without: Option<String>,
+    ) -> anyhow::Result<Line> {
+        let rig = match &without {
+            Some(_) => None,
+            None => Some(
+                keys::read(&made.layout.rig_key(&RigId::new(RIG)?), &Passphrases::default())?.key,
+            ),
+        };
         let approver = |person: &andon_model::policy::Person| {
             let path = made.layout.person_key(&person.person);
             let key = keys::read(&path, &Passphrases::default())?.key;
@@ -57,7 +77,53 @@ impl Line {
             anchor: made.anchor.clone(),
             approvers: approvers?,
             seed,
+            published: Vec::new(),
+            rig,
+            rig_figures: RigFigures { left_out: without, ..RigFigures::default() },
         })
+    }
+
+    /// Runs a release on the rig, which signs that it passed.
+    /// # Errors
+    /// When it failed, or was refused.
+    pub(super) async fn attest(&mut self, release: &Release) -> anyhow::Result<()> {
+        let Some(key) = &self.rig else { return Ok(()) };
+        attested::attest(&self.client, key, release).await.context("attest a release")?;
+        self.rig_figures.attested.push(release.digest().to_string());
+        Ok(())
+    }
+
+    /// Two people waive the rig for a release: for the canary wave, no further. False: there is no rig.
+    /// # Errors
+    /// When it was refused.
+    pub(super) async fn waive(&mut self, release: &Release) -> anyhow::Result<bool> {
+        if self.rig.is_none() {
+            return Ok(false);
+        }
+        attested::waive(&self.client, &self.approvers, release).await.context("waive the rig")?;
+        self.rig_figures.waived.push(release.digest().to_string());
+        Ok(true)
+    }
+
+    /// The proof bundle of a release.
+    /// # Errors
+    /// When the server has none.
+    pub(super) async fn proof_bundle(&self, release: &Digest) -> anyhow::Result<Vec<u8>> {
+        let path = format!("/v1/proof-bundles/{release}");
+        Ok(self.client.bytes(&path, PROOF_BUNDLE_BYTES_MAX).await?)
+    }
+
+    /// Every published release proven as a stranger would; the files are left in `folder`.
+    /// # Errors
+    /// When one is not believed.
+    pub(super) async fn prove(&self, folder: &Path) -> anyhow::Result<LogFigures> {
+        let policy = Envelope::parse(&std::fs::read(self.layout.policy())?)?;
+        public::prove(self, (&self.anchor, &policy), &self.published, folder).await
+    }
+
+    /// What the rig has run, and what was waived.
+    pub(super) fn rig_figures(&self) -> RigFigures {
+        self.rig_figures.clone()
     }
 
     fn vendor_key(&self, vendor: &VendorId, number: u32) -> anyhow::Result<SigningKey> {
@@ -69,7 +135,7 @@ impl Line {
     /// # Errors
     /// What was refused.
     pub(super) async fn publish(
-        &self,
+        &mut self,
         draft: Draft,
         files: Vec<SourceFile>,
     ) -> anyhow::Result<Release> {
@@ -82,6 +148,7 @@ impl Line {
         role::sign_and_publish(&self.client, root, &release, &signers, now)
             .await
             .with_context(|| format!("publish {}", release.manifest.target_path()))?;
+        self.published.push(release.clone());
         Ok(release)
     }
 

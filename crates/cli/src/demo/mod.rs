@@ -4,11 +4,13 @@
 //! who act; all real processes with real keys on loopback. Time alone is scaled, by policy. What it is
 //! not: a simulation. Every figure of its report is counted afterwards from the journals it leaves.
 mod acts;
+mod attested;
 mod bundles;
 mod judge;
 mod line;
 mod picture;
 mod play;
+mod public;
 mod recount;
 mod report;
 mod setting;
@@ -119,6 +121,8 @@ impl Report {
             freeze_seen_s: None,
             fix: None,
             alert: None,
+            log: None,
+            rig: report::RigFigures::default(),
             promises: Vec::new(),
             error: None,
             wall_s: 0.0,

@@ -24,6 +24,7 @@ pub(super) struct Play {
     pub(super) line: Line,
     pub(super) server: Player,
     pub(super) verifier: Player,
+    pub(super) witnesses: Vec<Player>,
     pub(super) fleet: Fleet,
     pub(super) supervisor: Player,
     pub(super) hosts: usize,
@@ -39,6 +40,7 @@ impl Play {
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.server.check()?;
         self.verifier.check()?;
+        self.witnesses.iter_mut().try_for_each(Player::check)?;
         self.fleet.player.check()?;
         Ok(self.supervisor.check()?)
     }

@@ -32,6 +32,10 @@ pub(super) struct Report {
     pub(super) fix: Option<Update>,
     /// a detection seen from end to end
     pub(super) alert: Option<Alert>,
+    /// what a stranger finds in the line's public log
+    pub(super) log: Option<LogFigures>,
+    /// what a rig has run, and what two people have waived
+    pub(super) rig: RigFigures,
     /// what was promised, and whether it held
     pub(super) promises: Vec<Promise>,
     /// what kept the story from its end
@@ -45,6 +49,31 @@ pub(super) struct Report {
     pub(super) journals: Journals,
     /// commands that make the same counts
     pub(super) recount: BTreeMap<String, String>,
+}
+
+/// Releases proven from one file each, offline, by the anchor and the operator's policy.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct LogFigures {
+    /// published in this story
+    pub(super) releases: usize,
+    /// proven to be the vendor's and in the log, cosigned by enough witnesses
+    pub(super) proven: usize,
+    /// largest of these files, bytes
+    pub(super) bytes_max: usize,
+}
+
+/// Releases of content: those that a rig has run may reach everybody, those that people waived the canary wave.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct RigFigures {
+    /// why no rig works on this machine; then hosts demand nothing of one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) left_out: Option<String>,
+    /// digests of releases that it has run and signed
+    pub(super) attested: Vec<String>,
+    /// digests of releases that two people have waived it for
+    pub(super) waived: Vec<String>,
+    /// most hosts that activated a waived one
+    pub(super) waived_hosts_max: usize,
 }
 
 /// An update that is to reach everybody.

@@ -27,6 +27,10 @@ pub(super) const DIE_SHARE: f64 = 0.5;
 pub(super) const DIE_FOR: Duration = Duration::from_secs(15);
 /// The gate verifier that cosigns every ticket.
 pub(super) const VERIFIER: &str = "v1";
+/// Witnesses of the line's public log; two of them must cosign.
+pub(super) const WITNESSES: usize = 3;
+/// The rig that must have run content before it reaches more than the canary wave.
+pub(super) const RIG: &str = "bench";
 /// Hardware models among the light hosts.
 pub(super) const MODELS: u32 = 3;
 /// Longest the whole story may take.
@@ -233,6 +237,10 @@ impl Places {
     /// The legacy vendor's program.
     pub(super) fn legacy(&self) -> PathBuf {
         self.root.join("legacy-vendor")
+    }
+    /// Proof bundles of all releases.
+    pub(super) fn proofs(&self) -> PathBuf {
+        self.root.join("proofs")
     }
     /// What the processes wrote.
     pub(super) fn logs(&self) -> PathBuf {

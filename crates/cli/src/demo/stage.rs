@@ -120,29 +120,36 @@ pub(super) fn beside(name: &str) -> Result<PathBuf, StageError> {
 /// [`StageError`].
 pub(super) async fn server(config: &Path, folder: &Path) -> Result<(Player, String), StageError> {
     let ready = folder.join("server.address");
-    let arguments = [
-        OsStr::new("--config"),
-        config.as_os_str(),
-        OsStr::new("--listen"),
-        OsStr::new("127.0.0.1:0"),
-        OsStr::new("--ready-file"),
-        ready.as_os_str(),
-    ];
+    let words = ["--config".into(), config.to_owned(), "--listen".into(), "127.0.0.1:0".into()];
     let log = folder.join("logs/andond.log");
-    let mut player = Player::start("andond", &beside("andond")?, &arguments, &log, false)?;
+    let player = serving("andond", "andond", &words, &ready, &log).await?;
+    let address = std::fs::read_to_string(&ready).unwrap_or_default();
+    let address = address.trim().trim_start_matches("http://").to_owned();
+    Ok((player, format!("http://{address}")))
+}
+
+/// Starts a program that serves, and waits until it has written its address to the file `ready`.
+/// # Errors
+/// [`StageError`].
+pub(super) async fn serving(
+    name: &'static str,
+    program: &str,
+    words: &[PathBuf],
+    ready: &Path,
+    log: &Path,
+) -> Result<Player, StageError> {
+    let mut arguments = words.to_vec();
+    arguments.extend(["--ready-file".into(), ready.to_owned()]);
+    let mut player = Player::start(name, &beside(program)?, &arguments, log, false)?;
     let until = Instant::now() + SERVER_READY_MAX;
-    loop {
+    while std::fs::read_to_string(ready).unwrap_or_default().trim().is_empty() {
         player.check()?;
-        let address = std::fs::read_to_string(&ready).unwrap_or_default();
-        if !address.trim().is_empty() {
-            let address = address.trim().trim_start_matches("http://").to_owned();
-            return Ok((player, format!("http://{address}")));
-        }
         if Instant::now() > until {
-            return Err(StageError::Slow("andond to serve"));
+            return Err(StageError::Slow(name));
         }
         sleep(Duration::from_millis(20)).await;
     }
+    Ok(player)
 }
 
 /// Starts the supervisor of the full host.

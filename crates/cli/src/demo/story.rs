@@ -63,8 +63,12 @@ async fn play_acts(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     play.screen.say(&format!("{} hosts run release 0", play.hosts));
+    if let Some(why) = &play.line.rig_figures().left_out {
+        play.screen.say(&format!("no rig works here, so hosts demand none: {why}"));
+    }
     play.screen
         .say("every ticket is made again and cosigned by a gate verifier, or no host obeys it");
+    play.screen.say("every release is in a public log that two of three witnesses have cosigned, or no host takes it");
     acts.good = Some(good::rules(play, rules).await?);
     report.alert = Some(good::alert(play, rules).await?);
 
@@ -103,6 +107,11 @@ async fn count(play: &Play, acts: &Acts, report: &mut Report) -> anyhow::Result<
     report.fix = acts.fix.as_ref().map(|sent| sent.count(&journals, play.hosts));
     report.detected = report.bad.as_ref().is_some_and(|bad| bad.detected);
     report.freeze_seen_s = acts.bad.as_ref().and_then(|met| met.freeze_seen_s(&journals));
+    report.log = Some(play.line.prove(&play.places.proofs()).await?);
+    report.rig = play.line.rig_figures();
+    let waived = report.rig.waived.iter().filter_map(|release| release.parse().ok());
+    let reached = waived.map(|release| journals.activated(&release).len());
+    report.rig.waived_hosts_max = reached.max().unwrap_or(0);
     report.recount = recipes(play, acts);
     Ok(())
 }
@@ -172,6 +181,9 @@ async fn end(play: Play) {
     play.supervisor.end().await;
     play.verifier.end().await;
     play.server.end().await;
+    for witness in play.witnesses {
+        witness.end().await;
+    }
 }
 
 /// The table of promises.
@@ -191,6 +203,9 @@ pub(super) fn epilogue(report: &Report, json: bool) -> Result<(), crate::exit::F
     rows.for_each(output::line);
     if let Some(error) = &report.error {
         output::line(paint.bad(format_args!("  the story broke off: {error}")));
+    }
+    if let Some(why) = &report.rig.left_out {
+        output::line(format_args!("  no rig: {why}"));
     }
     if let Some(why) = &report.bad_silent_left_out {
         output::line(format_args!("  no run with reports off: {why}"));

@@ -7,11 +7,11 @@ use super::{Shared, clock, reports, sync};
 use andon_host::{Exit, Host, HostConfig, Input, Previous};
 use andon_model::beat::{BeatAnswer, ComponentStatus, Presence};
 use andon_model::envelope::PayloadType;
-use andon_model::handover::FreezeSeen;
+use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::host_journal::Fact;
 use andon_model::text::Text;
 use andon_model::{ComponentId, Digest, HostId, Millis};
-use andon_trust::view::View;
+use andon_trust::view::{DirectiveInForce, View};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,12 +238,16 @@ impl Light<'_> {
         let freezes = outcome.freezes.into_iter();
         let freezes = freezes.map(|f| FreezeSeen { digest: f.digest, freeze: f.freeze }).collect();
         self.apply(Input::FreezesSeen { freezes }).await;
+        let seen = |d: DirectiveInForce| DirectiveSeen { digest: d.digest, directive: d.directive };
+        let directives = outcome.directives.into_iter().map(seen).collect();
+        self.apply(Input::DirectivesSeen { directives }).await;
         for offer in outcome.offers {
             let manifest = self.shared.pool.manifest(&offer.release, &offer.manifest);
             self.apply(Input::Offered {
                 release: offer.release,
                 rollout: offer.rollout,
                 generation: offer.generation,
+                begun: offer.begun,
                 manifest,
             })
             .await;

@@ -12,7 +12,8 @@ use andon_model::enrol::Anchor;
 use andon_model::fast_lane::{FastLane, FastLaneEntry};
 use andon_model::id::IdError;
 use andon_model::policy::Person;
-use andon_model::rigs::{Attestations, Rig};
+use andon_model::release::ComponentKind;
+use andon_model::rigs::{Attestations, Demand, Rig};
 use andon_model::verifiers::{Verifier, Verifiers};
 use andon_model::{
     Digest, LineId, Millis, OperatorId, PersonId, PublicKey, RigId, Time, VendorId, VerifierId,
@@ -49,6 +50,8 @@ pub(crate) struct InitOptions {
     pub(crate) verifiers: Vec<VerifierId>,
     /// rigs; all of them must have run a release
     pub(crate) rigs: Vec<RigId>,
+    /// what they must have run: releases of this kind; `None`: of every kind
+    pub(crate) rigs_run: Option<ComponentKind>,
     /// the line's own public log
     pub(crate) log: Option<LogOptions>,
     /// what may use the emergency lane, by the platform's list; none: everything
@@ -74,6 +77,7 @@ impl InitOptions {
             threshold: 2,
             verifiers: Vec::new(),
             rigs: Vec::new(),
+            rigs_run: None,
             log: None,
             fast_lane: Vec::new(),
             listen: "127.0.0.1:7300".to_owned(),
@@ -233,7 +237,7 @@ fn build(
     form.people =
         options.people.iter().zip(&people).map(|(p, k)| (p.clone(), k.key.public())).collect();
     form.verifiers = verifiers(layout, &options.verifiers)?;
-    form.attestations = attestations(layout, &options.rigs)?;
+    form.attestations = attestations(layout, &options.rigs, options.rigs_run)?;
     let log = options.log.as_ref();
     let log = log.map(|log| Ok((log, init_log::make_key(layout, log)?)));
     let log = log.transpose().map_err(InitError::Key)?;
@@ -260,14 +264,19 @@ fn verifiers(layout: &Layout, names: &[VerifierId]) -> Result<Verifiers, KeyErro
     Ok(Verifiers { needed: u32::try_from(keys.len()).unwrap_or(u32::MAX), keys })
 }
 
-/// Without rigs nothing is demanded; with some, everything of all of them.
-fn attestations(layout: &Layout, names: &[RigId]) -> Result<Attestations, KeyError> {
+/// Without rigs nothing is demanded; with some, everything of all of them, for releases of that kind.
+fn attestations(
+    layout: &Layout,
+    names: &[RigId],
+    kind: Option<ComponentKind>,
+) -> Result<Attestations, KeyError> {
     let make = |name: &RigId| {
         let held = keys::make(&layout.rig_key(name), name.as_str(), keys::RIG)?;
         Ok(Rig { name: name.clone(), key: held.key.public() })
     };
     let rigs: Vec<Rig> = names.iter().map(make).collect::<Result<_, KeyError>>()?;
-    let demands = if rigs.is_empty() { vec![] } else { vec![policy_attestations::demand()] };
+    let all = Demand { kind, ..policy_attestations::demand() };
+    let demands = if rigs.is_empty() { vec![] } else { vec![all] };
     Ok(Attestations { needed: u32::try_from(rigs.len()).unwrap_or(u32::MAX), rigs, demands })
 }
 

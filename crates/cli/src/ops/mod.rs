@@ -3,11 +3,13 @@
 
 pub(crate) mod ceremony;
 pub(crate) mod change;
+pub(crate) mod directive;
 pub(crate) mod init;
 pub(crate) mod init_log;
 pub(crate) mod keyring;
 pub(crate) mod office;
 pub(crate) mod plan;
+pub(crate) mod platform;
 pub(crate) mod policy;
 pub(crate) mod release;
 pub(crate) mod role;

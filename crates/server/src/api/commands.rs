@@ -2,13 +2,14 @@
 //! stored together with what follows from it.
 use super::{Refusal, read_body};
 use crate::app::{App, Core};
-use crate::attested;
 use crate::group_order;
 use crate::pooled::start::pools;
 use crate::pooled::{self, round};
 use crate::record::{Counted, Record, ReleaseFacts};
 use crate::rollout_state::RolloutState;
+use crate::state::Stopped;
 use crate::tally;
+use crate::{attested, directives};
 use andon_model::command::{Approval, Command, Verb};
 use andon_model::eligible;
 use andon_model::envelope::Envelope;
@@ -353,12 +354,18 @@ fn startable<'c>(
         let message = format!("rollout {} of {component} still runs", other.plan.rollout);
         return Err(Refusal::conflict(&message, "wait for it, or halt it first"));
     }
-    if let Some(accepted) = state.frozen(&facts.vendor, &release, now) {
-        let (freeze, digest) = (&accepted.freeze, Digest::of(&accepted.envelope.payload));
-        let message =
-            format!("the release is frozen by {}: {} (freeze {digest})", freeze.by, freeze.reason);
+    if let Some(Stopped { by, reason, digest }) = state.frozen(&facts.vendor, &release, now) {
+        let message = format!("the release is frozen by {by}: {reason} (freeze {digest})");
         let next = "publish a fixed release, or override the freeze in policy.toml";
         return Err(Refusal::conflict(&message, next));
+    }
+    if let Some(issued) = directives::recall_ahead(state, &release, now) {
+        let message =
+            format!("the recall to this release is dated {issued}, which is still to come");
+        return Err(Refusal::conflict(
+            &message,
+            "wait until then: hosts follow what begins after it",
+        ));
     }
     Ok(facts)
 }

@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::store::Receipt;
 use andon_model::enrol::{EnrolAnswer, EnrolRequest};
 use andon_model::envelope::{Envelope, PayloadType};
-use andon_model::limits::{MESSAGE_AGE_MAX, MESSAGE_SKEW_MAX, TEXT_LENGTH_MAX};
+use andon_model::limits::{MESSAGE_AGE_MAX, MESSAGE_SKEW_MAX};
 use andon_model::{Digest, HostId};
 use andon_trust::envelope::verify_one;
 use axum::Json;
@@ -23,12 +23,8 @@ pub(super) async fn enrol(
 ) -> Result<Json<EnrolAnswer>, Refusal> {
     let bytes = read_body(body, ENROL_BYTES_MAX).await?;
     let envelope = Envelope::parse_limited(&bytes, ENROL_BYTES_MAX)?;
-    let request: EnrolRequest = serde_json::from_slice(&envelope.payload)
-        .map_err(|why| Refusal::malformed(&format!("parse enrolment: {why}")))?;
-    if request.schema != 1 || request.token.len() > TEXT_LENGTH_MAX {
-        return Err(Refusal::malformed("enrolment has another schema than 1, or a long token"));
-    }
-    request.class.check().map_err(|why| Refusal::malformed(&why.to_string()))?;
+    let request = EnrolRequest::parse(&envelope.payload)
+        .map_err(|why| Refusal::malformed(&super::error::in_words(&why)))?;
     verify_one(&envelope, PayloadType::Enrol, &request.key)?;
     let token = Digest::of(request.token.as_bytes());
     // Digests are compared, so the time that it takes says nothing about the token.

@@ -1,11 +1,13 @@
 //! Refusals as callers see them: `{"error":{"code","message","next"}}`. The only place where our
 //! errors become status codes.
+use crate::directives;
 use crate::log::LogError;
 use crate::publish::PublishError;
 use crate::stops::AcceptError;
 use crate::store::StoreError;
 use andon_model::envelope::EnvelopeError;
 use andon_trust::command::CommandRefusal;
+use andon_trust::directive::DirectiveRefusal;
 use andon_trust::envelope::VerifyError;
 use andon_trust::policy::PolicyRefusal;
 use andon_trust::repository::RepositoryError;
@@ -218,6 +220,24 @@ impl From<AcceptError> for Refusal {
             AcceptError::Refused(StopRefusal::Signature(error)) => Refusal::from(error),
             AcceptError::Refused(StopRefusal::Text(_)) => Refusal::malformed(&words),
             AcceptError::Refused(StopRefusal::Scope(_)) => Refusal::not_allowed(&words),
+            AcceptError::Refused(_) => Refusal::expired(&words),
+        }
+    }
+}
+
+impl From<directives::AcceptError> for Refusal {
+    fn from(error: directives::AcceptError) -> Refusal {
+        use directives::AcceptError;
+        let words = in_words(&error);
+        match error {
+            AcceptError::Store(error) => Refusal::from(error),
+            AcceptError::Senseless(what, next) => Refusal::conflict(&what, next),
+            AcceptError::Refused(DirectiveRefusal::TooLarge(_)) => {
+                Refusal::too_large(andon_model::limits::DIRECTIVE_BYTES_MAX as u64)
+            }
+            AcceptError::Refused(DirectiveRefusal::Signature(error)) => Refusal::from(error),
+            AcceptError::Refused(DirectiveRefusal::Text(_)) => Refusal::malformed(&words),
+            AcceptError::Refused(DirectiveRefusal::Scope(_)) => Refusal::not_allowed(&words),
             AcceptError::Refused(_) => Refusal::expired(&words),
         }
     }

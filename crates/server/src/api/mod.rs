@@ -39,7 +39,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/beats", post(beats::beat))
         .route("/v1/commands", post(commands::command))
         .route("/v1/stops", post(stops::pull))
+        .route("/v1/directives", post(stops::direct))
         .route("/v1/releases/{vendor}/metadata", post(releases::publish))
+        .route("/v1/platform/metadata", post(releases::platform))
         .route("/v1/attestations/{release}", post(attestations::attest))
         .route("/v1/objects/{digest}", put(releases::put_object).get(static_plane::object))
         .route("/v1/manifests/{digest}", put(releases::put_manifest))
@@ -82,7 +84,7 @@ pub fn router(app: Arc<App>) -> Router {
 /// limit, because waiting costs no work.
 async fn admit(Extract(app): Extract<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let permit = if path == "/v1/stops" {
+    let permit = if path == "/v1/stops" || path == "/v1/directives" {
         None
     } else {
         let bell = path == "/v1/line/rounds" || path.starts_with("/v1/lines/") && waits(path);

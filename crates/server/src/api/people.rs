@@ -150,7 +150,7 @@ pub(super) async fn releases(Extract(app): Extract<Arc<App>>) -> Json<serde_json
     let lines = core.state.releases.values().map(|facts| {
         let mut line = serde_json::to_value(facts).unwrap_or_default();
         let freeze = core.state.frozen(&facts.vendor, &facts.release, now);
-        line["frozen"] = serde_json::json!(freeze.map(|accepted| accepted.freeze.by.to_string()));
+        line["frozen"] = serde_json::json!(freeze.map(|stopped| stopped.by.to_string()));
         line
     });
     Json(lines.collect())

@@ -3,8 +3,10 @@ use super::{Refusal, read_body};
 use crate::app::App;
 use crate::durable;
 use crate::publish::{manifest_path, object_path};
-use crate::record::{Record, ReleaseFacts};
-use andon_model::limits::{MANIFEST_BYTES_MAX, RELEASE_BYTES_MAX, TUF_BYTES_MAX};
+use crate::record::{Record, ReleaseFacts, TopMetadata};
+use andon_model::limits::{
+    MANIFEST_BYTES_MAX, PLATFORM_BYTES_MAX, RELEASE_BYTES_MAX, TUF_BYTES_MAX,
+};
 use andon_model::release::Manifest;
 use andon_model::{Digest, VendorId};
 use axum::Json;
@@ -116,6 +118,32 @@ pub(super) async fn publish(
     drop(repository);
     app.drive().await;
     Ok(Json(serde_json::json!({ "version": version })))
+}
+
+/// `POST /v1/platform/metadata`: the platform's next root, next top-level targets, or both at once.
+pub(super) async fn platform(
+    Extract(app): Extract<Arc<App>>,
+    body: Body,
+) -> Result<Json<serde_json::Value>, Refusal> {
+    let bytes = read_body(body, PLATFORM_BYTES_MAX).await?;
+    let top: TopMetadata = serde_json::from_slice(&bytes)
+        .map_err(|why| Refusal::malformed(&format!("parse platform metadata: {why}")))?;
+    if top == TopMetadata::default() {
+        return Err(Refusal::malformed("it holds neither a root nor targets"));
+    }
+    let mut repository = app.repository.lock().await;
+    let now = app.now();
+    let (root, targets) = (top.root.as_deref(), top.targets.as_deref());
+    let candidate =
+        repository.consider_top(root.map(str::as_bytes), targets.map(str::as_bytes), now)?;
+    let orphaned = candidate.orphaned.clone();
+    app.record(&[Record::PlatformPublished(top)]).await?;
+    repository.adopt_top(candidate);
+    repository.publish(&app.shelf, now)?;
+    let (root, targets) = repository.top_versions();
+    drop(repository);
+    app.drive().await;
+    Ok(Json(serde_json::json!({ "root": root, "targets": targets, "orphaned": orphaned })))
 }
 
 /// Has the role's new releases logged before anything is published. The repository is not held

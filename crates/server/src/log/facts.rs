@@ -2,6 +2,7 @@
 //! are logged.
 use crate::record::{Record, ReleaseFacts};
 use andon_model::Digest;
+use andon_model::directive::Directive;
 use andon_model::log_entry::LogEntry;
 use andon_model::policy::Policy;
 use andon_model::stop::Freeze;
@@ -26,6 +27,11 @@ pub fn entries(record: &Record) -> Vec<LogEntry> {
         Record::FreezeAccepted { stop, envelope, .. } => {
             let freeze = Freeze::parse(&envelope.payload).ok();
             freeze.map(|freeze| LogEntry::Stop { stop: *stop, by: freeze.by }).into_iter().collect()
+        }
+        Record::DirectiveAccepted { envelope } => {
+            let stop = Digest::of(&envelope.to_bytes());
+            let directive = Directive::parse(&envelope.payload).ok();
+            directive.map(|said| LogEntry::Stop { stop, by: said.by }).into_iter().collect()
         }
         Record::WaiverAccepted { release, envelope } => {
             let waiver = Waiver::parse(&envelope.payload).ok();

@@ -8,7 +8,7 @@ use crate::api::commands::{Start, begin};
 use crate::app::Core;
 use crate::record::Record;
 use andon_model::line::{LineStanding, Round, VendorLine};
-use andon_model::policy::Policy;
+use andon_model::policy::{Lane, Policy};
 use andon_model::text::Text;
 use andon_model::{Digest, RolloutId, Time};
 use andon_rollout::Event;
@@ -40,6 +40,15 @@ pub fn inside(
     });
     if facts.is_none() {
         return Err(Refusal::not_found("the release is not published here"));
+    }
+    if let (Some(facts), Lane::Emergency) = (facts, plan.lane)
+        && let Some(listed) = &policy.fast_lane
+        && let Err(why) = listed.allows(&facts.vendor, &facts.component, now)
+    {
+        // Its hosts would refuse it; started all the same, it would wait for them for ever.
+        let what = format!("{} may not use the emergency lane here: {why}", facts.component);
+        let next = "put it on [fast_lane] in policy.toml, or start it in the routine lane";
+        return Err(Refusal::conflict(&what, next));
     }
     let hosts = followed.places.len();
     let blocks = core.state.lines.get(&line).map_or(&[][..], |line| &line.blocks);

@@ -1,19 +1,24 @@
 //! Every write to the journal × fails-and-not-kept, fails-but-kept; and the loss of power. Whatever
 //! was acknowledged is there after the restart; whatever was not may be sent again.
+use crate::platform::platform_targets;
 use crate::rig::*;
 use andon_model::beat::ComponentState;
-use andon_model::{Digest, Time};
+use andon_model::directive::Demand;
+use andon_model::{Digest, Millis, Time};
 use andon_server::serve::Server;
 use andon_server::store::memory::{Call, Fault};
-use axum::http::StatusCode;
+use andon_trust::repository::TargetsChange;
+use axum::http::{Method, StatusCode};
 
 /// One of the writes, and whether its fact is in the state.
 type Write = (&'static str, fn(&Server) -> bool);
 
-const WRITES: [Write; 4] = [
+const WRITES: [Write; 6] = [
     ("enrol", |server| server.app.core().state.hosts.len() == 3),
     ("beat", |server| server.app.core().state.hosts[0].charges == 1),
     ("command", |server| !server.app.core().state.rollouts.is_empty()),
+    ("directive", |server| !server.app.core().state.directives.is_empty()),
+    ("platform", |server| server.app.core().state.top.is_some()),
     ("stop", |server| !server.app.core().state.freezes.is_empty()),
 ];
 
@@ -31,6 +36,15 @@ async fn write(line: &Line, server: &mut Server, what: &str, release: Digest) ->
         "command" => {
             let command = line.command("first", now, start("r1", release));
             post(server, "/v1/commands", &command).await.0
+        }
+        "directive" => {
+            let demand = Demand::Park { release, over: Millis(0) };
+            post(server, "/v1/directives", &line.says(demand, now)).await.0
+        }
+        "platform" => {
+            let first = std::fs::read(line.folder.path().join("tuf/1.targets.json")).unwrap();
+            let body = platform_targets(&first, &TargetsChange::default());
+            send(server, Method::POST, "/v1/platform/metadata", body).await.0
         }
         _ => post(server, "/v1/stops", &freeze(line, release, now)).await.0,
     }

@@ -3,11 +3,13 @@
 mod attested;
 mod both;
 mod budgets;
+mod directives;
 mod faults;
 mod late;
 mod log;
 mod member;
 mod member_rules;
+mod platform;
 mod pooled;
 mod proof_bundle;
 mod refusals;

@@ -7,7 +7,9 @@ use andon_model::budget::{BudgetLimit, GroupBudget};
 use andon_model::command::Verb;
 use andon_model::eligible::{Hold, Ring, Rules};
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::fast_lane::{FastLane, FastLaneEntry};
 use andon_model::line::{LineStanding, Pace, Places, SeatBlock};
+use andon_model::policy::Lane;
 use andon_model::text::Text;
 use andon_model::{Digest, GroupId, HostId, Millis, RolloutId, Time};
 use andon_rollout::lines::MemberStanding;
@@ -118,6 +120,28 @@ async fn budgets_of_groups_and_a_vendor_line_exclude_each_other_and_it_says_so()
     turn(&mut server, &mut member).await.unwrap();
     assert!(server.app.core().state.rollouts.is_empty());
     assert!(waits(&vendor).starts_with("budgets of groups"), "{}", waits(&vendor));
+}
+
+/// Hosts would refuse it, and the rollout would wait for them for ever.
+#[tokio::test]
+async fn what_may_not_use_the_emergency_lane_here_does_not_begin_by_itself() {
+    let (mut line, mut server, mut vendor, mut member, release) =
+        clinic(Rules::default(), vec![]).await;
+    let expires = START.plus(Millis::from_secs(3600));
+    line.policy.fast_lane = Some(FastLane { expires, components: vec![] });
+    line.set_policy(&mut server).await;
+    vendor.lane = Lane::Emergency;
+    vendor.start(release, START);
+    vendor.say(1, LineStanding::Live, START);
+    turn(&mut server, &mut member).await.unwrap();
+    assert!(server.app.core().state.rollouts.is_empty());
+    assert!(waits(&vendor).contains("emergency lane"), "{}", waits(&vendor));
+    let (vendor_id, component) = ("acme".parse().unwrap(), "rules".parse().unwrap());
+    let entry = FastLaneEntry { vendor: vendor_id, component };
+    line.policy.fast_lane = Some(FastLane { expires, components: vec![entry] });
+    line.set_policy(&mut server).await;
+    turn(&mut server, &mut member).await.unwrap();
+    assert_eq!(server.app.core().state.rollouts.len(), 1, "{}", waits(&vendor));
 }
 
 /// Starts a rollout by hand while the policy names no vendor line.

@@ -403,7 +403,7 @@ pub(crate) fn words(server: &Server) -> String {
     let mut keys: Vec<_> = state.by_key.iter().collect();
     keys.sort();
     format!(
-        "{} {:?} {:?} {keys:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {keys:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         state.seq,
         state.at,
         state.hosts,
@@ -411,6 +411,8 @@ pub(crate) fn words(server: &Server) -> String {
         state.rollouts,
         state.started,
         state.freezes,
+        state.directives,
+        state.top,
         state.nonces,
         state.releases,
         state.alerts,

@@ -46,6 +46,8 @@ pub(crate) struct Script {
 }
 
 pub(crate) struct Vendor {
+    /// in which lane its rollouts start
+    pub(crate) lane: Lane,
     pub(crate) script: Arc<Mutex<Script>>,
     pub(crate) called: Arc<Notify>,
     pub(crate) at: VendorLineAt,
@@ -150,7 +152,9 @@ impl Vendor {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let at = VendorLineAt { vendor, url };
         let (plan, order, steps) = (None, vec![], vec![]);
-        let vendor = Vendor { script, called, at, policy, online, person, plan, order, steps };
+        let lane = Lane::Routine;
+        let vendor =
+            Vendor { lane, script, called, at, policy, online, person, plan, order, steps };
         vendor.show_policy();
         vendor.say_rounds(vec![], START);
         vendor
@@ -201,7 +205,7 @@ impl Vendor {
                 release,
                 component: ComponentId::new("rules").unwrap(),
                 version: Version(version),
-                lane: Lane::Routine,
+                lane: self.lane,
                 seed: Digest::of(b"the vendor's seed"),
                 enrolled_max: HostId::new(9999).ok(),
                 strata,

@@ -1,5 +1,7 @@
 //! The signing side of the TUF repository: builds and signs metadata, returns bytes, writes nothing.
+mod ceremony;
 mod served;
+pub use ceremony::{TargetsChange, next_root, next_targets};
 pub use served::{NamedFile, Repository, TopRoles};
 
 use crate::sign::SigningKey;
@@ -153,12 +155,6 @@ impl SignedMetadata {
         self.signed.get("targets")?.get(path)
     }
 
-    fn delegated(&self) -> Vec<VendorId> {
-        let roles = self.signed.pointer("/delegations/roles").and_then(Value::as_array);
-        let names = roles.into_iter().flatten().filter_map(|role| role.get("name")?.as_str());
-        names.filter_map(|name| VendorId::new(name).ok()).collect()
-    }
-
     /// As served.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -275,13 +271,19 @@ fn insert_delegation(signed: &mut Value, added: &Delegation) -> Result<(), Repos
     let roles = roles.ok_or_else(shape)?;
     roles.retain(|old| old.get("name") != Some(&json!(added.vendor.as_str())));
     roles.push(role);
-    // Keys that no delegation names any more go: python-tuf and we both read only what is used.
+    let table = signed.pointer_mut("/delegations/keys").and_then(Value::as_object_mut);
+    table.ok_or_else(shape)?.extend(keys);
+    retain_used_keys(signed)
+}
+
+/// Keys that no delegation names any more go: python-tuf and we both read only what is used.
+fn retain_used_keys(signed: &mut Value) -> Result<(), RepositoryError> {
+    let shape = || RepositoryError::Shape("targets");
+    let roles = signed.pointer("/delegations/roles").and_then(Value::as_array).ok_or_else(shape)?;
     let used: Vec<Value> =
         roles.iter().filter_map(|r| r.get("keyids")?.as_array()).flatten().cloned().collect();
     let table = signed.pointer_mut("/delegations/keys").and_then(Value::as_object_mut);
-    let table = table.ok_or_else(shape)?;
-    table.extend(keys);
-    table.retain(|id, _| used.contains(&json!(id)));
+    table.ok_or_else(shape)?.retain(|id, _| used.contains(&json!(id)));
     Ok(())
 }
 

@@ -83,11 +83,10 @@ impl Repository {
         let bytes = read(&format!("{version}.targets.json"));
         let targets = SignedMetadata::parse(&bytes.ok_or(RepositoryError::Missing("targets"))?)?;
         let mut vendors = BTreeMap::new();
-        for name in targets.delegated() {
-            if let Some(version) = pinned(&pins, &format!("{name}.json")) {
-                let bytes = read(&format!("{version}.{name}.json"));
-                vendors.insert(name, bytes.ok_or(RepositoryError::Missing("vendor role"))?);
-            }
+        // Of vendors without a delegation too: what a snapshot has named once, the next ones name.
+        for (name, version) in pinned_vendors(&pins) {
+            let bytes = read(&format!("{version}.{name}.json"));
+            vendors.insert(name, bytes.ok_or(RepositoryError::Missing("vendor role"))?);
         }
         let mut root = None;
         for version in 1..=u64::from(andon_model::limits::TUF_ROOT_ROTATIONS_MAX) {
@@ -206,8 +205,50 @@ impl Repository {
         Ok(want)
     }
 
-    /// Signs a new snapshot (if anything changed) and a new timestamp, then plays a host that knows
-    /// nothing but the root over the result: what a host would refuse is refused here. Returns the
+    /// Takes the platform's next root, its next top-level targets, or both at once, if every host would.
+    /// Whether the targets are signed as the root says, [`Repository::publish`] finds out.
+    /// # Errors
+    /// [`RepositoryError`]; the repository is unchanged.
+    pub fn set_top(
+        &mut self,
+        root: Option<&[u8]>,
+        targets: Option<&[u8]>,
+    ) -> Result<(), RepositoryError> {
+        let mut next = self.clone();
+        if let Some(bytes) = root {
+            next.root = following(&self.root, bytes)?;
+            if next.root.version() != self.root.version() {
+                TufSet::from_root(&self.root.to_bytes())?.update_root(&next.root.to_bytes())?;
+            }
+        }
+        if let Some(bytes) = targets {
+            next.targets = following(&self.targets, bytes)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Versions of root and top-level targets.
+    #[must_use]
+    pub fn top_versions(&self) -> (u64, u64) {
+        (self.root.version(), self.targets.version())
+    }
+
+    /// Vendors whose role as it is served no longer holds under the delegations: hosts refuse their
+    /// releases until they have signed it anew.
+    #[must_use]
+    pub fn orphaned(&self, now: Time) -> Vec<VendorId> {
+        let targets = self.targets.to_bytes();
+        let holds = |vendor: &VendorId, bytes: &[u8]| {
+            crate::tuf::check_vendor_role(&targets, vendor, bytes, now).is_ok()
+        };
+        let lost = self.vendors.iter().filter(|(vendor, bytes)| !holds(vendor, bytes));
+        lost.map(|(vendor, _)| vendor.clone()).collect()
+    }
+
+    /// Signs a new snapshot (if anything changed) and a new timestamp, then plays two hosts over the
+    /// result, one that knows nothing but the root and one that knows what was served before: what either
+    /// would refuse is refused here. Returns the
     /// new files in the order in which they must be written.
     /// # Errors
     /// [`RepositoryError`]; the repository is unchanged.
@@ -217,6 +258,19 @@ impl Repository {
         valid: Validity,
         snapshot_key: &SigningKey,
         timestamp_key: &SigningKey,
+    ) -> Result<Vec<NamedFile>, RepositoryError> {
+        self.publish_after(None, now, valid, (snapshot_key, timestamp_key))
+    }
+
+    /// The same, and hosts that know `before` must be able to follow.
+    /// # Errors
+    /// [`RepositoryError`]; the repository is unchanged.
+    pub fn publish_after(
+        &mut self,
+        before: Option<&Repository>,
+        now: Time,
+        valid: Validity,
+        (snapshot_key, timestamp_key): (&SigningKey, &SigningKey),
     ) -> Result<Vec<NamedFile>, RepositoryError> {
         let mut next = self.clone();
         let mut out = vec![(format!("{}.root.json", self.root.version()), self.root.to_bytes())];
@@ -246,7 +300,10 @@ impl Repository {
         made.sign(timestamp_key)?;
         next.timestamp = Some(made.to_bytes());
         out.push(("timestamp.json".to_owned(), made.to_bytes()));
-        next.rehearse(now)?;
+        next.rehearse(None, now)?;
+        if let Some(before) = before {
+            next.rehearse(Some(before), now)?;
+        }
         next.before = None;
         *self = next;
         Ok(out)
@@ -259,12 +316,28 @@ impl Repository {
         self.expires_of(self.timestamp.as_deref())
     }
 
-    /// A stranger's walk over what would be served.
-    fn rehearse(&self, now: Time) -> Result<(), RepositoryError> {
+    /// The walk of a host over what would be served: a stranger's, or of one that trusts `before`.
+    fn rehearse(&self, before: Option<&Repository>, now: Time) -> Result<(), RepositoryError> {
         let missing = RepositoryError::Missing;
-        let mut set = TufSet::from_root(&self.before.as_ref().unwrap_or(&self.root).to_bytes())?;
-        if self.before.is_some() {
-            set.update_root(&self.root.to_bytes())?;
+        let root = self.root.to_bytes();
+        let first = match (before, &self.before) {
+            (Some(before), _) => before.root_bytes(),
+            (None, Some(old)) => old.to_bytes(),
+            (None, None) => root.clone(),
+        };
+        let mut set = TufSet::from_root(&first)?;
+        if set.root_version() < self.root.version() {
+            set.update_root(&root)?;
+        }
+        if let Some(before) = before {
+            let Repository { timestamp, snapshot, .. } = before;
+            // As a host does: after a root that took their keys' trust away they no longer count (5.3.11).
+            if let Some(bytes) = timestamp {
+                let _rotated_away = set.update_timestamp(bytes, Time(0));
+            }
+            if let Some(bytes) = snapshot {
+                let _rotated_away = set.update_snapshot(bytes, Time(0));
+            }
         }
         set.update_timestamp(self.timestamp.as_deref().ok_or(missing("timestamp"))?, now)?;
         set.update_snapshot(self.snapshot.as_deref().ok_or(missing("snapshot"))?, now)?;
@@ -310,6 +383,31 @@ impl Repository {
         let ids = self.root.signed.pointer("/roles/targets/keyids").and_then(Value::as_array);
         Ok(ids.is_some_and(|ids| ids.iter().any(|known| known.as_str() == Some(&id))))
     }
+}
+
+/// The next version of this metadata, or itself once more: whoever got no answer sends it again.
+fn following(current: &SignedMetadata, bytes: &[u8]) -> Result<SignedMetadata, RepositoryError> {
+    let next = SignedMetadata::parse(bytes)?;
+    if next.to_bytes() == current.to_bytes() {
+        return Ok(next);
+    }
+    let (got, want) = (next.version(), current.version() + 1);
+    if got != want {
+        return Err(RepositoryError::Version { got, want });
+    }
+    if next.signed.get("_type") != current.signed.get("_type") {
+        return Err(RepositoryError::Shape("another role's metadata"));
+    }
+    Ok(next)
+}
+
+fn pinned_vendors(snapshot: &SignedMetadata) -> Vec<(VendorId, u64)> {
+    let files = snapshot.signed.get("meta").and_then(Value::as_object).into_iter().flatten();
+    let vendor = |(name, pin): (&String, &Value)| {
+        let name = name.strip_suffix(".json").filter(|name| *name != "targets")?;
+        Some((VendorId::new(name).ok()?, pin.get("version")?.as_u64()?))
+    };
+    files.filter_map(vendor).collect()
 }
 
 pub(super) fn pinned(metadata: &SignedMetadata, name: &str) -> Option<u64> {

@@ -5,6 +5,8 @@ use super::lab::{LabError, NOW, YEAR};
 use super::line::Holder;
 use super::metadata::{Served, Tree, sealed};
 use super::parts::manifest_url;
+use crate::sign::SigningKey;
+use andon_model::directive::{Demand, Directive};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::stop::{Freeze, Party, Scope};
 use andon_model::text::Text;
@@ -69,6 +71,34 @@ impl Thief<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// The honest wave, and a PARK of it by every party.
+    pub(super) fn parking(&self) -> Result<Served, LabError> {
+        let mut served = self.lab.served.clone();
+        let mut parties: Vec<(Party, Vec<SigningKey>)> = Vec::new();
+        if let LineId::Operator(operator) = &self.lab.line.line {
+            let roots = |holder: &Holder| matches!(holder, Holder::OperatorRoot(_));
+            parties.push((Party::Operator(operator.clone()), self.signers(roots)));
+        }
+        for works in &self.lab.works {
+            let vendor = works.vendor.clone();
+            let office = |holder: &Holder| matches!(holder, Holder::Vendor(it) if *it == vendor);
+            parties.push((Party::Vendor(vendor.clone()), self.signers(office)));
+        }
+        let platform = |holder: &Holder| *holder == Holder::Cord;
+        parties.push((Party::Platform, self.signers(platform)));
+        for (works, (by, keys)) in
+            self.lab.works.iter().flat_map(|works| parties.iter().map(move |party| (works, party)))
+        {
+            let demand = Demand::Park { release: works.wave.digest, over: Millis(0) };
+            let expires = NOW.plus(Millis::from_secs(86_400));
+            let (by, reason) = (by.clone(), Text::default());
+            let directive = Directive { schema: 1, by, demand, reason, issued: NOW, expires };
+            let keys: Vec<_> = keys.iter().take(4).cloned().collect();
+            served.stop(&sealed(PayloadType::Directive, &directive, &keys)?);
+        }
+        served.listed(17)
     }
 
     /// The honest wave, and all freezes.

@@ -7,7 +7,8 @@ use super::metadata::Served;
 use super::report::{Reach, Tried};
 use super::tickets::Forged;
 use crate::ticket;
-use crate::view::{Answer, Fetch, Offer, Outcome, Step, View};
+use crate::view::{Answer, DirectiveInForce, Fetch, Offer, Outcome, Step, View};
+use andon_model::directive::Demand;
 use andon_model::{Digest, Millis, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +107,7 @@ impl Lab {
             within_signed_wave: score.reached <= self.wave_signed,
             can_freeze: !freezes.is_empty(),
             freezes,
+            hosts_parked_max: self.parked(&thief)?,
             hosts_unprotected_max: score.unprotected[0],
             hosts_unprotected_after_rotation: score.unprotected[1],
             attacks,
@@ -269,6 +271,21 @@ impl Lab {
             }
         }
         Ok(out)
+    }
+
+    /// Hosts that believe a forged PARK of what runs there.
+    fn parked(&self, thief: &Thief<'_>) -> Result<u64, LabError> {
+        let served = thief.parking()?;
+        let mut hosts = 0;
+        for knows in Knows::EVERY {
+            let outcome = sync(&mut self.view(self.any(knows)?)?, &served, NOW);
+            let park =
+                |seen: &DirectiveInForce| matches!(seen.directive.demand, Demand::Park { .. });
+            if outcome.directives.iter().any(park) {
+                hosts += knows.hosts();
+            }
+        }
+        Ok(hosts)
     }
 
     /// Whom one attack keeps from a fix that is published a month later.

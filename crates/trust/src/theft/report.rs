@@ -18,6 +18,8 @@ pub struct Reach {
     pub can_freeze: bool,
     /// vendors whose activations it stops
     pub freezes: Vec<String>,
+    /// most hosts that a forged PARK switches a running release off on
+    pub hosts_parked_max: u64,
     /// most hosts that one attack keeps from a fix for over 30 days, though nobody withholds anything and
     /// the stolen keys stay in force
     pub hosts_unprotected_max: u64,

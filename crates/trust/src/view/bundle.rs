@@ -264,7 +264,7 @@ fn logging(
     };
     let proof = bundle.log_proof.as_ref().ok_or(ProofRefusal::NoLogProof)?;
     let verified = release::logged(proof.as_bytes(), release, manifest, &demanded)?;
-    let vouched = release::vouched(&verified, &demanded);
+    let vouched = release::vouched(verified.checkpoint(), &demanded);
     Ok((Logging::Logged(verified), vouched))
 }
 

@@ -99,6 +99,11 @@ impl Catalogue {
         self.vendors.iter().map(|(name, v)| (name.clone(), v.delegated.keys.clone())).collect()
     }
 
+    pub(super) fn vendor_roles(&self) -> BTreeMap<VendorId, (Vec<PublicKey>, usize)> {
+        let role = |v: &Vendor| (v.delegated.keys.clone(), v.delegated.threshold);
+        self.vendors.iter().map(|(name, v)| (name.clone(), role(v))).collect()
+    }
+
     pub(super) fn releases(&self) -> &BTreeMap<Digest, VendorId> {
         &self.releases
     }

@@ -1,13 +1,24 @@
 //! What may be acted on now, out of what was verified: time passes even when nothing changes.
-use super::{FreezeInForce, HeldStop, HeldTicket, Offer, Outcome, RefusalCode, Round, View, Wave};
+use super::{
+    DirectiveInForce, FreezeInForce, HeldDirective, HeldStop, HeldTicket, Offer, Outcome,
+    RefusalCode, Round, View, Wave,
+};
 use crate::attestation::{Standing, Words};
 use crate::fast_lane;
 use andon_model::eligible::{Eligibility, ReleaseFacts};
+use andon_model::envelope::Envelope;
 use andon_model::limits::{INDEX_ITEMS_MAX, MESSAGE_SKEW_MAX};
 use andon_model::policy::Lane;
 use andon_model::release::{ComponentKind, Version};
 use andon_model::{Digest, RolloutId, Time, VendorId};
 use std::collections::BTreeSet;
+
+/// A clock that is ahead makes everything expire: whoever reads of that is told the day.
+fn today(now: Time) -> String {
+    let moment = now.to_string();
+    let day = moment.split('T').next().unwrap_or_default();
+    format!("on {day}, as this host takes it to be")
+}
 
 impl View {
     /// Ends a round.
@@ -19,9 +30,12 @@ impl View {
             outcome.push(refusal.clone());
         }
         if self.witnessed > round.clock.plus(MESSAGE_SKEW_MAX) {
+            // In days: what is said again and again in other words fills a host's journal.
+            let days = self.witnessed.since(round.clock).0 / 86_400_000;
             let why = format!(
-                "it says {}, and witnesses have vouched for {}: set it; until then it is {} here",
-                round.clock, self.witnessed, now
+                "it is {days} days behind {}, for which witnesses have vouched: set it; until then that \
+                 is taken for now",
+                self.witnessed
             );
             outcome.refuse("clock", RefusalCode::Clock, &why);
         }
@@ -29,12 +43,16 @@ impl View {
         outcome.policy = self.policy().filter(|policy| policy.expires > now).cloned();
         let holds = self.stops.values().filter(|held| self.holds(held, now));
         outcome.freezes = holds.map(in_force).collect();
+        let demanded = self.directives.values().filter(|held| self.demands(held, now));
+        outcome.directives = demanded.map(demanded_now).collect();
         if outcome.policy.is_none() {
-            let why = "no policy is in force; nothing new is activated";
-            outcome.refuse("policy", RefusalCode::Expired, why);
+            let why = format!("no policy is in force {}; nothing new is activated", today(now));
+            outcome.refuse("policy", RefusalCode::Expired, &why);
         } else if self.catalogue.expires() <= now {
-            let why = "TUF metadata has expired or is missing; nothing new is activated";
-            outcome.refuse("timestamp", RefusalCode::Expired, why);
+            let today = today(now);
+            let why =
+                format!("TUF metadata has expired or is missing {today}; nothing new is activated");
+            outcome.refuse("timestamp", RefusalCode::Expired, &why);
         } else {
             for (rollout, held) in &self.tickets {
                 self.offer(now, rollout, held, &mut outcome);
@@ -72,6 +90,13 @@ impl View {
             let why = format!("frozen by {}: {}", stop.freeze.by, stop.freeze.reason);
             return outcome.refuse(&what, RefusalCode::Frozen, &why);
         }
+        let bars = |one: &&HeldDirective| {
+            one.directive.bars() == Some(&held.release) && self.demands(one, now)
+        };
+        if let Some(one) = self.directives.values().find(bars) {
+            let why = format!("taken back by {}: {}", one.directive.by, one.directive.reason);
+            return outcome.refuse(&what, RefusalCode::Frozen, &why);
+        }
         if let Some(why) = self.too_fast(now, &listed.vendor, held) {
             return outcome.refuse(&what, RefusalCode::Policy, &why);
         }
@@ -94,6 +119,7 @@ impl View {
             generation: held.generation,
             release: held.release,
             lane: held.lane,
+            begun: held.begun,
             manifest: manifest.clone(),
         });
     }
@@ -109,9 +135,17 @@ impl View {
 
     /// Whether a freeze holds: the operator may override any for its own line, by a policy in force.
     fn holds(&self, held: &HeldStop, now: Time) -> bool {
+        !self.lifted(&held.envelope, now)
+    }
+
+    /// The same of a directive: so its people let a PARK go again.
+    fn demands(&self, held: &HeldDirective, now: Time) -> bool {
+        !self.lifted(&held.envelope, now)
+    }
+
+    fn lifted(&self, envelope: &Envelope, now: Time) -> bool {
         let policy = self.policy().filter(|policy| policy.expires > now);
-        let digest = Digest::of(&held.envelope.payload);
-        !policy.is_some_and(|policy| policy.overrides(&digest, now))
+        policy.is_some_and(|policy| policy.overrides(&Digest::of(&envelope.payload), now))
     }
 
     /// What the policy's demands on rigs have against it here, for hosts of this class.
@@ -163,6 +197,7 @@ impl View {
     /// Forgets what can no longer matter.
     fn prune(&mut self, now: Time) {
         self.stops.retain(|_, held| held.freeze.expires > now);
+        self.directives.retain(|_, held| held.directive.expires > now);
         let covered = self.tickets.values().filter(|held| held.covered);
         let releases: BTreeSet<Digest> = covered.map(|held| held.release).collect();
         self.manifests.retain(|digest, _| releases.contains(digest));
@@ -190,4 +225,9 @@ impl View {
 
 fn in_force(held: &HeldStop) -> FreezeInForce {
     FreezeInForce { digest: Digest::of(&held.envelope.payload), freeze: held.freeze.clone() }
+}
+
+fn demanded_now(held: &HeldDirective) -> DirectiveInForce {
+    let digest = Digest::of(&held.envelope.payload);
+    DirectiveInForce { digest, directive: held.directive.clone() }
 }

@@ -18,7 +18,9 @@ pub(crate) mod release;
 mod take;
 mod vendor;
 
-pub use outcome::{Answer, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step};
+pub use outcome::{
+    Answer, DirectiveInForce, Fetch, FreezeInForce, Offer, Outcome, Refusal, RefusalCode, Step,
+};
 pub use record::RecordError;
 
 use crate::attestation::Words;
@@ -26,6 +28,7 @@ use crate::stop::Authorities;
 use crate::ticket::SeenTicket;
 use crate::tuf::{TufError, TufSet};
 use andon_model::class::HostClass;
+use andon_model::directive::Directive;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
@@ -55,6 +58,8 @@ struct HeldTicket {
     lane: Lane,
     /// when the rollout began, as its rings count
     started: Time,
+    /// when it first handed out: how far it may have come since, the policy's pace says
+    begun: Time,
     not_before: Time,
     not_after: Time,
     /// whether this host's position is below the ticket's ceiling
@@ -100,6 +105,13 @@ struct HeldStop {
     freeze: Freeze,
 }
 
+/// A directive that was verified.
+#[derive(Clone, Debug)]
+struct HeldDirective {
+    envelope: Envelope,
+    directive: Directive,
+}
+
 /// What lasts for one round only.
 #[derive(Debug, Default)]
 struct Round {
@@ -108,7 +120,9 @@ struct Round {
     clock: Time,
     tried: BTreeSet<Need>,
     current: Option<Need>,
-    /// freezes whose vendor's role must be read before they can be judged
+    /// what was dated in the future by what is taken for now
+    early: BTreeSet<Need>,
+    /// freezes and directives whose vendor's role must be read before they can be judged
     waiting: Vec<(Digest, VendorId, Envelope)>,
     refusals: Outcome,
 }
@@ -129,6 +143,7 @@ pub struct View {
     /// vendor lines that the policy in force names, as far as they mattered here
     lines: BTreeMap<VendorId, HeldLine>,
     stops: BTreeMap<Digest, HeldStop>,
+    directives: BTreeMap<Digest, HeldDirective>,
     manifests: BTreeMap<Digest, Manifest>,
     /// releases that the logs of the policy in force were shown to hold
     logged: BTreeSet<Digest>,
@@ -137,6 +152,8 @@ pub struct View {
     /// the newest time that a quorum of witnesses has vouched for; 0: none. It is never earlier than this,
     /// whatever this host's clock says
     witnessed: Time,
+    /// what was taken for now in the last round
+    latest: Time,
     /// places that were verified, of rollouts that the index lists
     places: BTreeMap<RolloutId, HeldPlace>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
@@ -179,10 +196,12 @@ impl View {
             seen: BTreeMap::new(),
             lines: BTreeMap::new(),
             stops: BTreeMap::new(),
+            directives: BTreeMap::new(),
             manifests: BTreeMap::new(),
             logged: BTreeSet::new(),
             attested: BTreeMap::new(),
             witnessed: Time(0),
+            latest: Time(0),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),
             round: None,
@@ -195,7 +214,13 @@ impl View {
     /// behind what they have vouched for.
     pub fn begin(&mut self, clock: Time) {
         self.catalogue.end_refresh();
-        self.round = Some(Round { now: clock.max(self.witnessed), clock, ..Round::default() });
+        let now = clock.max(self.witnessed);
+        if now < self.latest {
+            // The clock was ahead and is set: what had expired by it alone is judged again.
+            self.refused.retain(|_, refusal| refusal.code != RefusalCode::Expired);
+        }
+        self.latest = now;
+        self.round = Some(Round { now, clock, ..Round::default() });
     }
 
     /// What to fetch next. Asking again without supplying an answer skips what was asked for.
@@ -264,6 +289,9 @@ impl View {
             operator,
             operators,
             people,
+            roots: self.anchor.operators.clone(),
+            roots_threshold: self.anchor.operators_threshold,
+            vendor_roles: self.catalogue.vendor_roles(),
         }
     }
 }

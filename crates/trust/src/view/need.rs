@@ -1,13 +1,15 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
 use super::{Fetch, HeldTicket, Round, View};
+use crate::{log, policy};
 use andon_model::limits::{
-    ATTESTATIONS_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX,
-    MANIFEST_BYTES_MAX, SHARD_BYTES_MAX, STOP_BYTES_MAX, TUF_BYTES_MAX,
+    ATTESTATIONS_BYTES_MAX, DIRECTIVE_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX,
+    LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, SHARD_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
 
-/// One thing wanted. Asked for at most once in a round, so a round always ends.
+/// One thing wanted. Asked for at most once in a round, or twice when the round has learnt in between
+/// that it is later than the clock says; so a round always ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Need {
     Index,
@@ -22,6 +24,8 @@ pub(super) enum Need {
     Stop(Digest),
     Vendor(VendorId),
     Manifest(RolloutId),
+    /// the log's newest checkpoint, for the time at which a quorum of witnesses has seen it
+    Checkpoint,
     /// that a public log holds this release
     Proof(Digest),
     /// what a vendor line has signed, passed on by this host's own
@@ -62,6 +66,7 @@ impl Need {
             Need::Ticket(rollout) => format!("ticket {rollout}"),
             Need::Order(rollout) => format!("order of {rollout}"),
             Need::Stop(digest) => format!("stop {}", digest.short()),
+            Need::Checkpoint => "checkpoint of the log".to_owned(),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
             Need::Proof(release) | Need::Attestations(release) => {
@@ -95,6 +100,7 @@ impl View {
         self.ticket_need(round)
             .or_else(|| self.order_need(round))
             .or_else(|| self.stop_need(round))
+            .or_else(|| self.checkpoint_need(round))
             .or_else(|| self.vendor_need(round))
             .or_else(|| self.line_need(round))
             .or_else(|| self.manifest_need(round))
@@ -122,9 +128,22 @@ impl View {
 
     fn stop_need(&self, round: &Round) -> Option<Need> {
         let (_, index) = self.index.as_ref()?;
-        let held = |d: &Digest| self.stops.contains_key(d) || self.refused.contains_key(d);
+        let held = |d: &Digest| {
+            self.stops.contains_key(d)
+                || self.directives.contains_key(d)
+                || self.refused.contains_key(d)
+        };
         let mut needs = index.stops.iter().filter(|d| !held(d)).map(|d| Need::Stop(*d));
         needs.find(|need| !round.tried.contains(need))
+    }
+
+    /// What is dated in the future is, or this host's clock is behind: witnesses know.
+    fn checkpoint_need(&self, round: &Round) -> Option<Need> {
+        let several = |log: log::Policy| !log.is_quorum(|_| false);
+        let asked = round.early.is_empty() || round.tried.contains(&Need::Checkpoint);
+        let demanded = self.policy().filter(|_| !asked).map(policy::demanded_log);
+        let known = demanded.and_then(Result::ok).flatten().is_some_and(several);
+        known.then_some(Need::Checkpoint)
     }
 
     /// A freeze of a vendor's own release, or a ticket whose release nobody lists so far, makes it
@@ -204,8 +223,9 @@ impl View {
                 let shard = shard_of(self.host);
                 (format!("{line}/orders/{rollout}/{shard}.json"), SHARD_BYTES_MAX)
             }
-            Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), STOP_BYTES_MAX),
+            Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), DIRECTIVE_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
+            Need::Checkpoint => ("/v1/log/checkpoint".to_owned(), NOTE_BYTES_MAX),
             Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
             Need::Attestations(release) => {
                 (format!("{line}/attestations/{release}.jsonl"), ATTESTATIONS_BYTES_MAX)

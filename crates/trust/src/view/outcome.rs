@@ -1,9 +1,10 @@
 //! What a view asks for, what it is given, and what a round ends with. The outcome is a wire form
 //! too: `andon-check` hands it to the supervisor.
+use andon_model::directive::Directive;
 use andon_model::policy::{Lane, Policy};
 use andon_model::release::Manifest;
 use andon_model::stop::Freeze;
-use andon_model::{Digest, RolloutId};
+use andon_model::{Digest, RolloutId, Time};
 use serde::{Deserialize, Serialize};
 
 /// What to do next in a round.
@@ -52,6 +53,8 @@ pub struct Offer {
     pub release: Digest,
     /// speed class
     pub lane: Lane,
+    /// when its rollout first handed out: what has begun before a recall is no part of it
+    pub begun: Time,
     /// what it is
     pub manifest: Manifest,
 }
@@ -64,6 +67,16 @@ pub struct FreezeInForce {
     pub digest: Digest,
     /// what it says
     pub freeze: Freeze,
+}
+
+/// A directive that is in force here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectiveInForce {
+    /// digest of its payload
+    pub digest: Digest,
+    /// what it says
+    pub directive: Directive,
 }
 
 /// Why something was not believed, for machines.
@@ -126,6 +139,9 @@ pub struct Outcome {
     pub offers: Vec<Offer>,
     /// what is stopped
     pub freezes: Vec<FreezeInForce>,
+    /// what thresholds demand
+    #[serde(default)]
+    pub directives: Vec<DirectiveInForce>,
     /// what was not believed
     pub refusals: Vec<Refusal>,
     /// version of the index

@@ -1,11 +1,12 @@
 //! What a view must remember over a restart, so that nobody can show it yesterday's world.
 use super::catalogue::Files;
 use super::vendor::HeldLine;
-use super::{HeldStop, View, ViewError};
+use super::{HeldDirective, HeldStop, View, ViewError};
 use crate::policy;
 use crate::ticket::SeenTicket;
 use crate::tuf::{Pin, TufError, VendorRole};
 use andon_model::class::HostClass;
+use andon_model::directive::Directive;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::limits::TUF_BYTES_MAX;
@@ -55,6 +56,8 @@ struct Record {
     releases: BTreeMap<Digest, VendorId>,
     seen: BTreeMap<RolloutId, SeenTicket>,
     stops: Vec<(Digest, Envelope)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    directives: Vec<(Digest, Envelope)>,
     #[serde(default, skip_serializing_if = "is_never")]
     witnessed: Time,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -91,6 +94,8 @@ impl View {
     pub fn record(&self) -> Vec<u8> {
         let files = &self.catalogue.files;
         let stops = self.stops.iter().map(|(digest, held)| (*digest, held.envelope.clone()));
+        let held = self.directives.iter();
+        let directives = held.map(|(digest, held)| (*digest, held.envelope.clone()));
         let record = Record {
             schema: 1,
             policy: self.policy_envelope.clone(),
@@ -104,6 +109,7 @@ impl View {
             releases: self.catalogue.releases().clone(),
             seen: self.seen.clone(),
             stops: stops.collect(),
+            directives: directives.collect(),
             witnessed: self.witnessed,
             lines: self
                 .lines
@@ -161,6 +167,11 @@ impl View {
             if let Ok(freeze) = Freeze::parse(&envelope.payload) {
                 let freeze = view.authorities().while_it_holds(&envelope, freeze);
                 view.stops.insert(digest, HeldStop { envelope, freeze });
+            }
+        }
+        for (digest, envelope) in record.directives {
+            if let Ok(directive) = Directive::parse(&envelope.payload) {
+                view.directives.insert(digest, HeldDirective { envelope, directive });
             }
         }
         Ok(view)

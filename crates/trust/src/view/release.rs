@@ -1,9 +1,10 @@
 //! What makes a manifest a vendor's release, and a proof one of its logging: checked here for hosts and
 //! for whoever verifies a proof bundle alike.
 use super::catalogue::Listed;
+use crate::log::checkpoint::CheckpointError;
 use crate::log::proof::LogProofError;
-use crate::log::verified::{LogRefusal, Verified};
-use crate::log::{LogProof, Policy};
+use crate::log::verified::{self, LogRefusal, Verified, VerifiedCheckpoint};
+use crate::log::{LogProof, Policy, SignedCheckpoint};
 use andon_model::log_entry::LogEntry;
 use andon_model::release::{Manifest, ReleaseError};
 use andon_model::{Digest, Time};
@@ -61,10 +62,27 @@ pub(super) fn logged(
     Ok(LogProof::parse(proof)?.verify(leaf, demanded)?)
 }
 
-/// The time that a quorum has vouched for with this proof; 0 where no witness need be asked: then one
+/// Why a checkpoint says nothing about the time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unseen {
+    /// no checkpoint
+    #[error(transparent)]
+    Text(#[from] CheckpointError),
+    /// one that the policy does not accept
+    #[error(transparent)]
+    Checkpoint(#[from] LogRefusal),
+}
+
+/// The time that a quorum has vouched for with a checkpoint alone.
+pub(super) fn seen(checkpoint: &[u8], demanded: &Policy) -> Result<Time, Unseen> {
+    let checkpoint = SignedCheckpoint::parse(checkpoint)?;
+    Ok(vouched(&verified::checkpoint(&checkpoint, demanded)?, demanded))
+}
+
+/// The time that a quorum has vouched for with this checkpoint; 0 where no witness need be asked: then one
 /// alone could set every clock.
-pub(super) fn vouched(verified: &Verified, demanded: &Policy) -> Time {
+pub(super) fn vouched(verified: &VerifiedCheckpoint, demanded: &Policy) -> Time {
     let several = !demanded.is_quorum(|_| false);
-    let time = verified.checkpoint().quorum_time().filter(|_| several);
+    let time = verified.quorum_time().filter(|_| several);
     time.unwrap_or_default()
 }

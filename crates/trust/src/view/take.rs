@@ -3,22 +3,24 @@ use super::need::Need;
 use super::outcome::chain;
 use super::release::{self, ManifestRefusal};
 use super::{
-    Answer, HeldPlace, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round, Unplaced,
-    View, Wave,
+    Answer, HeldDirective, HeldPlace, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round,
+    Unplaced, View, Wave,
 };
 use crate::attestation::{self, AttestationRefusal, Words};
+use crate::directive::{self, DirectiveRefusal};
 use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
 use crate::ticket::{self, SeenTicket, TicketRefusal};
 use crate::tuf::TufError;
-use andon_model::envelope::{Envelope, EnvelopeError};
+use andon_model::directive::Directive;
+use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
 use andon_model::index::{Index, IndexError};
-use andon_model::limits::STOP_BYTES_MAX;
+use andon_model::limits::DIRECTIVE_BYTES_MAX;
 use andon_model::order::{Shard, ShardError};
 use andon_model::release::ReleaseError;
 use andon_model::stop::{Freeze, Party};
 use andon_model::ticket::Ticket;
-use andon_model::{Digest, RolloutId};
+use andon_model::{Digest, RolloutId, VendorId};
 use std::error::Error;
 
 impl View {
@@ -40,6 +42,7 @@ impl View {
             Need::Order(rollout) => self.take_order(round, rollout, &bytes),
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
+            Need::Checkpoint => self.take_checkpoint(round, &bytes),
             Need::Proof(release) => self.take_proof(round, *release, &bytes),
             Need::Line(vendor, file) => {
                 self.take_line(round, (vendor, file), &need.name(), &bytes);
@@ -162,6 +165,7 @@ impl View {
             }
             // Time passes: it may be in force in the next round.
             Err(why @ TicketRefusal::Future) => {
+                round.early.insert(Need::Ticket(rollout.clone()));
                 return round.refusals.refuse(&what, ticket_code(&why), &chain(&why));
             }
             Err(why) => return self.refuse(digest, &what, ticket_code(&why), &why),
@@ -180,6 +184,7 @@ impl View {
             version: ticket.version,
             lane: ticket.lane,
             started: ticket.planned.unwrap_or(ticket.steps[0].at),
+            begun: ticket.steps[0].at,
             not_before: ticket.not_before,
             not_after: ticket.not_after,
             covered,
@@ -233,13 +238,21 @@ impl View {
             let why = "bytes are not what the index lists";
             return round.refusals.refuse(&what, RefusalCode::Digest, why);
         }
-        match Envelope::parse_limited(bytes, STOP_BYTES_MAX) {
+        match Envelope::parse_limited(bytes, DIRECTIVE_BYTES_MAX) {
             Ok(envelope) => self.judge_stop(round, digest, envelope),
             Err(why) => self.refuse(digest, &what, envelope_code(&why), &why),
         }
     }
 
+    /// A freeze, or a directive: what it is stands in what is signed.
     fn judge_stop(&mut self, round: &mut Round, digest: Digest, envelope: Envelope) {
+        match envelope.payload_type {
+            PayloadType::Directive => self.judge_directive(round, digest, envelope),
+            _ => self.judge_freeze(round, digest, envelope),
+        }
+    }
+
+    fn judge_freeze(&mut self, round: &mut Round, digest: Digest, envelope: Envelope) {
         let what = Need::Stop(digest).name();
         let why = match stop::verify(&envelope, &self.authorities(), round.now) {
             Ok(freeze) => {
@@ -249,22 +262,51 @@ impl View {
             Err(why) => why,
         };
         if let (StopRefusal::Scope(_), Ok(freeze)) = (&why, Freeze::parse(&envelope.payload))
-            && let Party::Vendor(vendor) = freeze.by
-            && self.catalogue.unread(&vendor)
-            && !round.tried.contains(&Need::Vendor(vendor.clone()))
+            && let Some(vendor) = self.to_be_read(round, &freeze.by)
         {
             // Whether the release is the vendor's own stands in a role that was not read yet.
             return round.waiting.push((digest, vendor, envelope));
         }
         match why {
             StopRefusal::Future => {
+                round.early.insert(Need::Stop(digest));
                 round.refusals.refuse(&what, RefusalCode::Expired, &chain(&why));
             }
             why => self.refuse(digest, &what, stop_code(&why), &why),
         }
     }
 
-    /// A vendor's role came, or did not: freezes that waited for it are judged again.
+    fn judge_directive(&mut self, round: &mut Round, digest: Digest, envelope: Envelope) {
+        let what = Need::Stop(digest).name();
+        let why = match directive::verify(&envelope, &self.authorities(), round.now) {
+            Ok(directive) => {
+                self.directives.insert(digest, HeldDirective { envelope, directive });
+                return;
+            }
+            Err(why) => why,
+        };
+        if let (DirectiveRefusal::Scope(_), Ok(said)) = (&why, Directive::parse(&envelope.payload))
+            && let Some(vendor) = self.to_be_read(round, &said.by)
+        {
+            return round.waiting.push((digest, vendor, envelope));
+        }
+        match why {
+            DirectiveRefusal::Future => {
+                round.early.insert(Need::Stop(digest));
+                round.refusals.refuse(&what, RefusalCode::Expired, &chain(&why));
+            }
+            why => self.refuse(digest, &what, directive_code(&why), &why),
+        }
+    }
+
+    /// The vendor, if it is one whose role is yet to be read in this round.
+    fn to_be_read(&self, round: &Round, by: &Party) -> Option<VendorId> {
+        let Party::Vendor(vendor) = by else { return None };
+        let unread = self.catalogue.unread(vendor);
+        (unread && !round.tried.contains(&Need::Vendor(vendor.clone()))).then(|| vendor.clone())
+    }
+
+    /// A vendor's role came, or did not: what waited for it is judged again.
     fn judge_waiting(&mut self, round: &mut Round) {
         for (digest, _, envelope) in std::mem::take(&mut round.waiting) {
             self.judge_stop(round, digest, envelope);
@@ -295,6 +337,25 @@ impl View {
         self.manifests.insert(release, manifest);
     }
 
+    /// What was dated in the future is asked for once more if it is later than this host thought.
+    fn take_checkpoint(&mut self, round: &mut Round, bytes: &[u8]) {
+        let Some(Ok(Some(log))) = self.policy().map(policy::demanded_log) else { return };
+        match release::seen(bytes, &log) {
+            Ok(vouched) => self.witnessed = self.witnessed.max(vouched),
+            Err(why) => {
+                let name = Need::Checkpoint.name();
+                return round.refusals.refuse(&name, RefusalCode::Unlogged, &chain(&why));
+            }
+        }
+        if round.now < self.witnessed {
+            round.now = self.witnessed;
+            for need in std::mem::take(&mut round.early) {
+                round.refusals.refusals.retain(|refusal| refusal.what != need.name());
+                round.tried.remove(&need);
+            }
+        }
+    }
+
     /// A proof may be another one in the next round: it is made anew with every checkpoint.
     fn take_proof(&mut self, round: &mut Round, release: Digest, bytes: &[u8]) {
         let what = Need::Proof(release).name();
@@ -303,7 +364,7 @@ impl View {
         let Some(Ok(Some(log))) = demanded else { return };
         match release::logged(bytes, release, manifest, &log) {
             Ok(verified) => {
-                self.witnessed = self.witnessed.max(release::vouched(&verified, &log));
+                self.witnessed = self.witnessed.max(release::vouched(verified.checkpoint(), &log));
                 self.logged.insert(release);
             }
             Err(why) => {
@@ -408,6 +469,16 @@ fn stop_code(why: &StopRefusal) -> RefusalCode {
         StopRefusal::Text(_) => RefusalCode::Malformed,
         StopRefusal::Scope(_) => RefusalCode::Policy,
         StopRefusal::Expired | StopRefusal::Future => RefusalCode::Expired,
+    }
+}
+
+fn directive_code(why: &DirectiveRefusal) -> RefusalCode {
+    match why {
+        DirectiveRefusal::TooLarge(_) => RefusalCode::TooLarge,
+        DirectiveRefusal::Signature(_) => RefusalCode::Signature,
+        DirectiveRefusal::Text(_) => RefusalCode::Malformed,
+        DirectiveRefusal::Scope(_) => RefusalCode::Policy,
+        DirectiveRefusal::Expired | DirectiveRefusal::Future => RefusalCode::Expired,
     }
 }
 

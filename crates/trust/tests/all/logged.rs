@@ -15,11 +15,11 @@ fn note(name: &str, kind: KeyKind, seed: u8) -> NoteKey {
     NoteKey::new(name, kind, SigningKey::from_seed([seed; 32])).unwrap()
 }
 
-fn log() -> NoteKey {
+pub(crate) fn log() -> NoteKey {
     note("log.example", KeyKind::Log, 60)
 }
 
-fn witness(number: u8) -> NoteKey {
+pub(crate) fn witness(number: u8) -> NoteKey {
     note(&format!("w{number}.example"), KeyKind::Witness, 60 + number)
 }
 
@@ -32,21 +32,26 @@ fn demanded() -> String {
     text + "group two 2 w1 w2 w3\nquorum two\n"
 }
 
-fn seal_policy(world: &mut World, change: impl FnOnce(&mut Policy)) {
+pub(crate) fn seal_policy(world: &mut World, change: impl FnOnce(&mut Policy)) {
     change(&mut world.policy);
     let envelope = seal(&[1, 2], andon_model::envelope::PayloadType::Policy, &world.policy);
     world.put_policy(&envelope);
 }
 
 /// A world whose hosts want to see releases in the log.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let mut world = World::new();
     seal_policy(&mut world, |policy| policy.log = Some(demanded()));
     world
 }
 
 /// A proof that `log` holds the release as its second entry, seen by these witnesses.
-fn proof(log: &NoteKey, release: Digest, manifest: &Manifest, witnesses: &[u8]) -> LogProof {
+pub(crate) fn proof(
+    log: &NoteKey,
+    release: Digest,
+    manifest: &Manifest,
+    witnesses: &[u8],
+) -> LogProof {
     proof_at(NOW, log, release, manifest, witnesses)
 }
 
@@ -71,7 +76,7 @@ fn proof_at(
     LogProof { extra: None, index: 1, hashes: tree.proof(1).unwrap(), checkpoint }
 }
 
-fn put_proof(world: &mut World, release: Digest, proof: &LogProof) {
+pub(crate) fn put_proof(world: &mut World, release: Digest, proof: &LogProof) {
     world.files.insert(format!("/v1/log/proofs/{release}"), proof.to_text().into_bytes());
 }
 

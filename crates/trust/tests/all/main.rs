@@ -4,8 +4,11 @@
 mod attested;
 mod bundle;
 mod client;
+mod clock;
 mod cord;
+mod directive;
 mod fast_lane;
+mod limits;
 mod logged;
 mod order;
 mod python;

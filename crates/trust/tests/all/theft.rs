@@ -120,6 +120,20 @@ fn no_single_key_reaches_more_than_the_wave_that_is_signed() {
         assert_eq!(got, (hosts, freezes.to_vec(), unprotected, after), "{name}: {reach:?}");
         assert!(reach.within_signed_wave && reach.hosts_foreign_code_max == 0, "{name}");
         assert_eq!(reach.can_freeze, !freezes.is_empty(), "{name}");
+        assert_eq!(reach.hosts_parked_max, 0, "{name} alone switches off what runs well");
+    }
+}
+
+/// Who holds the threshold of the operator's root is the operator; nobody else takes protection away.
+#[test]
+fn only_the_operators_threshold_parks() {
+    let lab = Lab::new(verified()).unwrap();
+    let parked = |stolen: &[&str]| lab.measure(stolen).unwrap().hosts_parked_max;
+    assert_eq!(parked(&["operator-root/alice", "operator-root/bob"]), HOSTS);
+    let vendor = ["vendors/acme/1", "vendors/acme/2", "vendors/acme/3"];
+    for others in [&vendor[..], &["operator-root/alice", "online"], &["people/alice", "people/bob"]]
+    {
+        assert_eq!(parked(others), 0, "{others:?}");
     }
 }
 

@@ -34,6 +34,7 @@ pub(in super::super) async fn rules(play: &mut Play, rules: &Rules) -> anyhow::R
     play.screen.act(&format!("Release 1: {files} detection rules from {}", rules.origin));
     let draft = bundles::rules_draft(1, &rules.origin)?;
     let release = play.line.publish(draft, rules.files.clone()).await?;
+    attest(play, &release).await?;
     send(play, "rules-1", release).await
 }
 
@@ -44,7 +45,18 @@ pub(in super::super) async fn fix(play: &mut Play, version: u32) -> anyhow::Resu
     play.screen.act("The fix: the same rule with an input that exists");
     let (draft, files) = bundles::legacy_content(version, "fix.txt", 0)?;
     let release = play.line.publish(draft, files).await?;
+    attest(play, &release).await?;
     send(play, "fix", release).await
+}
+
+async fn attest(play: &mut Play, release: &Release) -> anyhow::Result<()> {
+    play.line.attest(release).await?;
+    if play.line.rig_figures().left_out.is_none() {
+        play.screen.say(
+            "a rig ran it in a sandbox and signed what came of it, or it stays with the canaries",
+        );
+    }
+    Ok(())
 }
 
 async fn send(play: &mut Play, name: &str, release: Release) -> anyhow::Result<Sent> {

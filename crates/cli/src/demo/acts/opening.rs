@@ -1,17 +1,21 @@
 //! Before the story: keys, a server, release 0 in every host's slot A.
+use super::super::attested;
 use super::super::bundles::{self, Rules};
 use super::super::line::{Line, Started};
 use super::super::picture::Screen;
 use super::super::play::Play;
+use super::super::public::{self, Appointed};
 use super::super::recount::FULL_HOST;
 use super::super::setting::{self, Fault, Places};
 use super::super::stage::{self, Fleet};
 use crate::clock;
 use crate::ops::init::{self, InitOptions, Made};
+use crate::ops::init_log::LogOptions;
 use crate::ops::release::Release;
 use crate::policy_form::PolicyForm;
 use andon_model::host_journal::Which;
-use andon_model::{LineId, OperatorId, VerifierId};
+use andon_model::release::ComponentKind;
+use andon_model::{LineId, OperatorId, RigId, VerifierId};
 use anyhow::Context;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,11 +33,24 @@ pub(in super::super) struct Asked {
     pub(in super::super) light_hosts: u32,
 }
 
-/// The policy of this demo.
-pub(in super::super) fn options() -> anyhow::Result<InitOptions> {
+/// Whether this machine can keep a component behind walls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rig {
+    Works,
+    LeftOut,
+}
+
+/// The line of this demo.
+fn options(rig: Rig, witnesses: &[Appointed]) -> anyhow::Result<InitOptions> {
     let mut options = InitOptions::new(LineId::Operator(OperatorId::new("demo")?));
     options.vendors = vec![bundles::rules_vendor()?, bundles::legacy_vendor()?];
     options.verifiers = vec![VerifierId::new(setting::VERIFIER)?];
+    let witnesses = witnesses.iter().map(|one| one.option.clone()).collect();
+    options.log = Some(LogOptions { name: public::name(&options.line), witnesses });
+    if rig == Rig::Works {
+        options.rigs = vec![RigId::new(setting::RIG)?];
+        options.rigs_run = Some(ComponentKind::Content);
+    }
     options.listen = "127.0.0.1:0".to_owned();
     options.tick = setting::TICK;
     setting::policy(&mut options.policy);
@@ -53,12 +70,17 @@ pub(in super::super) async fn raise(
         std::fs::create_dir_all(&folder)?;
     }
     let program = bundles::build_legacy(&places.legacy()).await?;
-    let made = init::create(&places.operator(), &options()?, clock::now())?;
+    let appointed = public::appoint(places.root())?;
+    let without = tokio::task::block_in_place(attested::trial)?;
+    let rig = if without.is_none() { Rig::Works } else { Rig::LeftOut };
+    let made = init::create(&places.operator(), &options(rig, &appointed)?, clock::now())?;
+    let log = made.log.as_ref().context("find the key of the line's log")?;
+    let witnesses = public::start(&appointed, log, &places.logs()).await?;
     let (server, address) = stage::server(&made.layout.server_config(), places.root()).await?;
     let operator = made.layout.dir();
     let verifier = stage::verifier(operator, &address, setting::VERIFIER, places.root())?;
-    let line = Line::new(&made, &address, asked.seed)?;
-    let baseline = baseline(&line, &program).await?;
+    let mut line = Line::new(&made, &address, asked.seed, without)?;
+    let baseline = baseline(&mut line, &program).await?;
     let fleet = Fleet::start(&fleet_arguments(&places, &made, &address, asked), places.root())?;
     let config = full_host(&places, &made, &address)?;
     let supervisor = stage::supervisor(&config, places.root())?;
@@ -68,6 +90,7 @@ pub(in super::super) async fn raise(
         line,
         server,
         verifier,
+        witnesses,
         fleet,
         supervisor,
         hosts: asked.light_hosts as usize + 1,
@@ -80,7 +103,7 @@ pub(in super::super) async fn raise(
 }
 
 /// Publishes release 0 and vouches for it on the still empty line: newcomers get it.
-async fn baseline(line: &Line, program: &Path) -> anyhow::Result<Vec<(Started, Release)>> {
+async fn baseline(line: &mut Line, program: &Path) -> anyhow::Result<Vec<(Started, Release)>> {
     let mut out = Vec::new();
     let releases = [
         ("baseline-service", bundles::legacy_service(program)?),
@@ -88,6 +111,9 @@ async fn baseline(line: &Line, program: &Path) -> anyhow::Result<Vec<(Started, R
     ];
     for (name, (draft, files)) in releases {
         let release = line.publish(draft, files).await?;
+        if release.manifest.kind == ComponentKind::Content {
+            line.attest(&release).await?;
+        }
         let started = line.start(name, &release).await?;
         out.push((started, release));
     }
@@ -188,5 +214,5 @@ pub(in super::super) fn rules(folder: Option<&Path>) -> anyhow::Result<Rules> {
 
 /// The policy form, for the report.
 pub(in super::super) fn form() -> anyhow::Result<PolicyForm> {
-    Ok(options()?.policy)
+    Ok(options(Rig::LeftOut, &[])?.policy)
 }

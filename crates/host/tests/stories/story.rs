@@ -1,10 +1,10 @@
 //! A whole host driven by inputs, its shell played by the test: every command is obeyed at once.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::record::{FILE_BYTES, newest};
 use andon_host::{Command, Exit, Found, Host, HostConfig, Input, Previous};
 use andon_model::Digest;
 use andon_model::beat::{ComponentState, Presence};
 use andon_model::handover::FreezeSeen;
+use andon_model::host_journal::Fact;
 use andon_model::id::{ComponentId, HostId, OperatorId, RolloutId, VendorId};
 use andon_model::release::{Activation, ComponentKind, FileEntry, Hooks, Manifest, Mode, Version};
 use andon_model::stop::{Freeze, Party, Scope};
@@ -13,11 +13,11 @@ use andon_model::time::{Millis, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-fn id(name: &str) -> ComponentId {
+pub(crate) fn id(name: &str) -> ComponentId {
     ComponentId::new(name).unwrap()
 }
 
-fn manifest(component: &str, version: u32, kind: ComponentKind) -> Arc<Manifest> {
+pub(crate) fn manifest(component: &str, version: u32, kind: ComponentKind) -> Arc<Manifest> {
     let content = kind == ComponentKind::Content;
     let file = FileEntry { path: "f".into(), digest: Digest::of(b""), length: 0, executable: true };
     Arc::new(Manifest {
@@ -40,28 +40,29 @@ fn manifest(component: &str, version: u32, kind: ComponentKind) -> Arc<Manifest>
     })
 }
 
-fn digest(manifest: &Manifest) -> Digest {
+pub(crate) fn digest(manifest: &Manifest) -> Digest {
     Digest::of(format!("{} {}", manifest.component, manifest.version).as_bytes())
 }
 
 /// A host and a shell without a network: fetches are answered only while `online`.
-struct World {
-    host: Host,
-    now: Time,
-    online: bool,
-    crashes: Vec<(ComponentId, u32)>,
-    disk: BTreeMap<ComponentId, Vec<u8>>,
-    manifests: Vec<(Digest, Arc<Manifest>)>,
-    started: Vec<Vec<Digest>>,
-    fetched: usize,
+pub(crate) struct World {
+    pub(crate) host: Host,
+    pub(crate) now: Time,
+    pub(crate) online: bool,
+    pub(crate) crashes: Vec<(ComponentId, u32)>,
+    pub(crate) disk: BTreeMap<ComponentId, Vec<u8>>,
+    pub(crate) manifests: Vec<(Digest, Arc<Manifest>)>,
+    pub(crate) started: Vec<Vec<Digest>>,
+    pub(crate) fetched: usize,
+    pub(crate) facts: Vec<Fact>,
 }
 
-fn config(boot: u32) -> HostConfig {
+pub(crate) fn config(boot: u32) -> HostConfig {
     HostConfig { host: Some(HostId::new(1).unwrap()), boot, builtin: vec![] }
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut world = World {
             host: Host::new(config(1)),
             now: Time(1000),
@@ -71,6 +72,7 @@ impl World {
             manifests: vec![],
             started: vec![],
             fetched: 0,
+            facts: vec![],
         };
         world.tell(Input::Booted { found: vec![], previous: Previous::HostEnded });
         for (name, kind) in [("rules", ComponentKind::Content), ("tool", ComponentKind::Service)] {
@@ -81,16 +83,17 @@ impl World {
         assert_eq!(world.state("tool"), (ComponentState::Confirmed, Some(Version(1))));
         world
     }
-    fn offer(&mut self, manifest: &Arc<Manifest>, rollout: &str) {
+    pub(crate) fn offer(&mut self, manifest: &Arc<Manifest>, rollout: &str) {
         self.manifests.push((digest(manifest), manifest.clone()));
         self.tell(Input::Offered {
             release: digest(manifest),
             rollout: RolloutId::new(rollout).unwrap(),
             generation: 1,
+            begun: self.now,
             manifest: manifest.clone(),
         });
     }
-    fn tell(&mut self, input: Input) {
+    pub(crate) fn tell(&mut self, input: Input) {
         let mut waiting = VecDeque::from([input]);
         while let Some(input) = waiting.pop_front() {
             for command in self.host.apply(self.now, input) {
@@ -126,6 +129,10 @@ impl World {
                     false => Input::ServiceReady { component },
                 })
             }
+            Command::Journal(fact) => {
+                self.facts.push(fact);
+                None
+            }
             Command::StopService { component, .. } => {
                 Some(Input::ServiceExited { component, exit: Exit::Signal(15) })
             }
@@ -133,7 +140,7 @@ impl World {
         }
     }
     /// Lets time pass, tick by tick as the host asks.
-    fn pass(&mut self, time: Millis) {
+    pub(crate) fn pass(&mut self, time: Millis) {
         let end = self.now.plus(time);
         while let Some(next) = self.host.deadline().filter(|at| *at <= end) {
             self.now = next.max(self.now);
@@ -141,12 +148,12 @@ impl World {
         }
         self.now = end;
     }
-    fn state(&mut self, name: &str) -> (ComponentState, Option<Version>) {
+    pub(crate) fn state(&mut self, name: &str) -> (ComponentState, Option<Version>) {
         let beat = self.host.beat(self.now, Presence::Alive).unwrap();
         let status = beat.components.iter().find(|one| one.component == id(name)).unwrap();
         (status.state, status.version)
     }
-    fn dies_and_boots(&mut self) {
+    pub(crate) fn dies_and_boots(&mut self) {
         self.host = Host::new(config(2));
         let found = self.disk.iter().map(|(component, file)| Found {
             component: component.clone(),
@@ -156,7 +163,7 @@ impl World {
         let found = found.collect();
         self.tell(Input::Booted { found, previous: Previous::HostEnded });
     }
-    fn freeze(&mut self, release: Digest) {
+    pub(crate) fn freeze(&mut self, release: Digest) {
         self.freeze_all(&[Scope::Release(release)]);
     }
     fn freeze_all(&mut self, scopes: &[Scope]) {
@@ -179,7 +186,7 @@ impl World {
     }
 }
 
-fn rules(version: u32) -> Arc<Manifest> {
+pub(crate) fn rules(version: u32) -> Arc<Manifest> {
     manifest("rules", version, ComponentKind::Content)
 }
 

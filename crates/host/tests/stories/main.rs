@@ -1,0 +1,4 @@
+//! Whole hosts driven by inputs.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+mod directives;
+mod story;

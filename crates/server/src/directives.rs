@@ -1,0 +1,144 @@
+//! Directives (RECALL, PARK, raise minimum): taken from a party's threshold, durable before they are
+//! acknowledged, served beside the freezes. Nothing happens to a host here: a recall opens the way for a
+//! rollout of the older release, and hosts do the rest themselves.
+use crate::app::{App, Core, authorities};
+use crate::record::{Record, ReleaseFacts};
+use crate::state::State;
+use crate::store::StoreError;
+use andon_model::directive::{Demand, Directive};
+use andon_model::envelope::Envelope;
+use andon_model::release::ComponentKind;
+use andon_model::{Digest, LineId, Time};
+use andon_rollout::Event;
+use andon_trust::directive::DirectiveRefusal;
+
+/// Most directives kept: people sign them, one occasion at a time.
+pub const DIRECTIVES_MAX: usize = 1000;
+
+/// Why a directive was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// it must not be obeyed
+    #[error("directive is refused")]
+    Refused(#[from] DirectiveRefusal),
+    /// it makes no sense on this line now: what, and what to do
+    #[error("{0}")]
+    Senseless(String, &'static str),
+    /// the journal failed
+    #[error("store directive")]
+    Store(#[from] StoreError),
+}
+
+/// Verifies a directive, stores it, and tells every rollout of what it takes back. Returns its name.
+/// # Errors
+/// [`AcceptError`].
+pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest, AcceptError> {
+    let name = Digest::of(&envelope.to_bytes());
+    let receipt = {
+        let repository = app.repository.lock().await;
+        let mut core = app.core();
+        let policy = core.state.policy.as_ref().map(|policy| &policy.policy);
+        let who = authorities(&app.inputs, policy, &core.state, &repository);
+        let directive = andon_trust::directive::verify(envelope, &who, now)?;
+        if core.state.directives.contains_key(&name) {
+            app.stage(&mut core, &[])?
+        } else {
+            sensible(&core.state, app.line(), &directive)?;
+            let records = records(&core, envelope, &directive, now);
+            app.stage(&mut core, &records)?
+        }
+    };
+    receipt.durable().await?;
+    Ok(name)
+}
+
+fn senseless<T>(what: String, next: &'static str) -> Result<T, AcceptError> {
+    Err(AcceptError::Senseless(what, next))
+}
+
+/// What a signature does not show.
+fn sensible(state: &State, line: &LineId, directive: &Directive) -> Result<(), AcceptError> {
+    if matches!(line, LineId::Vendor(_)) {
+        let what = "a vendor line has no hosts that could obey a directive".to_owned();
+        return senseless(what, "send it to the operators' servers");
+    }
+    if state.directives.len() >= DIRECTIVES_MAX {
+        return senseless("there are too many directives".to_owned(), "archive the journal");
+    }
+    match &directive.demand {
+        Demand::Recall { release, to } => {
+            let (newer, older) = (known(state, release)?, known(state, to)?);
+            if newer.component != older.component || newer.version <= older.version {
+                let what =
+                    format!("release {} is no older version of {}", to.short(), newer.component);
+                return senseless(what, "name an older release of the same component with --to");
+            }
+        }
+        Demand::Park { release, .. } => {
+            if known(state, release)?.kind == Some(ComponentKind::Files) {
+                let what = format!("release {} is files: nothing of it runs", release.short());
+                return senseless(what, "recall it to an older release instead");
+            }
+        }
+        Demand::Minimum { component, version } => {
+            let stood = |r: &crate::rollout_state::RolloutState| {
+                r.completed() && r.plan.component == *component && r.plan.version >= *version
+            };
+            if !state.rollouts.values().any(stood) {
+                let what =
+                    format!("no rollout of {component} {version} or newer has completed here");
+                return senseless(
+                    what,
+                    "wait until the fleet has soaked it: a minimum takes away what hosts fall back to",
+                );
+            }
+            let vendors = state.releases.values().filter(|r| r.component == *component);
+            if !vendors.map(|r| &r.vendor).any(|vendor| directive.speaks_for(vendor)) {
+                let what = format!("{component} is not of {}", directive.by);
+                return senseless(what, "let its own vendor or the operator sign it");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn known<'s>(state: &'s State, release: &Digest) -> Result<&'s ReleaseFacts, AcceptError> {
+    let Some(facts) = state.releases.get(release) else {
+        let what = format!("no published release {release}");
+        return senseless(what, "`andon release list` names them");
+    };
+    Ok(facts)
+}
+
+fn records(core: &Core, envelope: &Envelope, directive: &Directive, now: Time) -> Vec<Record> {
+    let mut records = vec![Record::DirectiveAccepted { envelope: envelope.clone() }];
+    let digest = Digest::of(&envelope.payload);
+    if core.state.overrides(&digest, now) {
+        return records;
+    }
+    for rollout in core.state.rollouts.values() {
+        let taken_back = directive.bars() == Some(&rollout.plan.release);
+        if taken_back && !rollout.halted() {
+            let event = Event::Frozen { by: directive.by.to_string(), digest };
+            records.push(Record::event(&rollout.plan.rollout, event));
+        }
+    }
+    records
+}
+
+/// Whether a directive of this line's own operator, by its payload's digest, stands behind a halt.
+#[must_use]
+pub fn is_known(state: &State, digest: &Digest) -> bool {
+    state.directives.values().any(|known| Digest::of(&known.envelope.payload) == *digest)
+}
+
+/// When the recall to this release was signed, by a clock that is ahead of this one: hosts go back under a
+/// rollout that begins after it.
+#[must_use]
+pub fn recall_ahead(state: &State, to: &Digest, now: Time) -> Option<Time> {
+    let ahead = state.directives.values().map(|accepted| &accepted.directive).filter(|directive| {
+        let back = matches!(&directive.demand, Demand::Recall { to: older, .. } if older == to);
+        back && directive.issued > now
+    });
+    ahead.map(|directive| directive.issued).max()
+}

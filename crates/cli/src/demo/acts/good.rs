@@ -53,7 +53,7 @@ async fn attest(play: &mut Play, release: &Release) -> anyhow::Result<()> {
     play.line.attest(release).await?;
     if play.line.rig_figures().left_out.is_none() {
         play.screen.say(
-            "a rig ran it in a sandbox and signed what came of it, or it stays with the canaries",
+            "a rig ran it in a sandbox and signed that it passed: it may go beyond the canaries",
         );
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::tuf::TufError;
 use andon_model::directive::Directive;
 use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
 use andon_model::index::{Index, IndexError};
-use andon_model::limits::DIRECTIVE_BYTES_MAX;
+use andon_model::limits::{DIRECTIVE_BYTES_MAX, STOP_BYTES_MAX};
 use andon_model::order::{Shard, ShardError};
 use andon_model::release::ReleaseError;
 use andon_model::stop::{Freeze, Party};
@@ -238,7 +238,12 @@ impl View {
             let why = "bytes are not what the index lists";
             return round.refusals.refuse(&what, RefusalCode::Digest, why);
         }
-        match Envelope::parse_limited(bytes, DIRECTIVE_BYTES_MAX) {
+        let read = Envelope::parse_limited(bytes, DIRECTIVE_BYTES_MAX);
+        let read = read.and_then(|envelope| match (envelope.payload_type, bytes.len()) {
+            (PayloadType::Directive, _) | (_, ..=STOP_BYTES_MAX) => Ok(envelope),
+            (_, length) => Err(EnvelopeError::TooLarge(length, STOP_BYTES_MAX)),
+        });
+        match read {
             Ok(envelope) => self.judge_stop(round, digest, envelope),
             Err(why) => self.refuse(digest, &what, envelope_code(&why), &why),
         }

@@ -1,7 +1,7 @@
 //! The platform's own ceremonies: the next root, the next top-level targets, made from those in force and
 //! unsigned, for the holders of keys to sign one after another.
 use super::{
-    Delegation, RepositoryError, Role, SignedMetadata, date, insert_delegation, role_value,
+    Delegation, RepositoryError, Role, SignedMetadata, insert_delegation, renewed, role_value,
 };
 use andon_model::fast_lane::FastLane;
 use andon_model::{Time, VendorId};
@@ -71,10 +71,7 @@ fn next(current: &[u8], kind: &'static str, expires: Time) -> Result<Value, Repo
     if before.signed.get("_type") != Some(&json!(kind)) {
         return Err(RepositoryError::Shape(kind));
     }
-    let mut signed = before.signed.clone();
-    signed["version"] = json!(before.version() + 1);
-    signed["expires"] = json!(date(expires)?);
-    Ok(signed)
+    Ok(renewed(&before, expires)?.signed)
 }
 
 fn withdraw(signed: &mut Value, vendor: &VendorId) -> Result<(), RepositoryError> {

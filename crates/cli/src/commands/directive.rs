@@ -23,7 +23,7 @@ pub(crate) struct Common {
     /// Who says it: operator (default), operator:NAME or vendor:NAME
     #[arg(long = "as", default_value = "operator", value_name = "PARTY")]
     party: String,
-    /// Keys of that party, as many as its threshold. May be repeated
+    /// Keys of that party, as many as its threshold: operator-root/NAME, or vendors/NAME/N. May be repeated
     #[arg(long = "key", value_name = "KEY", required = true)]
     keys: Vec<String>,
     /// Why; people will read it (at most 120 bytes)

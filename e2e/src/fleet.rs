@@ -57,4 +57,15 @@ impl Fleet {
         })
         .collect()
     }
+
+    /// How many entries like this all journals have.
+    pub fn count(&self, like: impl Fn(&Value) -> bool) -> usize {
+        let files = std::fs::read_dir(&self.journals).into_iter().flatten().flatten();
+        let text = files.map(|file| std::fs::read_to_string(file.path()).unwrap_or_default());
+        let of = |text: String| {
+            let entries = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            entries.filter(|entry: &Value| like(entry)).count()
+        };
+        text.map(of).sum()
+    }
 }

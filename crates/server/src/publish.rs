@@ -47,6 +47,14 @@ pub struct TopCandidate {
     pub orphaned: Vec<VendorId>,
 }
 
+impl TopCandidate {
+    /// Versions of root and top-level targets; those in force when it brings nothing new.
+    #[must_use]
+    pub fn top_versions(&self) -> (u64, u64) {
+        self.metadata.top_versions()
+    }
+}
+
 /// The keys that sign without a person.
 #[derive(Clone, Debug)]
 pub struct OnlineKeys {

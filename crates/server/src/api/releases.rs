@@ -137,9 +137,12 @@ pub(super) async fn platform(
     let candidate =
         repository.consider_top(root.map(str::as_bytes), targets.map(str::as_bytes), now)?;
     let orphaned = candidate.orphaned.clone();
-    app.record(&[Record::PlatformPublished(top)]).await?;
-    repository.adopt_top(candidate);
-    repository.publish(&app.shelf, now)?;
+    // What is in force is public: whoever sends it again must not fill the journal with it.
+    if candidate.top_versions() != repository.top_versions() {
+        app.record(&[Record::PlatformPublished(top)]).await?;
+        repository.adopt_top(candidate);
+        repository.publish(&app.shelf, now)?;
+    }
     let (root, targets) = repository.top_versions();
     drop(repository);
     app.drive().await;

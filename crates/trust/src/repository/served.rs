@@ -5,7 +5,7 @@
 use super::{Delegation, RepositoryError, Role, SignedMetadata, Validity};
 use super::{key_id, root, snapshot, targets, timestamp};
 use crate::sign::SigningKey;
-use crate::tuf::{MetadataSet as _, TufSet};
+use crate::tuf::{MetadataSet as _, TufError, TufSet};
 use andon_model::fast_lane::FastLane;
 use andon_model::{PublicKey, Time, VendorId};
 use serde_json::Value;
@@ -239,10 +239,12 @@ impl Repository {
     #[must_use]
     pub fn orphaned(&self, now: Time) -> Vec<VendorId> {
         let targets = self.targets.to_bytes();
-        let holds = |vendor: &VendorId, bytes: &[u8]| {
-            crate::tuf::check_vendor_role(&targets, vendor, bytes, now).is_ok()
+        // Who is delegated to no longer has nothing to sign.
+        let lost = |vendor: &VendorId, bytes: &[u8]| {
+            let checked = crate::tuf::check_vendor_role(&targets, vendor, bytes, now);
+            !matches!(checked, Ok(_) | Err(TufError::Order(_)))
         };
-        let lost = self.vendors.iter().filter(|(vendor, bytes)| !holds(vendor, bytes));
+        let lost = self.vendors.iter().filter(|(vendor, bytes)| lost(vendor, bytes));
         lost.map(|(vendor, _)| vendor.clone()).collect()
     }
 

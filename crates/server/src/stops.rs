@@ -31,19 +31,25 @@ pub enum AcceptError {
 /// # Errors
 /// [`AcceptError`].
 pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest, AcceptError> {
-    let stop = Digest::of(&envelope.to_bytes());
-    let receipt = {
+    let payload = Digest::of(&envelope.payload);
+    let (stop, receipt) = {
         let repository = app.repository.lock().await;
         let mut core = app.core();
         let policy = core.state.policy.as_ref().map(|policy| &policy.policy);
         let who = authorities(&app.inputs, policy, &core.state, &repository);
         let freeze = andon_trust::stop::verify(envelope, &who, now)?;
         let full = core.state.freezes.len() >= FREEZES_MAX;
+        // Anybody can put other signatures beside those that count: only one that makes it last longer is news.
+        let mut known = core.state.freezes.iter();
+        let known = known.find(|(_, known)| {
+            Digest::of(&known.envelope.payload) == payload && known.freeze.expires >= freeze.expires
+        });
+        let stop = known.map_or(Digest::of(&envelope.to_bytes()), |(stop, _)| *stop);
         if core.state.freezes.contains_key(&stop) || full {
-            app.stage(&mut core, &[])?
+            (stop, app.stage(&mut core, &[])?)
         } else {
             let records = records(&core, stop, envelope, &freeze, now);
-            app.stage(&mut core, &records)?
+            (stop, app.stage(&mut core, &records)?)
         }
     };
     receipt.durable().await?;

@@ -247,3 +247,24 @@ async fn a_directive_that_the_policy_overrides_bars_nothing_here() {
     assert_eq!(send_it(&mut fleet.server, &recall).await.0, 200);
     assert_eq!(fleet.listed().await, ["second"]);
 }
+
+/// Signed once, a stop is public: whoever adds signatures that count for nothing makes no new one of it, and
+/// so never fills the list that the next honest stop must stand in.
+#[tokio::test]
+async fn a_stop_with_a_strangers_signature_beside_is_the_stop_that_is_known() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    let release = line.publish(&mut server, 1).await;
+    let park = line.says(Demand::Park { release, over: Millis(0) }, START);
+    let freeze = crate::faults::freeze(&line, release, START);
+    for (path, envelope) in [("/v1/directives", park), ("/v1/stops", freeze)] {
+        let (status, first) = post(&mut server, path, &envelope).await;
+        assert_eq!(status, 200, "{first}");
+        let before = words(&server);
+        let mut other = envelope.clone();
+        key(99).add(&mut other);
+        let (status, again) = post(&mut server, path, &other).await;
+        assert_eq!((status, again), (StatusCode::OK, first), "{path}");
+        assert_eq!(words(&server), before, "{path}: the same once more");
+    }
+}

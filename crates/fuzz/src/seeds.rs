@@ -17,7 +17,7 @@ use andon_model::handover::{FromCheck, Offer, Offers, PolicyFacts, ToCheck};
 use andon_model::line::{
     LineStanding, Pace, Places, Roster, Round, Rounds, SeatBlock, Seating, VendorLine,
 };
-use andon_model::log_entry::LogEntry;
+use andon_model::log_entry::{LogEntry, Stopped};
 use andon_model::policy::Lane;
 use andon_model::proof_bundle::ProofBundle;
 use andon_model::release::{Activation, ComponentKind, Manifest, Version};
@@ -414,7 +414,11 @@ pub fn log_policies() -> Vec<Vec<u8>> {
 pub fn log_entries() -> Vec<Vec<u8>> {
     let world = world();
     let policy = LogEntry::Policy { line: line(), version: 3, policy: world.release };
-    let stop = LogEntry::Stop { stop: world.release, by: Party::Vendor(vendor()) };
+    let stop = LogEntry::Stop {
+        stop: world.release,
+        by: Party::Vendor(vendor()),
+        of: Stopped::Release(world.release),
+    };
     let all = [LogEntry::release(world.release, &world.manifest), policy, stop];
     all.iter().map(LogEntry::to_bytes).collect()
 }

@@ -2,11 +2,12 @@
 //! An entry has one spelling, so whoever knows the fact knows the hash that the log must hold.
 //! What it is not: the log itself (`andon_trust::log`), or a reason to believe an entry.
 use crate::digest::Digest;
+use crate::directive::Demand;
 use crate::id::{ComponentId, LineId, VendorId};
 use crate::limits::LINE_ENTRY_BYTES_MAX;
 use crate::merkle;
 use crate::release::{Manifest, Version};
-use crate::stop::Party;
+use crate::stop::{Party, Scope};
 use serde::{Deserialize, Serialize};
 
 /// One entry, JSON without white space, fields in this order.
@@ -37,13 +38,15 @@ pub enum LogEntry {
         /// digest of its payload as signed
         policy: Digest,
     },
-    /// a stop that was accepted
-    #[serde(rename = "stop.v1")]
+    /// a stop that was accepted: a freeze or a directive
+    #[serde(rename = "stop.v2")]
     Stop {
         /// digest of its envelope's bytes: its name on the static plane
         stop: Digest,
         /// who signs
         by: Party,
+        /// what it stops
+        of: Stopped,
     },
     /// a waiver that was accepted: people let a release into canary waves without a rig's word
     #[serde(rename = "waiver.v1")]
@@ -55,6 +58,41 @@ pub enum LogEntry {
         /// digest of the waiver's payload as signed
         waiver: Digest,
     },
+}
+
+/// What a stop is about, so that a vendor sees from the log alone whether it is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Stopped {
+    /// one release, by its manifest's digest
+    Release(Digest),
+    /// everything of a vendor
+    Vendor(VendorId),
+    /// older versions of a component
+    Component(ComponentId),
+    /// everything
+    All,
+}
+
+impl From<Scope> for Stopped {
+    fn from(scope: Scope) -> Stopped {
+        match scope {
+            Scope::Release(release) => Stopped::Release(release),
+            Scope::Vendor(vendor) => Stopped::Vendor(vendor),
+            Scope::All => Stopped::All,
+        }
+    }
+}
+
+impl From<Demand> for Stopped {
+    fn from(demand: Demand) -> Stopped {
+        match demand {
+            Demand::Recall { release, .. } | Demand::Park { release, .. } => {
+                Stopped::Release(release)
+            }
+            Demand::Minimum { component, .. } => Stopped::Component(component),
+        }
+    }
 }
 
 /// Why bytes are no entry.
@@ -124,8 +162,14 @@ mod tests {
         };
         let line = "operator:clinic".parse().unwrap();
         let policy = LogEntry::Policy { line, version: 3, policy: one };
-        let stop = LogEntry::Stop { stop: one, by: Party::Vendor(VendorId::new("acme").unwrap()) };
-        let platform = LogEntry::Stop { stop: one, by: Party::Platform };
+        let stop = |by, of| LogEntry::Stop { stop: one, by, of };
+        let acme = VendorId::new("acme").unwrap();
+        let rules = ComponentId::new("rules").unwrap();
+        let own = stop(Party::Vendor(acme.clone()), Scope::Release(two).into());
+        let all = stop(Party::Platform, Scope::All.into());
+        let vendor = stop(Party::Platform, Scope::Vendor(acme.clone()).into());
+        let demand = Demand::Minimum { component: rules, version: Version(3) };
+        let minimum = stop(Party::Vendor(acme), demand.into());
         vec![
             (
                 release,
@@ -139,8 +183,25 @@ mod tests {
                     r#"{{"entry":"policy.v1","line":"operator:clinic","version":3,"policy":"{one}"}}"#
                 ),
             ),
-            (stop, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":{{"vendor":"acme"}}}}"#)),
-            (platform, format!(r#"{{"entry":"stop.v1","stop":"{one}","by":"platform"}}"#)),
+            (
+                own,
+                format!(
+                    r#"{{"entry":"stop.v2","stop":"{one}","by":{{"vendor":"acme"}},"of":{{"release":"{two}"}}}}"#
+                ),
+            ),
+            (all, format!(r#"{{"entry":"stop.v2","stop":"{one}","by":"platform","of":"all"}}"#)),
+            (
+                vendor,
+                format!(
+                    r#"{{"entry":"stop.v2","stop":"{one}","by":"platform","of":{{"vendor":"acme"}}}}"#
+                ),
+            ),
+            (
+                minimum,
+                format!(
+                    r#"{{"entry":"stop.v2","stop":"{one}","by":{{"vendor":"acme"}},"of":{{"component":"rules"}}}}"#
+                ),
+            ),
             (
                 LogEntry::Waiver {
                     line: "operator:clinic".parse().unwrap(),
@@ -167,8 +228,10 @@ mod tests {
             let more = text.replacen('{', r#"{"more":1,"#, 1);
             assert!(matches!(LogEntry::parse(more.as_bytes()), Err(LogEntryError::Parse(_))));
         }
-        let swapped =
-            format!(r#"{{"entry":"stop.v1","by":"platform","stop":"{}"}}"#, Digest([1; 32]));
+        let swapped = format!(
+            r#"{{"entry":"stop.v2","by":"platform","stop":"{}","of":"all"}}"#,
+            Digest([1; 32])
+        );
         assert!(matches!(LogEntry::parse(swapped.as_bytes()), Err(LogEntryError::Spelling)));
         assert!(matches!(LogEntry::parse(&[b' '; 1025]), Err(LogEntryError::TooLarge(1025))));
     }

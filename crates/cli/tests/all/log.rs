@@ -4,7 +4,8 @@ use crate::common::Place;
 use andon_model::log_entry::LogEntry;
 use andon_model::merkle::leaf;
 use andon_model::release::Version;
-use andon_model::{Digest, Time};
+use andon_model::stop::{Party, Scope};
+use andon_model::{Digest, Time, VendorId};
 use andon_trust::log::{
     Checkpoint, KeyKind, LogProof, NoteKey, SignedCheckpoint, TileTree, TiledLog,
 };
@@ -250,6 +251,54 @@ fn a_vendor_is_alarmed_by_a_release_in_its_name_that_it_did_not_announce() {
     assert!(monitor().expect(1).err.contains("does not continue"));
     place.write("a", b"zz\n");
     assert!(monitor().expect(1).err.contains("line 1 of a is no SHA-256"));
+}
+
+/// Mutant: monitor-without-freezes.
+#[test]
+fn a_vendor_whom_the_platform_stops_unlike_others_is_told() {
+    let place = Place::new();
+    let served = Arc::new(Mutex::new(Files::new()));
+    let url = serve(Arc::clone(&served));
+    let vkey = log_key().verifier().to_string();
+    let (ours, first) = released("acme", 1);
+    let (theirs, other) = released("zeta", 1);
+    place.write("a", format!("{ours}\n").as_bytes());
+    let words = ["--json", "log", "monitor", "--url", &url, "--log", &vkey, "--vendor", "acme"];
+    let monitor = || place.andon(&[&words[..], &["--known", "k", "--announced", "a"]].concat());
+    let stop = |n: u8, by: Party, of: Scope| {
+        let stop = Digest([n; 32]);
+        (stop, LogEntry::Stop { stop, by, of: of.into() }.to_bytes())
+    };
+    let vendor = |name: &str| VendorId::new(name).unwrap();
+    let operator = Party::Operator("clinic".parse().unwrap());
+    let mut entries = vec![
+        first,
+        other,
+        // everybody, another vendor, the vendor itself, and an operator, who may refuse what it likes
+        stop(1, Party::Platform, Scope::All).1,
+        stop(2, Party::Platform, Scope::Release(theirs)).1,
+        stop(3, Party::Platform, Scope::Vendor(vendor("zeta"))).1,
+        stop(4, Party::Vendor(vendor("acme")), Scope::Release(ours)).1,
+        stop(5, operator, Scope::Vendor(vendor("acme"))).1,
+    ];
+    *served.lock().unwrap() = files_of(&entries);
+    assert_eq!(monitor().expect(0).json()["frozen"], serde_json::json!([]));
+    let mut list = format!("{ours}\n");
+    for (n, of) in [(6, Scope::Release(ours)), (7, Scope::Vendor(vendor("acme")))] {
+        let (stop, entry) = stop(n, Party::Platform, of);
+        entries.push(entry);
+        *served.lock().unwrap() = files_of(&entries);
+        let told = monitor().expect(7).json();
+        let frozen = told["frozen"].as_array().unwrap();
+        assert_eq!((frozen.len(), &frozen[0]["stop"]), (1, &stop.to_string().into()), "{told:#}");
+        assert_eq!(frozen[0]["index"], entries.len() - 1);
+        let shown = [&words[1..], &["--known", "k", "--announced", "a"]].concat();
+        let shown = place.andon(&shown).expect(7).out;
+        assert!(shown.contains("the platform stops") && shown.contains("of acme"), "{shown}");
+        list += &format!("{stop} # the platform has told us why\n");
+        place.write("a", list.as_bytes());
+        assert_eq!(monitor().expect(0).json()["frozen"], serde_json::json!([]));
+    }
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn places(folder: &Path, head: Head) -> Result<BTreeMap<Digest, u64>, BookError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use andon_model::stop::Party;
+    use andon_model::stop::{Party, Scope};
     use andon_trust::log::KeyKind;
     use andon_trust::sign::SigningKey;
     use std::fs;
@@ -250,7 +250,9 @@ mod tests {
 
     fn entries(history: &str, range: std::ops::Range<u64>) -> Vec<LogEntry> {
         let stop = |at: u64| Digest::of(format!("{history} {at}").as_bytes());
-        range.map(|at| LogEntry::Stop { stop: stop(at), by: Party::Platform }).collect()
+        range
+            .map(|at| LogEntry::Stop { stop: stop(at), by: Party::Platform, of: Scope::All.into() })
+            .collect()
     }
 
     fn copy(from: &Path, to: &Path) {

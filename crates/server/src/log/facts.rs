@@ -26,12 +26,19 @@ pub fn entries(record: &Record) -> Vec<LogEntry> {
         }
         Record::FreezeAccepted { stop, envelope, .. } => {
             let freeze = Freeze::parse(&envelope.payload).ok();
-            freeze.map(|freeze| LogEntry::Stop { stop: *stop, by: freeze.by }).into_iter().collect()
+            let entry = freeze.map(|freeze| LogEntry::Stop {
+                stop: *stop,
+                by: freeze.by,
+                of: freeze.scope.into(),
+            });
+            entry.into_iter().collect()
         }
         Record::DirectiveAccepted { envelope } => {
             let stop = Digest::of(&envelope.to_bytes());
             let directive = Directive::parse(&envelope.payload).ok();
-            directive.map(|said| LogEntry::Stop { stop, by: said.by }).into_iter().collect()
+            let entry =
+                directive.map(|said| LogEntry::Stop { stop, by: said.by, of: said.demand.into() });
+            entry.into_iter().collect()
         }
         Record::WaiverAccepted { release, envelope } => {
             let waiver = Waiver::parse(&envelope.payload).ok();

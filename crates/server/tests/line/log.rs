@@ -2,9 +2,10 @@
 //! crash leaves. Witnesses by script, over real sockets.
 use crate::faults::freeze;
 use crate::rig::*;
-use andon_model::log_entry::LogEntry;
+use andon_model::log_entry::{LogEntry, Stopped};
 use andon_model::merkle::Head;
 use andon_model::proof_bundle::Believed;
+use andon_model::stop::{Party, Scope};
 use andon_model::{Digest, Millis};
 use andon_server::config::{LogInputs, WitnessInputs};
 use andon_server::log;
@@ -182,11 +183,20 @@ async fn every_release_policy_and_stop_is_one_entry_and_every_release_has_a_proo
         .map(|entry| match entry {
             LogEntry::Release { vendor, version, .. } => format!("{vendor} {version}"),
             LogEntry::Policy { version, .. } => format!("policy {version}"),
-            LogEntry::Stop { by, .. } => by.to_string(),
+            LogEntry::Stop { by, of, .. } => format!("{by}: {of:?}"),
             LogEntry::Waiver { release, .. } => release.to_string(),
         })
         .collect();
-    assert_eq!(shown, ["policy 1", "acme 1", "acme 2", "policy 2", "vendor acme"]);
+    assert_eq!(
+        shown,
+        [
+            "policy 1",
+            "acme 1",
+            "acme 2",
+            "policy 2",
+            &format!("vendor acme: {:?}", Stopped::Release(first))
+        ]
+    );
     assert_eq!(proven(&mut server, first, &policy).await, Ok(1));
     assert_eq!(proven(&mut server, second, &policy).await, Ok(2));
     let unknown = Digest::of(b"unknown");
@@ -450,7 +460,7 @@ async fn a_witness_that_does_not_answer_does_not_hold_the_cord() {
     let mut server = line.open(START).await.unwrap();
     let release = line.publish(&mut server, 1).await;
     witnesses[0].mood(Mood::Hangs);
-    let entry = LogEntry::Stop { stop: release, by: andon_model::stop::Party::Platform };
+    let entry = LogEntry::Stop { stop: release, by: Party::Platform, of: Scope::All.into() };
     let app = Arc::clone(&server.app);
     let waits = tokio::spawn(async move { log::before_publishing(&app, &[entry]).await });
     tokio::task::yield_now().await;

@@ -10,7 +10,8 @@ use crate::context::Context;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, Access};
 use crate::output;
-use andon_model::log_entry::LogEntry;
+use andon_model::log_entry::{LogEntry, Stopped};
+use andon_model::stop::Party;
 use andon_model::{Digest, Time, VendorId};
 use andon_trust::log::VerifierKey;
 use serde_json::json;
@@ -25,6 +26,8 @@ const AFTER_HELP: &str = "\
 FILE of --announced: the SHA-256 of each manifest that the vendor has released, one a line; # begins a
 comment. `andon release create` prints it. Exit code 7: the log holds a release under the vendor's name that
 is not in it. Pull the cord first (andon pull), then ask whose key signed it.
+It is 7 too when the platform stops this vendor, or one of its releases, and not everybody: once you know why,
+add the stop's SHA-256 to FILE.
 With --peer it also looks whether the line passes this vendor over: others that handed in well after it are
 logged before it, too often for chance. For that the lines of both files go on with the time at which the server
 had everything (RFC 3339). Exit code 7 too; an even-handed line is accused at most once in a thousand.";
@@ -90,11 +93,21 @@ struct Logged {
     bundle: Digest,
 }
 
+/// A stop of the platform's as the log has it.
+#[derive(Clone, Debug)]
+struct Pulled {
+    place: u64,
+    stop: Digest,
+    of: Stopped,
+}
+
 /// What was seen of the log so far.
 #[derive(Debug, Default)]
 struct Seen {
     rebuilt: Rebuilt,
     releases: Vec<Logged>,
+    /// by the platform
+    stops: Vec<Pulled>,
     /// first place of every release, whosever it is
     places: BTreeMap<Digest, u64>,
     /// entries of kinds that this version does not know
@@ -126,7 +139,7 @@ async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> 
     let news = head != seen.rebuilt.head() || !args.known.exists();
     if news {
         let known = log.known(Some(&args.known))?;
-        let Seen { rebuilt, releases, places, unread } = seen;
+        let Seen { rebuilt, releases, stops, places, unread } = seen;
         let note = |place: u64, entry: &[u8]| match LogEntry::parse(entry) {
             Ok(LogEntry::Release { vendor, component, version, manifest, bundle }) => {
                 places.entry(manifest).or_insert(place);
@@ -134,6 +147,9 @@ async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> 
                     let name = format!("{component} {version}");
                     releases.push(Logged { place, name, manifest, bundle });
                 }
+            }
+            Ok(LogEntry::Stop { stop, by: Party::Platform, of }) => {
+                stops.push(Pulled { place, stop, of });
             }
             Ok(_) => {}
             Err(_) => *unread += 1,
@@ -146,11 +162,28 @@ async fn look(context: &Context, args: &Args, log: &Served, seen: &mut Seen) -> 
     let announced: BTreeSet<Digest> = list.iter().map(|(digest, _)| *digest).collect();
     let strange = |logged: &&Logged| !announced.contains(&logged.manifest);
     let alarms: Vec<&Logged> = seen.releases.iter().filter(strange).collect();
-    let alarmed = !alarms.is_empty() || order.as_ref().is_some_and(Finding::is_alarm);
+    let frozen: Vec<&Pulled> = frozen(args, seen, &announced);
+    let passed_over = order.as_ref().is_some_and(Finding::is_alarm);
+    let alarmed = !alarms.is_empty() || !frozen.is_empty() || passed_over;
     if news || !args.follow || alarmed {
-        show(context, args, seen, (head.size, cosigned), &alarms, order.as_ref())?;
+        let found = Found { alarms: &alarms, frozen: &frozen, order: order.as_ref() };
+        show(context, args, seen, (head.size, cosigned), &found)?;
     }
     Ok(if alarmed { Exit::Alarm } else { Exit::Ok })
+}
+
+/// Stops by which the platform stops this vendor and not everybody, and which the vendor's list does not
+/// name as known.
+fn frozen<'s>(args: &Args, seen: &'s Seen, announced: &BTreeSet<Digest>) -> Vec<&'s Pulled> {
+    let ours = |release| seen.releases.iter().any(|logged| logged.manifest == release);
+    let singled_out = |pulled: &&Pulled| match &pulled.of {
+        Stopped::Release(release) => announced.contains(release) || ours(*release),
+        Stopped::Vendor(vendor) => *vendor == args.vendor,
+        // the platform signs no directive, and what stops everything stops everybody alike
+        Stopped::Component(_) | Stopped::All => false,
+    };
+    let unknown = |pulled: &&Pulled| !announced.contains(&pulled.stop);
+    seen.stops.iter().filter(singled_out).filter(unknown).collect()
 }
 
 /// Whether the line passes the vendor over; `None` without others to compare it with.
@@ -188,24 +221,34 @@ fn fairness(
     Ok(Some(fairness::judge(&args.vendor, &handed_in, &seen.places, latest)))
 }
 
+/// What a look has found.
+struct Found<'f> {
+    alarms: &'f [&'f Logged],
+    frozen: &'f [&'f Pulled],
+    order: Option<&'f Finding>,
+}
+
 fn show(
     context: &Context,
     args: &Args,
     seen: &Seen,
     (size, cosigned): (u64, usize),
-    alarms: &[&Logged],
-    order: Option<&Finding>,
+    found: &Found<'_>,
 ) -> Result<(), Failure> {
+    let Found { alarms, frozen, order } = found;
     let alarm = |logged: &&Logged| {
         json!({
             "index": logged.place, "release": logged.name, "manifest": logged.manifest,
             "bundle": logged.bundle,
         })
     };
+    let stop =
+        |pulled: &&Pulled| json!({"index": pulled.place, "stop": pulled.stop, "of": pulled.of});
     let mut value = json!({
         "log": args.log.name(), "size": size, "witnesses": cosigned, "vendor": args.vendor,
         "releases": seen.releases.len(), "unread": seen.unread,
         "alarms": alarms.iter().map(alarm).collect::<Vec<_>>(),
+        "frozen": frozen.iter().map(stop).collect::<Vec<_>>(),
     });
     if let Some(found) = order {
         value["fairness"] = json!({
@@ -215,12 +258,15 @@ fn show(
         });
     }
     output::either(context.form(), &value, || {
-        for Logged { place, name, manifest, .. } in alarms {
+        for Logged { place, name, manifest, .. } in *alarms {
             output::line(format_args!(
                 "ALARM: entry {place} is {name} of {}, which {} does not list: {manifest}",
                 args.vendor,
                 args.announced.display()
             ));
+        }
+        for pulled in *frozen {
+            output::line(stop_words(args, pulled));
         }
         if let Some(found) = order {
             output::line(order_words(args, found));
@@ -254,6 +300,18 @@ fn announced(path: &Path) -> Result<Vec<(Digest, Option<Time>)>, Failure> {
         list.push((digest, time.flatten()));
     }
     Ok(list)
+}
+
+fn stop_words(args: &Args, Pulled { place, stop, of }: &Pulled) -> String {
+    let what = match of {
+        Stopped::Release(release) => format!("release {release}"),
+        _ => "everything".to_owned(),
+    };
+    let (vendor, list) = (&args.vendor, args.announced.display());
+    format!(
+        "ALARM: by entry {place} the platform stops {what} of {vendor} and not everybody: stop {stop}. Once \
+         you know why, add it to {list}"
+    )
 }
 
 fn order_words(args: &Args, found: &Finding) -> String {

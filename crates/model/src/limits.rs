@@ -218,7 +218,5 @@ pub const PROOF_BUNDLE_PLAIN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest proof bundle as a file, bytes: half of the largest unpacked, which is JSON about digests. A
 /// typical one stays below 16 KiB.
 pub const PROOF_BUNDLE_BYTES_MAX: usize = PROOF_BUNDLE_PLAIN_BYTES_MAX / 2;
-/// Most attestations in one proof bundle: a rig for each class of hosts, and where the release comes from.
-pub const PROOF_BUNDLE_ATTESTATIONS_MAX: usize = 16;
 /// Most vendors whose role's version is remembered beside a proof bundle that was believed.
 pub const PROOF_BUNDLE_VENDORS_MAX: usize = VENDORS_MAX;

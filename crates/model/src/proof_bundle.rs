@@ -7,8 +7,8 @@
 use crate::envelope::Envelope;
 use crate::id::VendorId;
 use crate::limits::{
-    PROOF_BUNDLE_ATTESTATIONS_MAX, PROOF_BUNDLE_PLAIN_BYTES_MAX, PROOF_BUNDLE_VENDORS_MAX,
-    SIGNATURES_MAX, TUF_ROOT_ROTATIONS_MAX,
+    ATTESTATIONS_MAX, PROOF_BUNDLE_PLAIN_BYTES_MAX, PROOF_BUNDLE_VENDORS_MAX, SIGNATURES_MAX,
+    TUF_ROOT_ROTATIONS_MAX,
 };
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -92,9 +92,7 @@ pub enum ProofBundleError {
     #[error("proof bundle has {0} roots, at most {TUF_ROOT_ROTATIONS_MAX} are allowed")]
     Roots(usize),
     /// more than anybody needs
-    #[error(
-        "proof bundle has {0} attestations, at most {PROOF_BUNDLE_ATTESTATIONS_MAX} are allowed"
-    )]
+    #[error("proof bundle has {0} attestations, at most {ATTESTATIONS_MAX} are allowed")]
     Attestations(usize),
     /// an attestation without a signature, or with too many
     #[error("attestation {0} has {1} signatures, 1 to {SIGNATURES_MAX} are allowed")]
@@ -124,7 +122,7 @@ impl ProofBundle {
         if self.roots.len() > TUF_ROOT_ROTATIONS_MAX as usize {
             return Err(ProofBundleError::Roots(self.roots.len()));
         }
-        if self.attestations.len() > PROOF_BUNDLE_ATTESTATIONS_MAX {
+        if self.attestations.len() > ATTESTATIONS_MAX {
             return Err(ProofBundleError::Attestations(self.attestations.len()));
         }
         for (at, attestation) in self.attestations.iter().enumerate() {
@@ -217,14 +215,14 @@ mod tests {
         let mut full = bundle();
         let roots = TUF_ROOT_ROTATIONS_MAX as usize;
         full.roots = vec![SignedRoot { version: 2, root: "{}".to_owned() }; roots];
-        full.attestations = vec![signed(SIGNATURES_MAX); PROOF_BUNDLE_ATTESTATIONS_MAX];
+        full.attestations = vec![signed(SIGNATURES_MAX); ATTESTATIONS_MAX];
         assert_eq!(parsed(&full).unwrap(), full);
         let mut more = full.clone();
         more.roots.push(more.roots[0].clone());
         assert!(matches!(parsed(&more), Err(ProofBundleError::Roots(65))));
         let mut more = full.clone();
         more.attestations.push(signed(1));
-        assert!(matches!(parsed(&more), Err(ProofBundleError::Attestations(17))));
+        assert!(matches!(parsed(&more), Err(ProofBundleError::Attestations(65))));
         for (signatures, at) in [(0, 2), (SIGNATURES_MAX + 1, 1)] {
             let mut more = bundle();
             more.attestations = vec![signed(1); 2];

@@ -9,6 +9,7 @@ use crate::fleet::Fleet;
 use crate::log::LineLog;
 use crate::pooled::bulletin::Posted;
 use crate::pooled::intake::Collected;
+use crate::proof_bundles::Kept;
 use crate::publish::Repository;
 use crate::record::Record;
 use crate::state::{PolicyInForce, State};
@@ -78,6 +79,8 @@ pub struct App {
     pub rounds: watch::Sender<Option<Posted>>,
     /// changes whenever another ticket waits for gate verifiers, or none any more
     pub asked: watch::Sender<u64>,
+    /// proof bundles that were asked for
+    pub proof_bundles: Kept,
     /// true once the server is to end
     pub closing: watch::Sender<bool>,
     core: Mutex<Core>,
@@ -154,6 +157,7 @@ impl App {
             rounds: watch::Sender::new(None),
             // Another number than before a restart, so that who waits for a change hears of it.
             asked: watch::Sender::new(now.0),
+            proof_bundles: Kept::default(),
             closing: watch::Sender::new(false),
             core: Mutex::new(Core { state, fleet, ..Core::default() }),
             writer,

@@ -27,6 +27,7 @@ pub mod log;
 pub mod member;
 pub mod noted;
 pub mod pooled;
+pub mod proof_bundles;
 pub mod publish;
 pub mod record;
 pub mod rollout_state;

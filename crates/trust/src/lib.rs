@@ -17,7 +17,7 @@ pub mod envelope;
 pub mod fast_lane;
 pub mod log;
 pub mod policy;
-#[cfg(feature = "bundle")]
+#[cfg(feature = "tuf")]
 pub mod proof_bundle;
 #[cfg(all(feature = "sign", feature = "tuf"))]
 pub mod repository;

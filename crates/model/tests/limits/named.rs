@@ -125,11 +125,6 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "every_limit_holds_at_the_limit_and_not_beyond",
     ),
     (
-        "PROOF_BUNDLE_ATTESTATIONS_MAX",
-        "crates/model/src/proof_bundle.rs",
-        "every_limit_holds_at_the_limit_and_not_beyond",
-    ),
-    (
         "PROOF_BUNDLE_BYTES_MAX",
         "crates/trust/tests/all/bundle.rs",
         "a_file_is_unpacked_to_what_it_announces_and_not_a_byte_more",

@@ -48,7 +48,7 @@ async fn a_published_release_is_proven_by_one_request() {
     }
 }
 
-/// Mutant: proof-bundle-served-unchecked.
+/// Mutants: proof-bundle-served-unchecked, proof-bundle-kept-too-long.
 #[tokio::test]
 async fn what_is_not_published_or_not_believed_has_no_proof_bundle() {
     let line = Line::new();
@@ -65,6 +65,7 @@ async fn what_is_not_published_or_not_believed_has_no_proof_bundle() {
         assert!(got == status && said.contains(words), "{path}: {got} {said}");
     }
     fetch(&mut server, &format!("{}?root={}", path(release), u64::MAX)).await;
+    fetch(&mut server, &path(release)).await;
     // Nothing was signed anew for a year, as when the signing key is gone: hosts would refuse it.
     server.app.clock.set(START.plus(Millis::from_secs(86_400 * 400)));
     let (got, body) = send(&mut server, Method::GET, &path(release), vec![]).await;
@@ -72,6 +73,7 @@ async fn what_is_not_published_or_not_believed_has_no_proof_bundle() {
     assert!(got == 410 && said.contains("expired"), "{got} {said}");
 }
 
+/// Mutant: proof-bundle-kept-unchanged.
 #[tokio::test]
 async fn who_has_the_newest_one_is_told_so_until_something_is_published() {
     let line = Line::new();

@@ -113,6 +113,16 @@ impl Catalogue {
         self.vendors.iter().filter_map(read).collect()
     }
 
+    /// Whether nothing is trusted yet but the anchor's root.
+    pub(super) fn is_cold(&self) -> bool {
+        self.files.timestamp.is_empty()
+    }
+
+    /// Version of the trusted root.
+    pub(super) fn root_version(&self) -> u64 {
+        TufSet::from_root(&self.files.root).map_or(1, |set| set.root_version())
+    }
+
     /// Forgets what is only needed while files come in.
     pub(super) fn end_refresh(&mut self) {
         self.refresh = None;
@@ -251,7 +261,6 @@ impl Catalogue {
     }
 
     /// One that has a refresh under way, from a root that was read already.
-    #[cfg(feature = "bundle")]
     pub(super) fn refreshing(root: Vec<u8>, set: TufSet) -> Catalogue {
         let mut catalogue = Catalogue::new(root);
         let files = catalogue.files.clone();
@@ -260,7 +269,6 @@ impl Catalogue {
     }
 
     /// Versions of root, timestamp, snapshot and targets, while a refresh is held; else zeros.
-    #[cfg(feature = "bundle")]
     pub(super) fn versions(&self) -> [u64; 4] {
         self.refresh.as_ref().map_or([0; 4], |Refresh { set, .. }| {
             let targets = set.targets_version().unwrap_or(0);

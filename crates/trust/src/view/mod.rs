@@ -7,9 +7,9 @@
 //!
 //! How it works: `need` derives the first thing that is missing from what is held, each thing at
 //! most once in a round; `take` verifies what comes; `judge` says what may be acted on.
-#[cfg(feature = "bundle")]
 pub(crate) mod bundle;
 mod catalogue;
+mod cold;
 mod judge;
 mod need;
 mod outcome;
@@ -42,6 +42,7 @@ use andon_model::{
     ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, StratumId, Time, VendorId,
 };
 use catalogue::Catalogue;
+use cold::Parts;
 use need::Need;
 use std::collections::{BTreeMap, BTreeSet};
 use vendor::HeldLine;
@@ -124,6 +125,8 @@ struct Round {
     early: BTreeSet<Need>,
     /// freezes and directives whose vendor's role must be read before they can be judged
     waiting: Vec<(Digest, VendorId, Envelope)>,
+    /// what a proof bundle brought and nobody has asked for yet
+    parts: Option<Parts>,
     refusals: Outcome,
 }
 
@@ -159,6 +162,8 @@ pub struct View {
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
     /// were judged by (policy, TUF metadata) changes
     refused: BTreeMap<Digest, Refusal>,
+    /// whether a proof bundle was asked for: one is, at most
+    bundle_asked: bool,
     round: Option<Round>,
     outcome: Outcome,
 }
@@ -204,6 +209,7 @@ impl View {
             latest: Time(0),
             places: BTreeMap::new(),
             refused: BTreeMap::new(),
+            bundle_asked: false,
             round: None,
             outcome: Outcome::default(),
         })
@@ -227,20 +233,20 @@ impl View {
     #[expect(clippy::should_implement_trait, reason = "answers come between steps; no iterator")]
     pub fn next(&mut self) -> Step {
         let Some(mut round) = self.round.take() else { return Step::Done };
-        match self.need(&round) {
-            Some(need) => {
-                round.tried.insert(need.clone());
-                let fetch = self.fetch(&need);
-                round.current = Some(need);
-                self.round = Some(round);
-                Step::Fetch(fetch)
+        while let Some(need) = self.need(&round) {
+            round.tried.insert(need.clone());
+            let fetch = self.fetch(&need);
+            if let Some(answer) = self.at_hand(&mut round, &need, fetch.limit) {
+                self.take(&mut round, &need, answer);
+                continue;
             }
-            None => {
-                self.catalogue.end_refresh();
-                self.conclude(round);
-                Step::Done
-            }
+            round.current = Some(need);
+            self.round = Some(round);
+            return Step::Fetch(fetch);
         }
+        self.catalogue.end_refresh();
+        self.conclude(round);
+        Step::Done
     }
 
     /// The answer to what [`View::next`] asked for last.

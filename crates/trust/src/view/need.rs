@@ -3,7 +3,8 @@ use super::{Fetch, HeldTicket, Round, View};
 use crate::{log, policy};
 use andon_model::limits::{
     ATTESTATIONS_BYTES_MAX, DIRECTIVE_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX,
-    LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, SHARD_BYTES_MAX, TUF_BYTES_MAX,
+    LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, PROOF_BUNDLE_BYTES_MAX,
+    SHARD_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
@@ -26,6 +27,8 @@ pub(super) enum Need {
     Manifest(RolloutId),
     /// the log's newest checkpoint, for the time at which a quorum of witnesses has seen it
     Checkpoint,
+    /// this release and all that proves it, in one file: for who has nothing yet
+    Bundle(Digest),
     /// that a public log holds this release
     Proof(Digest),
     /// what a vendor line has signed, passed on by this host's own
@@ -68,6 +71,7 @@ impl Need {
             Need::Stop(digest) => format!("stop {}", digest.short()),
             Need::Checkpoint => "checkpoint of the log".to_owned(),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
+            Need::Bundle(release) => format!("proof bundle of {}", release.short()),
             Need::Manifest(rollout) => format!("manifest of {rollout}"),
             Need::Proof(release) | Need::Attestations(release) => {
                 format!("release {}", release.short())
@@ -94,7 +98,11 @@ impl View {
         if policy.is_some() && untried(&Need::Policy) {
             return Some(Need::Policy);
         }
-        if let Some(need) = self.catalogue.need(index.timestamp).filter(untried) {
+        let timestamp = index.timestamp;
+        if let Some(need) = self.cold_need(round, timestamp) {
+            return Some(need);
+        }
+        if let Some(need) = self.catalogue.need(timestamp).filter(untried) {
             return Some(need);
         }
         self.ticket_need(round)
@@ -108,7 +116,7 @@ impl View {
             .or_else(|| self.attestations_need(round))
     }
 
-    fn ticket_need(&self, round: &Round) -> Option<Need> {
+    pub(super) fn ticket_need(&self, round: &Round) -> Option<Need> {
         let (_, index) = self.index.as_ref()?;
         // Nothing to judge a ticket by: the refusal of the policy says enough.
         self.policy.as_ref()?;
@@ -120,7 +128,7 @@ impl View {
         needs.find(|need| !round.tried.contains(need))
     }
 
-    fn order_need(&self, round: &Round) -> Option<Need> {
+    pub(super) fn order_need(&self, round: &Round) -> Option<Need> {
         let unplaced = self.tickets.iter().filter(|(_, held)| held.unplaced.is_some());
         let mut needs = unplaced.map(|(rollout, _)| Need::Order(rollout.clone()));
         needs.find(|need| !round.tried.contains(need))
@@ -159,6 +167,11 @@ impl View {
             |t: &HeldTicket| self.catalogue.find(&t.release, &t.component, t.version).is_none();
         if !self.tickets.values().any(|held| held.covered && lost(held)) {
             return None;
+        }
+        let here = round.parts.as_ref().map(|parts| parts.vendor().clone());
+        let here = here.filter(|vendor| self.catalogue.unread(vendor)).map(Need::Vendor);
+        if let Some(need) = here.filter(untried) {
+            return Some(need);
         }
         self.catalogue.all_unread().map(|v| Need::Vendor(v.clone())).find(untried)
     }
@@ -225,6 +238,10 @@ impl View {
             }
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), DIRECTIVE_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
+            Need::Bundle(release) => {
+                let root = self.catalogue.root_version();
+                (format!("/v1/proof-bundles/{release}?root={root}"), PROOF_BUNDLE_BYTES_MAX)
+            }
             Need::Checkpoint => ("/v1/log/checkpoint".to_owned(), NOTE_BYTES_MAX),
             Need::Proof(release) => (format!("/v1/log/proofs/{release}"), LOG_PROOF_BYTES_MAX),
             Need::Attestations(release) => {

@@ -1,4 +1,5 @@
 //! Verifies what came. A failure becomes a refusal; only what depends on it is left out.
+use super::cold::take_bundle;
 use super::need::Need;
 use super::outcome::chain;
 use super::release::{self, ManifestRefusal};
@@ -26,6 +27,7 @@ use std::error::Error;
 impl View {
     pub(super) fn take(&mut self, round: &mut Round, need: &Need, answer: Answer) {
         let bytes = match (need, answer) {
+            (Need::Bundle(release), answer) => return take_bundle(round, *release, answer),
             (_, Answer::Bytes(bytes)) => bytes,
             (Need::Index, Answer::NotModified) => return,
             (Need::Root(_), Answer::Missing) => return self.catalogue.no_more_roots(),
@@ -48,6 +50,7 @@ impl View {
                 self.take_line(round, (vendor, file), &need.name(), &bytes);
             }
             Need::Attestations(release) => self.take_attestations(round, *release, &bytes),
+            Need::Bundle(_) => {}
             Need::Vendor(vendor) => {
                 if let Err(why) = self.catalogue.take_vendor(vendor, &bytes, round.now) {
                     round.refusals.refuse(&need.name(), tuf_code(&why), &chain(&why));
@@ -87,8 +90,15 @@ impl View {
             _ => self.catalogue.take_targets(bytes, now),
         };
         match taken {
-            // Who may sign what has changed: what was refused before is judged anew.
-            Ok(true) => self.refused.clear(),
+            // Who may sign what has changed: what was refused before is judged anew, but for tickets,
+            // whose signers the policy names.
+            Ok(true) => {
+                let index = self.index.as_ref();
+                let is_ticket = |digest: &Digest| {
+                    index.is_some_and(|(_, it)| it.tickets.iter().any(|t| t.digest == *digest))
+                };
+                self.refused.retain(|digest, _| is_ticket(digest));
+            }
             Ok(false) => {}
             Err(why) => {
                 self.catalogue.give_up();

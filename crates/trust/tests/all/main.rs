@@ -5,6 +5,7 @@ mod attested;
 mod bundle;
 mod client;
 mod clock;
+mod cold;
 mod cord;
 mod directive;
 mod fast_lane;

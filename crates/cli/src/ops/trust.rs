@@ -3,14 +3,16 @@
 use crate::client::{Client, ClientError};
 use crate::files::{self, FileError};
 use crate::layout::Layout;
+use crate::policy_attestations;
 use crate::policy_form::{PolicyForm, PolicyFormError};
 use andon_model::enrol::Anchor;
 use andon_model::envelope::{Envelope, EnvelopeError};
 use andon_model::id::IdError;
 use andon_model::limits::{ENVELOPE_BYTES_MAX, TUF_BYTES_MAX, TUF_ROOT_ROTATIONS_MAX};
 use andon_model::policy::Person;
+use andon_model::rigs::{Attestations, Rig};
 use andon_model::verifiers::{Verifier, Verifiers};
-use andon_model::{Digest, LineId, PersonId, PublicKey, Time, VendorId, VerifierId};
+use andon_model::{Digest, LineId, PersonId, PublicKey, RigId, Time, VendorId, VerifierId};
 use andon_trust::policy::PolicyRefusal;
 use andon_trust::repository::{Delegation, Role, TopRoles};
 use andon_trust::sign::SigningKey;
@@ -153,6 +155,9 @@ pub(crate) fn made_up() -> Result<Line, TrustError> {
     form.people = daily.iter().map(|it| (it.person.clone(), it.key)).collect();
     let verifier = Verifier { name: VerifierId::new("v1")?, key: key("verifiers/v1") };
     form.verifiers = Verifiers { needed: 1, keys: vec![verifier] };
+    let rig = Rig { name: RigId::new("lab")?, key: key("rigs/lab") };
+    let demands = vec![policy_attestations::demand()];
+    form.attestations = Attestations { needed: 1, rigs: vec![rig], demands };
     let own = role(daily.iter().map(|it| it.key).collect(), 2);
     Ok(Line {
         policy: form.policy(1, AGELESS)?,

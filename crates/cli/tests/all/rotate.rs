@@ -220,6 +220,23 @@ fn every_key_of_the_platform_and_the_server_can_be_replaced() {
     }
 }
 
+/// Until then it keeps every release from the hosts, if it says that they failed.
+#[test]
+fn a_stolen_key_of_a_rig_leaves_the_policy() {
+    let place = Place::new();
+    place.andon(&["init", "--operator", "hospital", "--rig", "lab"]).expect(0);
+    let old = key(&place, "keys/rigs/lab").public();
+    assert!(
+        rotate(&place, "rigs/lab --key alice").expect(3).err.contains("policy version 2: 2 of")
+    );
+    assert_eq!(key(&place, "keys/rigs/lab").public(), old);
+    rotate(&place, "rigs/lab --key alice --key bob").expect(0);
+    let new = key(&place, "keys/rigs/lab").public();
+    let shown = place.andon(&["policy", "show", "--json"]).expect(0).json();
+    let rigs = serde_json::json!([{"name": "lab", "key": new}]);
+    assert_eq!((&shown["policy"]["attestations"]["rigs"], new == old), (&rigs, false));
+}
+
 /// A release of acme's, signed by its keys 1 and 2, as a server would have published it.
 fn publish(place: &Place) {
     let tuf = place.path("d/server/data/tuf");

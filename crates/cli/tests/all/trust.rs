@@ -24,7 +24,7 @@ fn figure(row: &Value, name: &str) -> u64 {
 fn every_key_and_every_pair_of_a_line_as_it_is_laid_out_is_measured() {
     let place = laid_out(&["--rig", "bench", "--fast-lane", "acme/rules"]);
     let rows = what_if(&place, &["--all"]);
-    let keys = 3 + 3 + 3 + 1 + 3 + 2 + 3 + 2;
+    let keys = 3 + 3 + 3 + 1 + 1 + 3 + 2 + 3 + 2;
     assert_eq!(rows.len(), keys + keys * (keys - 1) / 2);
     for row in &rows {
         let stolen: Vec<&str> =
@@ -37,6 +37,10 @@ fn every_key_and_every_pair_of_a_line_as_it_is_laid_out_is_measured() {
         assert_eq!(!within, beyond, "{row}");
         assert_eq!(row["needs_also"].as_array().unwrap().is_empty(), beyond, "{row}");
         assert!(row["can_freeze"].is_boolean());
+        if stolen == ["rigs/bench"] {
+            let kept_away = ["hosts_unprotected_max", "hosts_unprotected_after_rotation"];
+            assert_eq!(kept_away.map(|name| figure(row, name)), [10_000, 0], "{row}");
+        }
     }
 }
 
@@ -83,5 +87,5 @@ fn the_tree_names_every_key_and_how_many_it_takes() {
     }
     let tree = place.andon(&["trust", "show", "--json"]).expect(0).json();
     assert_eq!(tree["may"][0]["needed"], 2);
-    assert_eq!(tree["keys"].as_array().unwrap().len(), 20);
+    assert_eq!(tree["keys"].as_array().unwrap().len(), 21);
 }

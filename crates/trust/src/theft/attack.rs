@@ -5,6 +5,7 @@ use super::lab::{Lab, LabError, NOW, POLICY_VERSION, YEAR};
 use super::line::{Holder, Key};
 use super::metadata::{Served, Tree, sealed, signed};
 use super::parts::{Works, proof, role_of, stand_ins};
+use super::rigs;
 use super::tickets::{Forged, Made};
 use crate::command;
 use crate::log::VerifierKey;
@@ -14,6 +15,7 @@ use andon_model::command::{Command, Verb};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::APPROVALS_MAX;
 use andon_model::policy::{Lane, LanePolicy, Person, Policy};
+use andon_model::rigs::Attestations;
 use andon_model::verifiers::Verifiers;
 use andon_model::{Digest, Millis, PersonId, PublicKey, RolloutId, VendorId};
 use std::fmt;
@@ -25,7 +27,7 @@ pub(super) enum Rules {
     Honest,
     /// an older one, if there is one
     Older,
-    /// the thief's: no verifiers, no log, any pace, the thief's own online key
+    /// the thief's: no verifiers, no rigs, no log, any pace, the thief's own online key
     Open,
 }
 
@@ -130,6 +132,10 @@ impl<'l> Thief<'l> {
         keys
     }
 
+    pub(super) fn rigs(&self) -> Vec<SigningKey> {
+        self.signers(|holder| matches!(holder, Holder::Rig(_)))
+    }
+
     fn has(&self, public: &PublicKey) -> Option<SigningKey> {
         self.keys.iter().find(|key| key.public == *public).map(|key| Thief::private(key))
     }
@@ -181,6 +187,7 @@ impl<'l> Thief<'l> {
             online: key,
             verifiers: Verifiers::default(),
             log: None,
+            attestations: Attestations::default(),
             people: vec![Person { person: PersonId::new("thief")?, key }],
             routine: lane(&honest.routine, 0),
             emergency: lane(&honest.emergency, 2),
@@ -283,6 +290,12 @@ impl<'l> Thief<'l> {
         for made in [&victim.evil, &victim.double] {
             if let Some(proof) = proof(&self.lab.line.policy, made, &signer)? {
                 served.file(format!("/v1/log/proofs/{}", made.digest), proof);
+            }
+        }
+        if !self.lab.policy.attestations.rigs.is_empty() {
+            let keys = self.rigs();
+            for made in [&victim.evil, &victim.double] {
+                served.attested(made.digest, &rigs::passed(made, &keys)?);
             }
         }
         let mut tree = self.lab.tree.clone();

@@ -1,16 +1,17 @@
-//! What a thief does to keep hosts from updates: freezes, versions of the far future, a root of its own; and
-//! other bytes under honest names.
+//! What a thief does to keep hosts from updates: freezes, versions of the far future, a root of its own, failures of
+//! a rig's; and other bytes under honest names.
 use super::attack::{Code, Thief};
 use super::lab::{LabError, NOW, YEAR};
 use super::line::Holder;
 use super::metadata::{Served, Tree, sealed};
-use super::parts::manifest_url;
+use super::parts::{Works, manifest_url};
+use super::rigs;
 use crate::sign::SigningKey;
 use andon_model::directive::{Demand, Directive};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::stop::{Freeze, Party, Scope};
 use andon_model::text::Text;
-use andon_model::{LineId, Millis};
+use andon_model::{Digest, LineId, Millis};
 
 /// A version beyond any that honest parties will reach; JSON numbers are exact up to here.
 const FAR: u64 = 1 << 52;
@@ -22,6 +23,8 @@ pub(super) struct Denial {
     pub(super) served: Served,
     /// stops that are still listed later
     pub(super) stops: Vec<Envelope>,
+    /// what is then said of the fixes, by their digests
+    pub(super) words: Vec<(Digest, Envelope)>,
 }
 
 impl Thief<'_> {
@@ -115,7 +118,7 @@ impl Thief<'_> {
         let timestamp = self.signers(|holder| *holder == Holder::Timestamp);
         let mut out = Vec::new();
         let mut put = |name: &str, served: Served, stops: Vec<Envelope>| {
-            out.push(Denial { name: name.to_owned(), served, stops });
+            out.push(Denial { name: name.to_owned(), served, stops, words: Vec::new() });
         };
         if freezes {
             put("a freeze for ten years", self.freezing()?, self.freezes()?);
@@ -134,6 +137,16 @@ impl Thief<'_> {
         let mut served = self.lab.served.clone();
         if self.code(Code::Root, &mut served)? {
             put("a forged root", served.listed(16)?, vec![]);
+        }
+        if !self.lab.policy.attestations.rigs.is_empty() {
+            let keys = self.rigs();
+            let failed = |works: &Works| Ok((works.fix.digest, rigs::failed(&works.fix, &keys)?));
+            out.push(Denial {
+                name: "a failure that no rig has seen".to_owned(),
+                served: self.lab.served.clone(),
+                stops: Vec::new(),
+                words: self.lab.works.iter().map(failed).collect::<Result<_, LabError>>()?,
+            });
         }
         Ok(out)
     }

@@ -3,6 +3,7 @@ use super::fleet::{stand_in, stranger};
 use super::lab::{Lab, LabError, NOW, POLICY_VERSION, YEAR};
 use super::metadata::{Served, sealed, signed};
 use super::parts::{all, role_of, root_of, stand_ins};
+use super::rigs;
 use super::tickets::{self, Forged, Made};
 use crate::repository::{self, SignedMetadata};
 use crate::sign::SigningKey;
@@ -71,7 +72,7 @@ impl Lab {
 
     /// What honest parties serve 31 days later: a fix by each vendor, for everybody. `replaced`: the
     /// platform has rotated the root to new keys for targets, snapshot and timestamp, the operator the
-    /// online key.
+    /// online key and its rigs.
     pub(super) fn served_later(&self, replaced: bool) -> Result<Served, LabError> {
         let mut served = self.served.clone();
         served.no_tickets();
@@ -87,6 +88,11 @@ impl Lab {
             let root = root_of(2, top, [role.clone(), role.clone(), role])?;
             served.root(&SignedMetadata::parse(&root)?);
             (policy.online, online) = (fresh.public(), fresh.clone());
+            let (rigs, keys) = rigs::replaced(&policy.attestations);
+            policy.attestations = rigs;
+            for works in self.works.iter().filter(|_| !keys.is_empty()) {
+                served.attested(works.fix.digest, &rigs::passed(&works.fix, &keys)?);
+            }
         }
         for works in &self.works {
             let role = self.role(&works.vendor, &[&works.fix], &all(&works.role))?;

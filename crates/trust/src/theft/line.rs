@@ -6,7 +6,7 @@ use crate::repository::{Delegation, Role, TopRoles};
 use crate::tuf::{material, provide_crypto};
 use andon_model::enrol::Anchor;
 use andon_model::policy::{Person, Policy};
-use andon_model::{LineId, PersonId, PublicKey, VendorId, VerifierId};
+use andon_model::{LineId, PersonId, PublicKey, RigId, VendorId, VerifierId};
 use sigstore_tuf::{Metadata, Root, Targets};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,6 +29,8 @@ pub enum Holder {
     Timestamp,
     /// recomputes and cosigns tickets
     Verifier(VerifierId),
+    /// says on which hosts a release has run
+    Rig(RigId),
     /// may replace the TUF root
     PlatformRoot,
     /// delegates to vendors
@@ -55,6 +57,7 @@ impl Holder {
             Holder::Snapshot => several("snapshot", number),
             Holder::Timestamp => several("timestamp", number),
             Holder::Verifier(name) => format!("verifiers/{name}"),
+            Holder::Rig(name) => format!("rigs/{name}"),
             Holder::PlatformRoot => format!("platform/root-{number}"),
             Holder::Delegations => several("platform/targets", number),
             Holder::Cord => several("platform/cord", number),
@@ -79,6 +82,7 @@ impl fmt::Display for Holder {
             Holder::Snapshot => f.write_str("the line's server: TUF snapshot"),
             Holder::Timestamp => f.write_str("the line's server: TUF timestamp"),
             Holder::Verifier(name) => write!(f, "gate verifier {name}: cosigns every ticket"),
+            Holder::Rig(name) => write!(f, "rig {name}: runs releases before hosts do"),
             Holder::PlatformRoot => f.write_str("platform: replaces the TUF root"),
             Holder::Delegations => f.write_str("platform: delegates to vendors"),
             Holder::Cord => f.write_str("platform: the cord"),
@@ -211,6 +215,9 @@ impl Line {
         for verifier in &self.policy.verifiers.keys {
             table.add(Holder::Verifier(verifier.name.clone()), verifier.key);
         }
+        for rig in &self.policy.attestations.rigs {
+            table.add(Holder::Rig(rig.name.clone()), rig.key);
+        }
         table.all(&Holder::PlatformRoot, &self.top.root.keys);
         table.all(&Holder::Delegations, &self.top.targets.keys);
         table.all(&Holder::Cord, &self.cord);
@@ -308,6 +315,7 @@ impl Table {
             Holder::OperatorRoot(person) if count(person, true) == 1 => "operator root".to_owned(),
             Holder::Person(person) if count(person, false) == 1 => "person".to_owned(),
             Holder::Verifier(_) => "gate verifier".to_owned(),
+            Holder::Rig(_) => "rig".to_owned(),
             Holder::PlatformRoot => "platform root".to_owned(),
             Holder::Vendor(vendor) => format!("vendor {vendor}"),
             Holder::Witness(_) if witnesses_alike => "witness".to_owned(),

@@ -1,9 +1,10 @@
 //! What is served to hosts: TUF metadata, honest and forged, and the files beside it.
 use super::lab::LabError;
+use crate::attestation::to_file;
 use crate::repository::{self, SignedMetadata};
 use crate::sign::SigningKey;
 use andon_model::envelope::{Envelope, PayloadType};
-use andon_model::index::{Index, IndexTicket};
+use andon_model::index::{Index, IndexAttestations, IndexTicket};
 use andon_model::limits::SIGNATURES_MAX;
 use andon_model::{Digest, LineId, RolloutId, Time, VendorId};
 use serde::Serialize;
@@ -50,6 +51,19 @@ impl Served {
         let digest = Digest::of(&bytes);
         self.index.stops.push(digest);
         self.file(self.of_line(&format!("stops/{digest}.json")), bytes);
+    }
+    /// What is signed about a release, after what is served of it already.
+    pub(super) fn attested(&mut self, release: Digest, envelopes: &[Envelope]) {
+        if envelopes.is_empty() {
+            return;
+        }
+        let path = self.of_line(&format!("attestations/{release}.jsonl"));
+        let mut bytes = self.get(&path).cloned().unwrap_or_default();
+        bytes.extend(to_file(envelopes));
+        let digest = Digest::of(&bytes);
+        self.index.attestations.retain(|listed| listed.release != release);
+        self.index.attestations.push(IndexAttestations { release, digest });
+        self.file(path, bytes);
     }
     fn tuf(&mut self, name: &str, bytes: Vec<u8>) {
         self.file(format!("/v1/tuf/{name}.json"), bytes);

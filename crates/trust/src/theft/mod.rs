@@ -18,6 +18,7 @@ mod metadata;
 mod parts;
 mod play;
 mod report;
+mod rigs;
 mod search;
 mod tickets;
 

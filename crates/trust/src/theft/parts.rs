@@ -3,6 +3,7 @@
 use super::fleet::{stand_in, stranger};
 use super::lab::{LabError, NOW, YEAR};
 use super::line::Line;
+use super::rigs;
 use super::tickets::Made;
 use crate::log::{Checkpoint, KeyKind, LogProof, NoteKey, VerifierKey};
 use crate::policy::demanded_log;
@@ -106,7 +107,7 @@ pub(super) fn rules(policy: &Policy, version: u64) -> Result<Policy, LabError> {
     own.probes.clear();
     (own.members, own.absent_max_ppm) = (Vec::new(), 0);
     own.vendor_lines.clear();
-    own.attestations = andon_model::rigs::Attestations::default();
+    own.attestations = rigs::demanded(&policy.attestations);
     own.fast_lane = None;
     own.overrides.clear();
     Ok(own)

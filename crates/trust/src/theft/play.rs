@@ -296,7 +296,7 @@ impl Lab {
         freezes: bool,
         score: &mut Score,
     ) -> Result<(), LabError> {
-        for Denial { name, served, stops } in thief.denials(open, freezes)? {
+        for Denial { name, served, stops, words } in thief.denials(open, freezes)? {
             score.tried += 1;
             let mut hosts = [0; 2];
             for (knows, honest) in Knows::EVERY.into_iter().zip(&self.records_honest) {
@@ -304,12 +304,15 @@ impl Lab {
                 sync(&mut view, &served, NOW);
                 let record = view.record();
                 // Nothing of it was believed: the host is where it would be anyway.
-                if record == *honest {
+                if record == *honest && words.is_empty() {
                     continue;
                 }
                 for (at, later) in self.later.iter().enumerate() {
                     let mut later = later.clone();
                     stops.iter().for_each(|stop| later.stop(stop));
+                    for (release, word) in &words {
+                        later.attested(*release, std::slice::from_ref(word));
+                    }
                     if !self.is_fixed(knows, Some(&record), &later.listed(40)?)? {
                         hosts[at] += knows.hosts();
                     }

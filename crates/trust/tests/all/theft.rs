@@ -1,9 +1,11 @@
 //! What a thief of keys reaches: the measured table, for several ways to lay out a line. Every mutant
 //! `whatif-*` takes one check out of the verification and must make a figure here rise.
 use crate::world::*;
+use andon_model::attestation::PredicateKind;
 use andon_model::policy::{Person, Policy};
+use andon_model::rigs::{Alike, Attestations, Demand, Rig};
 use andon_model::verifiers::{Verifier, Verifiers};
-use andon_model::{VendorId, VerifierId};
+use andon_model::{RigId, StratumId, VendorId, VerifierId};
 use andon_trust::log::{KeyKind, VerifierKey};
 use andon_trust::repository::{Delegation, TopRoles};
 use andon_trust::sign::SigningKey;
@@ -66,6 +68,22 @@ fn logged(mut line: Line) -> Line {
     line
 }
 
+/// Releases must have been run by one of two rigs (keys 50, 51).
+fn attested(mut line: Line) -> Line {
+    let rig = |name: &str, n| Rig { name: RigId::new(name).unwrap(), key: key(n).public() };
+    let demand = Demand {
+        kind: None,
+        arch: Some(StratumId::new("x86_64").unwrap()),
+        os: None,
+        model: None,
+        alike: Alike::Model,
+        predicates: vec![PredicateKind::TestResult, PredicateKind::Svr],
+    };
+    let rigs = vec![rig("lab-1", 50), rig("lab-2", 51)];
+    line.policy.attestations = Attestations { needed: 1, rigs, demands: vec![demand] };
+    line
+}
+
 fn measure(line: Line, stolen: &[&str]) -> Reach {
     Lab::new(line).unwrap().measure(stolen).unwrap()
 }
@@ -122,6 +140,31 @@ fn no_single_key_reaches_more_than_the_wave_that_is_signed() {
         assert_eq!(reach.can_freeze, !freezes.is_empty(), "{name}");
         assert_eq!(reach.hosts_parked_max, 0, "{name} alone switches off what runs well");
     }
+}
+
+/// A rig keeps releases from hosts, as it is there to do, until a policy without it is signed; it lets nothing
+/// through. Mutants: whatif-rig-threshold, whatif-rig-stranger.
+#[test]
+fn a_stolen_rig_denies_and_reaches_nobody() {
+    let lab = Lab::new(attested(logged(verified()))).unwrap();
+    let nobody = lab.measure(&[]).unwrap();
+    assert_eq!((nobody.hosts_reached_max, nobody.hosts_unprotected_max), (0, 0), "{nobody:?}");
+    for rigs in [&["rigs/lab-1"][..], &["rigs/lab-1", "rigs/lab-2"]] {
+        let reach = lab.measure(rigs).unwrap();
+        assert_eq!((reach.hosts_reached_max, reach.hosts_foreign_code_max), (0, 0), "{reach:?}");
+        assert_eq!(reach.hosts_unprotected_max, HOSTS, "{reach:?}");
+        assert_eq!(reach.hosts_unprotected_after_rotation, 0, "{reach:?}");
+    }
+    // What reaches everybody without rigs reaches nobody with one that has not run the code.
+    let code = ["vendors/acme/1", "vendors/acme/2", "online", "verifiers/v1", "log/log.example"];
+    let witnesses = ["witness/w1.example", "witness/w2.example"];
+    let thief = [&code[..], &witnesses].concat();
+    let without = measure(logged(verified()), &thief);
+    assert_eq!(without.hosts_foreign_code_max, HOSTS, "{without:?}");
+    let reach = lab.measure(&thief).unwrap();
+    assert_eq!(reach.hosts_foreign_code_max, 0, "{reach:?}");
+    let with_rig = lab.measure(&[&thief[..], &["rigs/lab-2"]].concat()).unwrap();
+    assert_eq!(with_rig.hosts_foreign_code_max, HOSTS, "{with_rig:?}");
 }
 
 /// Who holds the threshold of the operator's root is the operator; nobody else takes protection away.

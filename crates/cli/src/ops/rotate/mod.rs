@@ -226,6 +226,7 @@ fn seat(layout: &Layout, key: &Key) -> Result<(Office, PathBuf), RotateError> {
         Holder::Snapshot => Office::Snapshot,
         Holder::Timestamp => Office::Timestamp,
         Holder::Verifier(_) => Office::Verifier,
+        Holder::Rig(_) => Office::Rig,
         Holder::PlatformRoot => Office::PlatformRoot,
         Holder::Delegations => Office::PlatformTargets,
         Holder::Cord => Office::PlatformCord,

@@ -9,12 +9,16 @@ use andon_model::limits::ENVELOPE_BYTES_MAX;
 use andon_model::policy::{Person, Policy};
 use andon_trust::theft::Holder;
 
+/// Offices that the policy names by key.
+const fn in_policy(holder: &Holder) -> bool {
+    matches!(holder, Holder::Person(_) | Holder::Online | Holder::Verifier(_) | Holder::Rig(_))
+}
+
 impl Sheet<'_> {
     /// What the operator's people sign, if the old key stands there.
     pub(super) fn rules(&mut self) -> Result<(), RotateError> {
         let root = self.holds(|it| matches!(it, Holder::OperatorRoot(_)));
-        let policy =
-            self.holds(|it| matches!(it, Holder::Person(_) | Holder::Online | Holder::Verifier(_)));
+        let policy = self.holds(in_policy);
         let anchor = self.new_anchor();
         if &anchor != self.order.anchor {
             let path = self.order.layout.anchor();
@@ -82,8 +86,7 @@ impl Sheet<'_> {
         }
         let (old, new) = (self.order.old.public.to_string(), self.new.key.public().to_string());
         let edited = text.replace(&old, &new);
-        let named =
-            self.holds(|it| matches!(it, Holder::Person(_) | Holder::Online | Holder::Verifier(_)));
+        let named = self.holds(in_policy);
         if named && edited == text {
             return Err(RotateError::Unnamed);
         }

@@ -232,7 +232,7 @@ pub(crate) fn words(rules: &Rules) -> Vec<String> {
     words
 }
 
-fn kind_word(kind: ComponentKind) -> String {
+pub(crate) fn kind_word(kind: ComponentKind) -> String {
     let word = serde_json::to_value(kind).ok();
     word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ pub(crate) mod office;
 pub(crate) mod plan;
 pub(crate) mod platform;
 pub(crate) mod policy;
+pub(crate) mod policy_edit;
 pub(crate) mod release;
 pub(crate) mod role;
 pub(crate) mod rollout;

@@ -114,7 +114,7 @@ pub(crate) struct Said {
     pub(crate) delta: Option<f64>,
 }
 
-fn kind(text: &str) -> Result<ComponentKind, &'static str> {
+pub(crate) fn kind(text: &str) -> Result<ComponentKind, &'static str> {
     match text {
         "content" => Ok(ComponentKind::Content),
         "service" => Ok(ComponentKind::Service),

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod online;
 mod plan;
+mod policy;
 mod release;
 mod rig;
 mod rotate;

@@ -211,16 +211,44 @@ pub(super) async fn ticket(
     Path((name, generation)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let name = rollout_id(&name)?;
-    let generation: u32 =
-        generation.parse().map_err(|_| Refusal::malformed("generation: must be a whole number"))?;
-    of_members(&app.core(), &name)?;
-    let task = Arc::clone(&app);
-    let read = tokio::task::spawn_blocking(move || kept::ticket(&task, &name, generation)).await;
-    let missing = || Refusal::not_found("no ticket of that generation was issued");
-    let bytes = read.ok().flatten().ok_or_else(missing)?;
+    let missing = "no ticket of that generation was issued";
+    let (name, generation) = (rollout_id(&name)?, number("generation", &generation)?);
+    let whose = name.clone();
+    let read = move |app: &App| kept::ticket(app, &name, generation);
+    as_kept(&app, &headers, missing, &whose, read).await
+}
+
+/// `GET /v1/line/ceilings/ROLLOUT/GENERATION`: all ceilings of that ticket, if it commits to them.
+pub(super) async fn ceilings(
+    Extract(app): Extract<Arc<App>>,
+    Path((name, generation)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let missing = "no ticket of that generation was issued that commits to its ceilings";
+    let (name, generation) = (rollout_id(&name)?, number("generation", &generation)?);
+    let whose = name.clone();
+    let read = move |app: &App| kept::ceilings(app, &name, generation);
+    as_kept(&app, &headers, missing, &whose, read).await
+}
+
+fn number(field: &str, text: &str) -> Result<u32, Refusal> {
+    text.parse().map_err(|_| Refusal::malformed(&format!("{field}: must be a whole number")))
+}
+
+/// A file that never changes, of a rollout of this line's members.
+async fn as_kept(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    missing: &str,
+    name: &RolloutId,
+    read: impl FnOnce(&App) -> Option<Vec<u8>> + Send + 'static,
+) -> Result<Response, Refusal> {
+    of_members(&app.core(), name)?;
+    let task = Arc::clone(app);
+    let read = tokio::task::spawn_blocking(move || read(&task)).await;
+    let bytes = read.ok().flatten().ok_or_else(|| Refusal::not_found(missing))?;
     let item = Item { digest: Digest::of(&bytes), bytes: bytes.into(), cache: Cache::Immutable };
-    Ok(deliver::answer(item, &headers))
+    Ok(deliver::answer(item, headers))
 }
 
 /// `POST /v1/line/tallies`: one member's answer to the round that is due. Sent twice, it is counted

@@ -251,6 +251,30 @@ async fn as_kept(
     Ok(deliver::answer(item, headers))
 }
 
+/// `GET /v1/line/tallies/ROLLOUT/ROUND-GENERATION/OPERATOR`: a tally as it came, once its round is
+/// pooled, for whoever adds the round up again.
+pub(super) async fn kept_tally(
+    Extract(app): Extract<Arc<App>>,
+    Path((name, due, operator)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (name, operator) = (rollout_id(&name)?, operator_id(&operator)?);
+    let due = due.split_once('-').and_then(|(round, generation)| {
+        Some(Due { round: round.parse().ok()?, generation: generation.parse().ok()? })
+    });
+    let words = "round and generation: must be two whole numbers with a hyphen between";
+    let due = due.ok_or_else(|| Refusal::malformed(words))?;
+    let missing = "no tally of that operator was pooled in that round";
+    let members = |rollout: &RolloutState| rollout.members.as_ref().map(|it| it.pool.round());
+    // What others have counted is nobody's to read before it is counted.
+    if members(of_members(&app.core(), &name)?).is_none_or(|next| next <= due.round) {
+        return Err(Refusal::not_found(missing));
+    }
+    let whose = name.clone();
+    let read = move |app: &App| kept::tally(app, &name, due, &operator);
+    as_kept(&app, &headers, missing, &whose, read).await
+}
+
 /// `POST /v1/line/tallies`: one member's answer to the round that is due. Sent twice, it is counted
 /// once.
 pub(super) async fn tally(

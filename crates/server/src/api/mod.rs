@@ -65,6 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/line/tickets/{rollout}/{generation}", get(line::ticket))
         .route("/v1/line/ceilings/{rollout}/{generation}", get(line::ceilings))
         .route("/v1/line/tallies", post(line::tally))
+        .route("/v1/line/tallies/{rollout}/{due}/{operator}", get(line::kept_tally))
         .route("/v1/journal", get(verifiers::journal))
         .route("/v1/rollouts", get(people::rollouts))
         .route("/v1/rollouts/{id}", get(people::rollout))

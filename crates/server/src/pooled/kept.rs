@@ -91,6 +91,12 @@ pub fn ticket(app: &App, rollout: &RolloutId, generation: u32) -> Option<Vec<u8>
     read(&ticket_path(&app.inputs.data, rollout, generation), ENVELOPE_BYTES_MAX)
 }
 
+/// A tally that was acknowledged, as it came.
+#[must_use]
+pub fn tally(app: &App, rollout: &RolloutId, due: Due, operator: &OperatorId) -> Option<Vec<u8>> {
+    read(&tally_path(&app.inputs.data, rollout, due, operator), TALLY_ENVELOPE_MAX)
+}
+
 /// All ceilings of that ticket, if it commits to them.
 #[must_use]
 pub fn ceilings(app: &App, rollout: &RolloutId, generation: u32) -> Option<Vec<u8>> {

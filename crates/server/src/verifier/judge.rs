@@ -58,6 +58,10 @@ impl Verifier {
         if state.seq < asked.seq {
             return Err(Refused::Behind { want: asked.seq, have: state.seq });
         }
+        if self.rounds.is_open() {
+            // An observation whose tallies are still to come: nothing rests on it yet.
+            return Err(Refused::Behind { want: state.seq + 1, have: state.seq });
+        }
         let policy = &self.core.policy(now).ok_or(Refused::Policy)?.policy;
         let ticket = verify_before_cosigning(&asked.envelope, policy, now, None)?;
         if ticket.rollout != asked.rollout {

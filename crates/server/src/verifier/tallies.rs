@@ -61,6 +61,9 @@ pub enum TallyDoubt {
     Counts(#[from] IntakeError),
 }
 
+/// The line was not told to hold for a member whose own line has halted.
+const NOT_HEARD: &str = "a member's halt in them was not heard";
+
 /// What was read of the round that is next in the journal.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
@@ -148,9 +151,15 @@ impl Rounds {
             |rollout: &RolloutId, what| Err(Doubt::Counts { rollout: rollout.clone(), seq, what });
         let Record::TalliesPooled { rollout: name, round, generation, tallies, halted } = record
         else {
-            return match &self.seen {
-                Some((name, _)) => counts(name, "no tallies are named for them"),
-                None => Ok(()),
+            return match (&self.seen, record) {
+                (Some((name, _)), _) => counts(name, "no tallies are named for them"),
+                (None, Record::MemberHalted { rollout, operator, why, .. }) => {
+                    let halted = [(operator.clone(), why.clone())];
+                    let known = state.rollouts.get(rollout);
+                    let heard = known.is_some_and(|known| self.heard(known, &halted));
+                    if heard { Ok(()) } else { counts(rollout, NOT_HEARD) }
+                }
+                (None, _) => Ok(()),
             };
         };
         let seen = self.seen.as_ref().filter(|(seen, _)| seen == name).map(|(_, seen)| seen);
@@ -180,7 +189,7 @@ impl Rounds {
             return counts(name, "they are not what the members' tallies add up to");
         }
         if round::newly_halted(members, told) != *halted || !self.heard(rollout, halted) {
-            return counts(name, "a member's halt in them was not heard");
+            return counts(name, NOT_HEARD);
         }
         Ok(())
     }

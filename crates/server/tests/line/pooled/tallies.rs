@@ -51,6 +51,18 @@ fn told(world: &World, mut change: impl FnMut(&mut Record) -> bool) -> Vec<Entry
     rows
 }
 
+/// The same rows but for the first such record, numbered again.
+fn without(world: &World, is_it: impl Fn(&Record) -> bool) -> Vec<Entry> {
+    let mut rows = world.line.journal.rows();
+    let read = |row: &Entry| serde_json::from_str::<Record>(&row.json).unwrap();
+    let at = rows.iter().position(|row| is_it(&read(row))).unwrap();
+    rows.remove(at);
+    for (seq, row) in (1..).zip(&mut rows) {
+        row.seq = seq;
+    }
+    rows
+}
+
 fn observed(record: &mut Record) -> Option<&mut Observation> {
     match record {
         Record::Rollout { event: Event::Observed(seen), .. } => Some(seen),
@@ -58,12 +70,14 @@ fn observed(record: &mut Record) -> Option<&mut Observation> {
     }
 }
 
+type Lie = fn(&mut Observation) -> bool;
+
 /// Mutant: verifier-tallies-unchecked.
 #[tokio::test]
 async fn a_sum_that_is_not_what_the_members_have_told_is_doubted() {
     let world = pooled().await;
     read(&world, &world.line.journal.rows()).unwrap();
-    let lies: [(&str, fn(&mut Observation) -> bool); 5] = [
+    let lies: [(&str, Lie); 5] = [
         ("one more has confirmed", |seen| {
             let wave = seen.strata[0].waves.first_mut();
             wave.is_some_and(|wave| {
@@ -138,12 +152,7 @@ async fn every_round_names_the_tallies_of_those_that_are_awaited() {
         assert!(matches!(doubt, Doubt::Counts { what, .. } if what == due), "{doubt:?}");
     }
     // Told of no tallies at all.
-    let mut rows = world.line.journal.rows();
-    let at = rows.iter().position(|row| row.kind == "tallies_pooled").unwrap();
-    rows.remove(at);
-    for (seq, row) in (1..).zip(&mut rows) {
-        row.seq = seq;
-    }
+    let rows = without(&world, |record| matches!(record, Record::TalliesPooled { .. }));
     assert_eq!(what(&rows), "no tallies are named for them");
 }
 
@@ -151,21 +160,11 @@ async fn every_round_names_the_tallies_of_those_that_are_awaited() {
 #[tokio::test]
 async fn a_halt_that_a_members_tally_tells_is_in_the_journal_with_the_hold_before_it() {
     let world = pooled().await;
-    let unheard = told(&world, |record| match record {
-        Record::TalliesPooled { halted, .. } if !halted.is_empty() => {
-            halted.clear();
-            true
-        }
-        _ => false,
-    });
-    // A line that goes on: what stands before the observation is told as of another generation.
-    let no_hold = told(&world, |record| match record {
-        Record::Rollout { event: Event::ActionFailed { generation, .. }, .. } => {
-            *generation += 1;
-            true
-        }
-        _ => false,
-    });
+    let is_halt = |record: &Record| matches!(record, Record::MemberHalted { .. });
+    let is_hold = |record: &Record| {
+        matches!(record, Record::Rollout { event: Event::ActionFailed { .. }, .. })
+    };
+    let (unheard, no_hold) = (without(&world, is_halt), without(&world, is_hold));
     for rows in [unheard, no_hold] {
         let (_, doubt) = read(&world, &rows).unwrap_err();
         let halt = "a member's halt in them was not heard";

@@ -1,11 +1,10 @@
-//! A vendor's line over two operators' hosts, all of it real programs: three servers, a gate verifier, two
-//! fleets, and the people's commands. What happened is counted again from the three servers' journals.
+//! A vendor's line over two operators' hosts, all of it real programs: three servers, two fleets, and
+//! the people's commands. What happened is counted again from the three servers' journals.
 use andon_e2e::fleet::Fleet;
 use andon_e2e::line::{Line, PEOPLE};
 use andon_e2e::recount::Recount;
 use andon_e2e::release::{self, Release};
 use andon_e2e::server::Server;
-use andon_e2e::verifier::Verifier;
 use andon_e2e::{tool, wait};
 use andon_model::envelope::Envelope;
 use andon_model::{Digest, HostId, Millis};
@@ -39,8 +38,6 @@ struct Operator {
 
 struct World {
     operators: Vec<Operator>,
-    /// the vendor line's: no member obeys a ticket there that it has not cosigned
-    verifier: Verifier,
     server: Server,
     vendor: Line,
 }
@@ -88,7 +85,7 @@ fn laid_out(words: &[&str]) -> Result<Line> {
 impl World {
     /// All three lines, and every host with its seat.
     fn new() -> Result<World> {
-        let vendor = laid_out(&["--vendor-line", "acme", "--verifier", "v1"])?;
+        let vendor = laid_out(&["--vendor-line", "acme"])?;
         let mut members = String::new();
         let mut lines = Vec::new();
         for (name, hosts, _) in OPERATORS {
@@ -104,7 +101,6 @@ impl World {
         vendor.edit_policy_form(&members)?;
         tool::sign_policy(&vendor, None)?;
         let server = Server::start(&vendor)?;
-        let verifier = Verifier::start(&vendor, &server.address, "v1")?;
         let mut operators = Vec::new();
         for (line, (name, hosts, _)) in lines.into_iter().zip(OPERATORS) {
             operators.push(Operator::new(name, hosts, line, &server)?);
@@ -112,7 +108,7 @@ impl World {
         for (operator, (.., pace)) in operators.iter().zip(OPERATORS) {
             operator.join(&vendor, pace)?;
         }
-        let world = World { operators, verifier, server, vendor };
+        let world = World { operators, server, vendor };
         let members = json!(OPERATORS.map(|(name, hosts, _)| {
             json!({"operator": name, "hosts": hosts, "hosts_max": hosts})
         }));
@@ -144,7 +140,6 @@ impl World {
     /// Ends fleets, then operators, then the vendor; gives the journals, the vendor's first.
     fn read(self) -> Result<(Recount, Vec<Recount>)> {
         let operators = self.operators.into_iter().map(Operator::read).collect::<Result<_>>()?;
-        drop(self.verifier);
         self.server.stop()?;
         Ok((Recount::read(&self.vendor.journal())?, operators))
     }
@@ -213,14 +208,6 @@ fn a_good_release_reaches_both_operators_hosts_though_one_server_is_killed_on_th
         let row = |row: &&str| row.contains(name) && row.contains(&hosts);
         ensure!(shown.shown.lines().any(|line| row(&line)), "no {name} in {}", shown.shown);
     }
-    // The second wave rests on rounds that the verifier has added up again.
-    let said = world.verifier.said();
-    let cosigned = |generation: u32| {
-        let object = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
-        let mut told = said.lines().filter_map(object);
-        told.any(|it| it["cosigned"] == "r1" && it["generation"] == generation)
-    };
-    ensure!(cosigned(1) && cosigned(2), "the verifier has not cosigned two waves: {said}");
     let all: Vec<usize> = world.operators.iter().map(|operator| operator.hosts).collect();
     let (vendor, operators) = world.read()?;
     for (operator, hosts) in operators.iter().zip(all) {

@@ -232,6 +232,8 @@ async fn a_member_believes_a_vendors_root_with_all_its_ceilings_only_and_shows_t
     };
     let mut wide = all.clone();
     wide[0].position_max = Some(Position::MAX);
+    let mut late = all.clone();
+    late[0].late_max = HostId::new(10_000).ok();
     let mut understated = open.clone();
     understated.ceilings[0].position_max = Some(vendor.order[90].0);
     let (lying, _, its) = sealed(understated);
@@ -239,6 +241,7 @@ async fn a_member_believes_a_vendors_root_with_all_its_ceilings_only_and_shows_t
     let missing = turn(&mut server, &mut member).await;
     assert!(matches!(missing, Err(TurnError::Http(_))), "{missing:?}");
     for (what, ticket, all) in [
+        ("a late host that the root does not know of", &ticket, &late),
         ("other ceilings than those of the root", &ticket, &wide),
         ("none", &ticket, &vec![]),
         ("a root over positions of more hosts than it counts", &lying, &its),

@@ -75,8 +75,13 @@ enum SeatsRefusal {
 }
 
 /// Whether a vendor line's ticket covers this host by its seat there, or what it lacks.
-fn covered(held: &HeldLine, class: &HostClass, ticket: &Ticket) -> Result<bool, Lacks> {
-    let Some(seat) = held.seat.and_then(|(_, seat)| seat) else {
+fn covered(
+    held: &HeldLine,
+    seat: Option<HostId>,
+    class: &HostClass,
+    ticket: &Ticket,
+) -> Result<bool, Lacks> {
+    let Some(seat) = seat else {
         return Ok(ticket.newcomers == Newcomers::Included);
     };
     let says = |ticket: &Ticket| ticket::covers(ticket, seat, class);
@@ -248,7 +253,8 @@ impl View {
             let why = "it names another rollout than its path";
             return Err((RefusalCode::Policy, Box::from(why)));
         }
-        let covered = covered(held, class, &ticket);
+        let seat = held.seat.and_then(|(_, seat)| seat);
+        let covered = covered(held, seat, class, &ticket);
         held.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
         let release = ticket.release;
         let (covered, undecided) = match covered {
@@ -273,7 +279,8 @@ impl View {
         match HeldCeiling::read(bytes, signed, stratum) {
             Ok(ceiling) => {
                 held.ceilings.insert(rollout.clone(), ceiling);
-                let covered = covered(held, &self.class, &ticket);
+                let known = held.seat.and_then(|(_, seat)| seat);
+                let covered = covered(held, known, &self.class, &ticket);
                 if let Some(known) = held.tickets.get_mut(rollout) {
                     known.covered = covered.is_ok_and(|covered| covered);
                     known.undecided = None;

@@ -34,6 +34,7 @@ pub const ALL: &[Entry] = &[
     entry("manifest", objects::manifest, 8192, seeds::manifests),
     entry("index", objects::index, 8192, seeds::indices),
     entry("shard", objects::shard, 4096, seeds::shards),
+    entry("ceilings", objects::ceilings, 4096, seeds::ceilings),
     entry("vendor-line", payloads::vendor_line, 4096, seeds::vendor_lines),
     entry("attestation", payloads::attestation, 8192, seeds::attestations),
     entry("beat", payloads::beat, 8192, seeds::beats),

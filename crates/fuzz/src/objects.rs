@@ -1,13 +1,14 @@
 //! Targets: what hosts and servers read before, or without, any signature on it: envelopes, manifests,
-//! the index, shards of an order, lines from the sandboxed child.
-use crate::world::{NOW, host, key, vendor, world};
+//! the index, shards of an order and of ceilings, lines from the sandboxed child.
+use crate::world::{NOW, class, host, key, vendor, world};
 use crate::{Fate, reads_back};
+use andon_model::ceilings;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::handover::{FromCheck, ToCheck};
 use andon_model::index::{Index, IndexError};
 use andon_model::limits::{
     FILES_MAX, INDEX_ITEMS_MAX, PATH_LENGTH_MAX, RELEASE_BYTES_MAX, SHARD_HOSTS, SIGNATURES_MAX,
-    STOP_BYTES_MAX, VENDOR_LINES_MAX,
+    STOP_BYTES_MAX, STRATA_MAX, VENDOR_LINES_MAX,
 };
 use andon_model::order::Shard;
 use andon_model::release::Manifest;
@@ -118,6 +119,35 @@ pub(crate) fn shard(bytes: &[u8]) -> Fate {
     let own = andon_model::order::Commitment { root: Digest::of(bytes), hosts: u64::MAX };
     assert!(read.place(&own, host()).is_err(), "a root found by chance");
     Fate::Taken
+}
+
+/// Ceilings of a ticket, one shard or the whole list: what they say under the signed commitment is what
+/// was committed to.
+pub(crate) fn ceilings(bytes: &[u8]) -> Fate {
+    let (signed, ours) = &world().ceilings;
+    let list = ceilings::parse_list(bytes).ok();
+    if let Some(list) = &list {
+        assert!(list.len() <= STRATA_MAX, "strata of a list");
+        if signed.covers(list).is_ok() {
+            let sum: u64 = list.iter().map(|ceiling| u64::from(ceiling.handed)).sum();
+            assert_eq!((list.len(), sum), (signed.strata as usize, signed.handed), "other sums");
+        }
+    }
+    let shard = ceilings::Shard::parse(bytes).ok();
+    if let Some(read) = &shard {
+        reads_back(read, ceilings::Shard::parse);
+        for ceiling in read.ceilings.iter().chain(&ours.ceilings) {
+            if read.number == ours.number
+                && let Ok(own) = read.ceiling(signed, &ceiling.stratum)
+            {
+                let want = ours.ceiling(signed, &ceiling.stratum).expect("of a stratum in it");
+                assert_eq!(own, want, "another ceiling under the same root");
+            }
+        }
+        let most = ceilings::Commitment { shards: u32::MAX, root: Digest::of(bytes), ..*signed };
+        assert!(read.ceiling(&most, &class().stratum()).is_err(), "a root found by chance");
+    }
+    Fate::of(list).or(Fate::of(shard))
 }
 
 /// A line between supervisor and child, either way.

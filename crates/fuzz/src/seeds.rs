@@ -88,7 +88,9 @@ pub fn tickets() -> Vec<Vec<u8>> {
         seats,
         ..plain.clone()
     };
-    [plain, ordered, rich].iter().map(json).collect()
+    let committed = Some(world().ceilings.0);
+    let sealed = Ticket { committed, ceilings: vec![], ..plain.clone() };
+    [plain, ordered, rich, sealed].iter().map(json).collect()
 }
 
 /// Payloads of freezes.
@@ -209,6 +211,12 @@ pub fn indices() -> Vec<Vec<u8>> {
 #[must_use]
 pub fn shards() -> Vec<Vec<u8>> {
     vec![json(&world().order.1)]
+}
+
+/// A shard of ceilings, and the list of all.
+#[must_use]
+pub fn ceilings() -> Vec<Vec<u8>> {
+    vec![json(&world().ceilings.1), json(&crate::world::strata())]
 }
 
 fn seating() -> Seating {

@@ -1,5 +1,6 @@
 //! One small line, made by our own signing code and the same at every start: what the targets hold
 //! bytes against, and what the seeds are made of. Its keys are numbers; nobody trusts them.
+use andon_model::ceilings;
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::{Envelope, PayloadType};
@@ -62,6 +63,8 @@ pub struct World {
     pub freeze: Freeze,
     /// one shard and its commitment
     pub order: (Commitment, Shard),
+    /// the same of ceilings
+    pub ceilings: (ceilings::Commitment, ceilings::Shard),
     /// of the release
     pub proof: LogProof,
     /// TUF files by their names below `/v1/tuf/`
@@ -189,6 +192,7 @@ impl World {
         let mut made = World {
             anchor: anchor(&metadata),
             order: order(),
+            ceilings: ceilings(),
             files: BTreeMap::new(),
             policy,
             manifest,
@@ -363,6 +367,7 @@ fn ticket(policy: &Policy, release: Digest) -> Ticket {
         excluded: vec![],
         seats: vec![],
         order: None,
+        committed: None,
         ceilings: vec![Ceiling {
             stratum: class().stratum(),
             position_max: Some(Position::MAX),
@@ -377,6 +382,32 @@ fn ticket(policy: &Policy, release: Digest) -> Ticket {
         policy_version: policy.version,
         approvals: vec![],
     }
+}
+
+/// Thirty-three strata in three shards; the one with the world's own.
+fn ceilings() -> (ceilings::Commitment, ceilings::Shard) {
+    let (signed, mut shards) = ceilings::commit(&strata()).expect("ceilings");
+    let number = ceilings::shard_of(&class().stratum(), signed.shards);
+    (signed, shards.remove(number as usize))
+}
+
+/// The ceiling of the world's own stratum, and of others with nobody covered.
+pub(crate) fn strata() -> Vec<Ceiling> {
+    let other = |n: u32| Ceiling {
+        stratum: StratumId::new(&format!("x86_64.other.m{n:02}")).expect("a name"),
+        position_max: None,
+        handed: 0,
+        late_max: None,
+    };
+    let own = Ceiling {
+        stratum: class().stratum(),
+        position_max: Some(Position::MAX),
+        handed: 32,
+        late_max: HostId::new(105).ok(),
+    };
+    let mut strata: Vec<Ceiling> = (0..32).map(other).chain([own]).collect();
+    strata.sort_by(|a, b| a.stratum.cmp(&b.stratum));
+    strata
 }
 
 /// Five hosts of which one has no place.

@@ -10,6 +10,7 @@
 pub mod attestation;
 pub mod beat;
 pub mod budget;
+pub mod ceilings;
 pub mod class;
 pub mod command;
 pub mod digest;

@@ -5,8 +5,8 @@ use crate::time::Millis;
 pub const NAME_LENGTH_MAX: usize = 63;
 /// Longest free text (a reason, a cause): one terminal screen line or two, never a log file.
 pub const TEXT_LENGTH_MAX: usize = 512;
-/// Largest signed object of ours (ticket, policy, stop, beat, command), bytes. A ticket of 4,096
-/// strata is about 400 KiB.
+/// Largest signed object of ours (ticket, policy, stop, beat, command), bytes: a policy of 3,200 members,
+/// or a ticket that lists 4,096 ceilings, as those did that were made before [`CEILINGS_LISTED_MAX`].
 pub const ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 /// Largest freeze, bytes: it must fit where nothing else does (early boot, one datagram).
 pub const STOP_BYTES_MAX: usize = 1024;
@@ -62,6 +62,16 @@ pub const ALERTS_PER_BEAT_MAX: usize = 32;
 pub const CHARGES_PER_BEAT_MAX: usize = 16;
 /// Most strata in one ticket.
 pub const STRATA_MAX: usize = 4096;
+/// Most ceilings that a server's ticket lists; with more it commits to them. A ticket with so many has
+/// 6.6 KB and comes in the first flight of a connection (10 segments); a second request would cost more
+/// than it saves. A ticket that lists more, up to [`STRATA_MAX`], is read.
+pub const CEILINGS_LISTED_MAX: usize = 64;
+/// Ceilings per shard in the mean: of 4,096 ceilings a shard then has 1.6 KB, a third of it the proof,
+/// and a new wave writes 256 files.
+pub const CEILINGS_PER_SHARD: usize = 16;
+/// Largest shard of ceilings, and largest list of all of a ticket's, bytes: 4,096 with the longest names
+/// and numbers. Names lead to shards by their digests, so that many only come together on purpose.
+pub const CEILINGS_BYTES_MAX: usize = 1024 * 1024;
 /// Most generations (steps) in one rollout: at growth 1 % a step covers 10^17 hosts.
 pub const GENERATIONS_MAX: usize = 4096;
 /// Most tickets, stops and policies listed by one line's index.

@@ -1,10 +1,12 @@
 //! The wave ticket: one small signed object that moves millions of hosts, and no more than it says.
+use crate::ceilings::{self, CeilingsError, Shard};
 use crate::class::HostClass;
 use crate::digest::Digest;
 use crate::envelope::Envelope;
 use crate::id::{ComponentId, GroupId, HostId, LineId, RolloutId, StratumId};
 use crate::limits::{
-    APPROVALS_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX, STRATA_MAX, WINDOWS_MAX,
+    APPROVALS_MAX, CEILINGS_LISTED_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX,
+    STRATA_MAX, WINDOWS_MAX,
 };
 use crate::line::{SeatBlock, blocks_are_sane, seat};
 use crate::order::Commitment;
@@ -103,8 +105,12 @@ pub struct Ticket {
     /// own leaf names, and whoever is shown to have none is a newcomer
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Commitment>,
-    /// sorted by stratum
+    /// sorted by stratum; none where they are committed to
     pub ceilings: Vec<Ceiling>,
+    /// to the ceilings, where they are more than [`CEILINGS_LISTED_MAX`]: whom the ticket covers then
+    /// stands in the shard of the host's own stratum
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<ceilings::Commitment>,
     /// every widening, oldest first, this one last
     pub steps: Vec<Step>,
     /// how covered hosts and controls are observed
@@ -164,14 +170,14 @@ impl Ticket {
         rule(whole, "order", "has other hosts than enrolled_max")?;
         let late = |ceiling: &Ceiling| ceiling.late_max.is_none_or(|last| last.number() > known);
         rule(self.ceilings.iter().all(late), "ceilings", "name a late host of the plan")?;
+        self.check_committed(known)?;
         let unordered = self.order.is_none() || self.late_hosts() == 0;
         rule(unordered, "ceilings", "cover late hosts beside an order")?;
         rule(self.steps.len() <= GENERATIONS_MAX, "steps", "is too long")?;
         rule(self.approvals.len() <= APPROVALS_MAX, "approvals", "is too long")?;
         let last = self.steps.last().ok_or(TicketError::Field("steps", "is empty"))?;
         rule(last.generation == self.generation, "generation", "is not the last step's")?;
-        let handed: u64 = self.ceilings.iter().map(|c| u64::from(c.handed)).sum();
-        rule(last.handed == handed, "steps", "does not add up to the ceilings")?;
+        rule(last.handed == self.handed(), "steps", "does not add up to the ceilings")?;
         let rising = |pair: &[Step]| {
             pair[1].generation == pair[0].generation.saturating_add(1)
                 && pair[0].handed < pair[1].handed
@@ -180,6 +186,49 @@ impl Ticket {
         rule(self.steps.windows(2).all(rising), "steps", "does not count up")?;
         rule(self.steps[0].generation == 1, "steps", "does not begin with generation 1")?;
         rule(self.not_before < self.not_after, "not_after", "is not after not_before")
+    }
+
+    fn check_committed(&self, known: u64) -> Result<(), TicketError> {
+        let Some(committed) = self.committed else { return Ok(()) };
+        let rule = |holds: bool, problem| {
+            if holds { Ok(()) } else { Err(TicketError::Field("committed", problem)) }
+        };
+        rule(self.ceilings.is_empty(), "stands beside ceilings")?;
+        rule(committed.is_sane(), "has too few or too many shards or strata")?;
+        let late = committed.late_max.is_none_or(|last| last.number() > known);
+        rule(late, "names a late host of the plan")
+    }
+
+    /// Hosts covered over all strata.
+    fn handed(&self) -> u64 {
+        let listed: u64 = self.ceilings.iter().map(|ceiling| u64::from(ceiling.handed)).sum();
+        self.committed.map_or(listed, |committed| committed.handed)
+    }
+
+    /// The ticket as it is signed: many ceilings are taken out and committed to. With them the shards in
+    /// which hosts find theirs; none, and the ticket is as it was.
+    /// # Errors
+    /// [`CeilingsError::Field`]: there are too many ceilings, or they are not sorted.
+    pub fn sealed(mut self) -> Result<(Ticket, Vec<Shard>), CeilingsError> {
+        if self.ceilings.len() <= CEILINGS_LISTED_MAX {
+            return Ok((self, vec![]));
+        }
+        let (committed, shards) = ceilings::commit(&self.ceilings)?;
+        self.ceilings.clear();
+        self.committed = Some(committed);
+        Ok((self, shards))
+    }
+
+    /// The ticket with all its ceilings again, if these are the ones that it commits to. One that lists
+    /// them stays as it is.
+    /// # Errors
+    /// [`CeilingsError`].
+    pub fn opened(mut self, ceilings: &[Ceiling]) -> Result<Ticket, CeilingsError> {
+        if let Some(committed) = self.committed.take() {
+            committed.covers(ceilings)?;
+            self.ceilings = ceilings.to_vec();
+        }
+        Ok(self)
     }
 
     /// The order in which this host must find its place before it can tell whether it is covered;
@@ -193,7 +242,8 @@ impl Ticket {
     /// this bounds them whatever the rest of the ticket claims.
     #[must_use]
     pub fn late_hosts(&self) -> u64 {
-        let last = self.ceilings.iter().filter_map(|ceiling| ceiling.late_max).max();
+        let listed = self.ceilings.iter().filter_map(|ceiling| ceiling.late_max).max();
+        let last = self.committed.map_or(listed, |committed| committed.late_max);
         let known = self.enrolled_max.map_or(0, HostId::number);
         last.map_or(0, |last| last.number().saturating_sub(known))
     }

@@ -71,6 +71,15 @@ impl Shelf {
         let _ = std::fs::remove_file(self.folder.join(path));
     }
 
+    /// Takes away every file whose path begins with this folder's, which ends with a slash.
+    pub fn remove_below(&self, folder: &str) {
+        let mut items = self.items.write().unwrap_or_else(PoisonError::into_inner);
+        items.retain(|path, _| !path.starts_with(folder));
+        drop(items);
+        // As above.
+        let _ = std::fs::remove_dir_all(self.folder.join(folder));
+    }
+
     /// A file.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Item> {

@@ -7,11 +7,13 @@
 //! - where the policy names gate verifiers, a ticket waits for them before any of that;
 //! - a ticket that is not wanted any more (halt, freeze, replaced) leaves the index in the same pass;
 //! - an effect that fails is told to the core, which holds;
-//! - the shards of an explicit order are there before the first ticket that names it;
+//! - the shards of an explicit order are there before the first ticket that names it, and those of
+//!   ceilings before each ticket that commits to them;
 //! - everything listed is on disk and on the shelf before the index names it, and the index before
 //!   the bell rings.
 use crate::app::{App, Core, Kicks};
 use crate::attested;
+use crate::ceilings;
 use crate::cosign::Waiting;
 use crate::deliver::Cache;
 use crate::group_order;
@@ -65,6 +67,8 @@ pub struct Driver {
     outcomes: BTreeMap<RolloutId, (u32, u32)>,
     /// what vendor lines have signed, for our hosts
     passed: Passed,
+    /// shards of ceilings that tickets commit to
+    shown: ceilings::Shown,
     index: Index,
 }
 
@@ -91,6 +95,7 @@ impl Driver {
             paused: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             passed: Passed::default(),
+            shown: ceilings::Shown::default(),
             index,
         }
     }
@@ -256,11 +261,18 @@ impl Driver {
                     let event = Event::TicketIssued { generation, at };
                     self.app.record(&[Record::event(&rollout, event)]).await?;
                 }
-                let envelope = cosigned.unwrap_or_else(|| self.sign(&ticket));
-                self.serve(rollout, &ticket, envelope, wanted).await
+                self.serve(rollout, *ticket, cosigned, wanted).await
             }
             Job::Ticket { rollout, next: Next::Ask { ticket, wanted, seq } } => {
-                let envelope = self.sign(&ticket);
+                // Too many strata make no plan; what cannot be sealed waits for nobody's cosignature.
+                let sealed = ticket.as_ref().clone().sealed();
+                let envelope = match sealed {
+                    Ok((sealed, _)) => self.sign(&sealed),
+                    Err(why) => {
+                        let what = format!("commit to ceilings: {why}");
+                        return self.fail(&rollout, wanted.generation, &what).await;
+                    }
+                };
                 let since = ticket.not_before;
                 let asked = Waiting { seq, ticket: *ticket, envelope, wanted, since };
                 self.app.core().desk.ask(&rollout, asked);
@@ -282,10 +294,23 @@ impl Driver {
     async fn serve(
         &mut self,
         rollout: RolloutId,
-        ticket: &Ticket,
-        envelope: Envelope,
+        ticket: Ticket,
+        cosigned: Option<Envelope>,
         wanted: Wanted,
     ) -> Result<(), StoreError> {
+        let all = ticket.ceilings.clone();
+        let (ticket, shards) = match ticket.sealed() {
+            Ok(sealed) => sealed,
+            Err(why) => {
+                let what = format!("commit to ceilings: {why}");
+                return self.fail(&rollout, wanted.generation, &what).await;
+            }
+        };
+        let envelope = cosigned.unwrap_or_else(|| self.sign(&ticket));
+        if let Err(why) = self.shown.show(&self.app, "", &ticket, shards).await {
+            let what = format!("write shards of ceilings: {why}");
+            return self.fail(&rollout, wanted.generation, &what).await;
+        }
         if let Some(signed) = &ticket.order
             && let Err(why) = self.show_order(&rollout, signed).await
         {
@@ -293,9 +318,7 @@ impl Driver {
             return self.fail(&rollout, wanted.generation, &what).await;
         }
         // A member compares each generation's ticket with what it has handed out: the first one stays.
-        if let Err(why) =
-            pooled::kept::keep_ticket(&self.app, &rollout, wanted.generation, &envelope).await
-        {
+        if let Err(why) = pooled::kept::keep_ticket(&self.app, &ticket, &envelope, &all).await {
             return self.fail(&rollout, wanted.generation, &format!("keep ticket: {why}")).await;
         }
         let path = line_path(&self.app, &format!("tickets/{rollout}.json"));
@@ -392,6 +415,7 @@ impl Driver {
         let (withdrawn, policy, stops) = self.wanted_lists();
         for rollout in withdrawn {
             self.served.remove(&rollout);
+            self.shown.take_away(&self.app, "", &rollout);
             self.app.shelf.remove(&line_path(&self.app, &format!("tickets/{rollout}.json")));
             let paths = (0..).map(|number| order_path(&self.app, &rollout, number));
             for path in paths.take_while(|path| self.app.shelf.get(path).is_some()) {

@@ -12,6 +12,7 @@
 pub mod api;
 pub mod app;
 mod attested;
+pub mod ceilings;
 pub mod clock;
 pub mod config;
 pub mod cosign;

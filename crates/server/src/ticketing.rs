@@ -71,6 +71,7 @@ pub fn ticket(
         scheduled: plan.terms.scheduled.clone(),
         excluded: plan.terms.excluded.clone(),
         order: plan.order.as_ref().map(|order| order.commitment),
+        committed: None,
         ceilings,
         steps,
         watch: plan.watch,

@@ -10,8 +10,9 @@ use andon_model::enrol::Anchor;
 use andon_model::limits::BELL_WAIT_MAX;
 use andon_model::ticket::Ticket;
 use andon_model::{LineId, Millis};
+use andon_server::pooled::kept::TALLY_ENVELOPE_MAX;
 use andon_server::verifier::record::{Asked, AskedTicket, Memory};
-use andon_server::verifier::{Refused, Verifier};
+use andon_server::verifier::{Named, Refused, Verifier};
 use andon_trust::sign::SigningKey;
 use serde_json::json;
 use std::path::PathBuf;
@@ -169,9 +170,23 @@ impl Watch {
                 if until.is_some_and(|until| self.verifier.seq() >= until) {
                     break;
                 }
+                self.fetch_tallies(line).await?;
                 let read = self.verifier.follow(line, clock::now());
                 read.map_err(|why| Failure::from(why).next(SOMEBODY_HAS_TO_LOOK))?;
             }
+        }
+        Ok(())
+    }
+
+    /// On a vendor line: the members' tallies that this line of the journal rests on. One that is not
+    /// there is waited for; until it comes nothing is cosigned.
+    async fn fetch_tallies(&mut self, line: &str) -> Result<(), Failure> {
+        for named in self.verifier.rests_on(line)? {
+            let path = named.path();
+            let bytes = self.client.bytes_if_there(&path, TALLY_ENVELOPE_MAX).await?;
+            let Some(bytes) = bytes else { return Err(missing(&named)) };
+            let brought = self.verifier.bring(&named, &bytes);
+            brought.map_err(|why| Failure::from(why).next(SOMEBODY_HAS_TO_LOOK))?;
         }
         Ok(())
     }
@@ -239,6 +254,18 @@ impl Watch {
             Form::People => output::line(people()),
         }
     }
+}
+
+/// As if the server did not answer: it is asked again after a pause.
+fn missing(named: &Named) -> Failure {
+    let Named { rollout, due, operator, .. } = named;
+    let text = format!(
+        "the server has no tally of operator {operator} for rollout {rollout}, round {}; nothing is cosigned \
+         before it is there",
+        due.round
+    );
+    let next = "put the tally back into the server's data folder, from its archive";
+    Failure { exit: Exit::Unreachable, cause: anyhow::anyhow!(text), next: Some(next.to_owned()) }
 }
 
 const SOMEBODY_HAS_TO_LOOK: &str = "nothing more is cosigned; find out who changed the journal, or take a new key for a new server";

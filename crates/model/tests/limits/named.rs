@@ -4,6 +4,11 @@ use crate::{objects, policies};
 
 /// Limits of readers elsewhere, and the test that holds them at the limit and one beyond.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    (
+        "CEILINGS_LISTED_MAX",
+        "crates/trust/tests/all/ceilings.rs",
+        "the_same_hosts_are_covered_whether_ceilings_are_listed_or_committed_to",
+    ),
     ("MERKLE_PROOF_MAX", "crates/trust/tests/log/limits.rs", "proofs_have_limits"),
     (
         "NOTE_BYTES_MAX",
@@ -136,6 +141,7 @@ const OWN: &[&str] = &[
     "ALERTS_KEPT_MAX",
     "BAD_MARKS_MAX",
     "BELL_WAIT_MAX",
+    "CEILINGS_PER_SHARD",
     "CRASH_SCORE_FALLBACK",
     "CRASH_SCORE_PARK",
     "CRASH_WINDOW",

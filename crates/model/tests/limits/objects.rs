@@ -1,6 +1,7 @@
 //! Limits of names, envelopes, tickets, manifests, beats, the index, shards, lines of all kinds.
 use crate::{Case, bytes, case, limit, many, padded, put, said, sample, sample_bytes};
 use andon_model::beat::Beat;
+use andon_model::ceilings;
 use andon_model::enrol::EnrolRequest;
 use andon_model::envelope::Envelope;
 use andon_model::handover::FromCheck;
@@ -16,7 +17,8 @@ use andon_model::{HostId, VendorId};
 use serde_json::{Value, json};
 
 pub(crate) fn cases() -> Vec<Case> {
-    [small(), tickets(), manifests(), served(), between()].into_iter().flatten().collect()
+    let all = [small(), tickets(), ceilings_apart(), manifests(), served(), between()];
+    all.into_iter().flatten().collect()
 }
 
 fn word(length: u64) -> String {
@@ -82,6 +84,23 @@ fn tickets() -> Vec<Case> {
         case(scheduled, "scheduled is too long", with("/scheduled", name)),
         case(excluded, "excluded is too long", with("/excluded", name)),
         case(limit!(SEAT_BLOCKS_MAX), "seats is too long", with("/seats", block)),
+    ]
+}
+
+/// Ceilings that a ticket commits to: a shard of them, and the list of all.
+fn ceilings_apart() -> Vec<Case> {
+    vec![
+        case(limit!(STRATA_MAX), "ceilings is too long", |n| {
+            let one = |n| json!({"stratum": format!("s{n:05}"), "position_max": null, "handed": 0});
+            let shard = put(sample("ceilings", 0), "/ceilings", many(n, one));
+            said(ceilings::Shard::parse(&bytes(&shard)))
+        }),
+        case(limit!(CEILINGS_BYTES_MAX), "1048576 are allowed", |n| {
+            said(ceilings::Shard::parse(&padded(sample_bytes("ceilings", 0), n)))
+        }),
+        case(limit!(CEILINGS_BYTES_MAX), "1048576 are allowed", |n| {
+            said(ceilings::parse_list(&padded(sample_bytes("ceilings", 1), n)))
+        }),
     ]
 }
 

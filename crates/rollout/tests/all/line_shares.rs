@@ -34,6 +34,7 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
         scheduled: vec![],
         excluded: vec![],
         order: None,
+        committed: None,
         ceilings: vec![Ceiling {
             late_max: None,
             stratum: stratum(0),

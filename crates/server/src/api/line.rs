@@ -211,16 +211,68 @@ pub(super) async fn ticket(
     Path((name, generation)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let name = rollout_id(&name)?;
-    let generation: u32 =
-        generation.parse().map_err(|_| Refusal::malformed("generation: must be a whole number"))?;
-    of_members(&app.core(), &name)?;
-    let task = Arc::clone(&app);
-    let read = tokio::task::spawn_blocking(move || kept::ticket(&task, &name, generation)).await;
-    let missing = || Refusal::not_found("no ticket of that generation was issued");
-    let bytes = read.ok().flatten().ok_or_else(missing)?;
+    let missing = "no ticket of that generation was issued";
+    let (name, generation) = (rollout_id(&name)?, number("generation", &generation)?);
+    let whose = name.clone();
+    let read = move |app: &App| kept::ticket(app, &name, generation);
+    as_kept(&app, &headers, missing, &whose, read).await
+}
+
+/// `GET /v1/line/ceilings/ROLLOUT/GENERATION`: all ceilings of that ticket, if it commits to them.
+pub(super) async fn ceilings(
+    Extract(app): Extract<Arc<App>>,
+    Path((name, generation)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let missing = "no ticket of that generation was issued that commits to its ceilings";
+    let (name, generation) = (rollout_id(&name)?, number("generation", &generation)?);
+    let whose = name.clone();
+    let read = move |app: &App| kept::ceilings(app, &name, generation);
+    as_kept(&app, &headers, missing, &whose, read).await
+}
+
+fn number(field: &str, text: &str) -> Result<u32, Refusal> {
+    text.parse().map_err(|_| Refusal::malformed(&format!("{field}: must be a whole number")))
+}
+
+/// A file that never changes, of a rollout of this line's members.
+async fn as_kept(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    missing: &str,
+    name: &RolloutId,
+    read: impl FnOnce(&App) -> Option<Vec<u8>> + Send + 'static,
+) -> Result<Response, Refusal> {
+    of_members(&app.core(), name)?;
+    let task = Arc::clone(app);
+    let read = tokio::task::spawn_blocking(move || read(&task)).await;
+    let bytes = read.ok().flatten().ok_or_else(|| Refusal::not_found(missing))?;
     let item = Item { digest: Digest::of(&bytes), bytes: bytes.into(), cache: Cache::Immutable };
-    Ok(deliver::answer(item, &headers))
+    Ok(deliver::answer(item, headers))
+}
+
+/// `GET /v1/line/tallies/ROLLOUT/ROUND-GENERATION/OPERATOR`: a tally as it came, once its round is
+/// pooled, for whoever adds the round up again.
+pub(super) async fn kept_tally(
+    Extract(app): Extract<Arc<App>>,
+    Path((name, due, operator)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (name, operator) = (rollout_id(&name)?, operator_id(&operator)?);
+    let due = due.split_once('-').and_then(|(round, generation)| {
+        Some(Due { round: round.parse().ok()?, generation: generation.parse().ok()? })
+    });
+    let words = "round and generation: must be two whole numbers with a hyphen between";
+    let due = due.ok_or_else(|| Refusal::malformed(words))?;
+    let missing = "no tally of that operator was pooled in that round";
+    let members = |rollout: &RolloutState| rollout.members.as_ref().map(|it| it.pool.round());
+    // What others have counted is nobody's to read before it is counted.
+    if members(of_members(&app.core(), &name)?).is_none_or(|next| next <= due.round) {
+        return Err(Refusal::not_found(missing));
+    }
+    let whose = name.clone();
+    let read = move |app: &App| kept::tally(app, &name, due, &operator);
+    as_kept(&app, &headers, missing, &whose, read).await
 }
 
 /// `POST /v1/line/tallies`: one member's answer to the round that is due. Sent twice, it is counted

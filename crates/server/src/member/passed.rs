@@ -3,9 +3,11 @@
 //! to the byte; nothing is signed here.
 use super::state::LineState;
 use crate::app::{App, Core};
+use crate::ceilings::Shown;
 use crate::driver::{line_path, put, say};
 use andon_model::envelope::Envelope;
 use andon_model::index::{IndexVendorLine, IndexVendorTicket};
+use andon_model::ticket::{Ceiling, Ticket};
 use andon_model::{Digest, RolloutId, VendorId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Passed {
     lines: BTreeMap<VendorId, Line>,
+    /// shards of ceilings that tickets of theirs commit to
+    shown: BTreeMap<VendorId, Shown>,
 }
 
 /// One vendor line there, and of what it was made.
@@ -31,7 +35,15 @@ struct Wanted {
     releases: BTreeSet<Digest>,
     policy: Envelope,
     seats: Option<Envelope>,
-    tickets: Vec<(RolloutId, Digest, Envelope)>,
+    tickets: Vec<WantedTicket>,
+}
+
+/// A ticket, and all its ceilings if it commits to them.
+struct WantedTicket {
+    rollout: RolloutId,
+    release: Digest,
+    envelope: Envelope,
+    ceilings: Vec<Ceiling>,
 }
 
 impl Passed {
@@ -52,7 +64,7 @@ impl Passed {
         for vendor in gone {
             if let Some(line) = self.lines.remove(&vendor) {
                 let tickets = line.listed.tickets.iter().map(|ticket| ticket.rollout.clone());
-                take_away(app, &vendor, tickets);
+                self.take_away(app, &vendor, tickets);
                 app.shelf.remove(&path(app, &vendor, "seats.json"));
                 app.shelf.remove(&path(app, &vendor, "policy.json"));
             }
@@ -91,7 +103,7 @@ impl Passed {
         wanted.collect()
     }
 
-    async fn put(&self, app: &Arc<App>, wanted: Wanted) -> std::io::Result<Line> {
+    async fn put(&mut self, app: &Arc<App>, wanted: Wanted) -> std::io::Result<Line> {
         let Wanted { vendor, revision, releases, policy, seats, tickets } = wanted;
         let policy = put(app, path(app, &vendor, "policy.json"), policy.to_bytes()).await?;
         let seats = match seats {
@@ -101,7 +113,8 @@ impl Passed {
             None => None,
         };
         let mut listed = IndexVendorLine { vendor, policy, seats, tickets: Vec::new() };
-        for (rollout, release, envelope) in tickets {
+        for WantedTicket { rollout, release, envelope, ceilings } in tickets {
+            self.show_ceilings(app, &listed.vendor, &envelope, &ceilings).await?;
             let path = path(app, &listed.vendor, &format!("tickets/{rollout}.json"));
             let digest = put(app, path, envelope.to_bytes()).await?;
             listed.tickets.push(IndexVendorTicket { rollout, release, digest });
@@ -109,8 +122,41 @@ impl Passed {
         let before = self.lines.get(&listed.vendor).map(|line| &line.listed.tickets);
         let gone = before.into_iter().flatten().map(|ticket| &ticket.rollout);
         let gone = gone.filter(|name| !listed.tickets.iter().any(|it| it.rollout == **name));
-        take_away(app, &listed.vendor, gone.cloned());
+        let gone: Vec<_> = gone.cloned().collect();
+        self.take_away(app, &listed.vendor, gone.into_iter());
         Ok(Line { revision, releases, listed })
+    }
+
+    /// The shards in which our hosts find their ceilings there, before the ticket that commits to them.
+    async fn show_ceilings(
+        &mut self,
+        app: &Arc<App>,
+        vendor: &VendorId,
+        envelope: &Envelope,
+        ceilings: &[Ceiling],
+    ) -> std::io::Result<()> {
+        if ceilings.is_empty() {
+            return Ok(());
+        }
+        let unread = |why: &dyn std::fmt::Display| std::io::Error::other(why.to_string());
+        let ticket = Ticket::parse(&envelope.payload).map_err(|why| unread(&why))?;
+        let (_, shards) = andon_model::ceilings::commit(ceilings).map_err(|why| unread(&why))?;
+        let shown = self.shown.entry(vendor.clone()).or_default();
+        shown.show(app, &folder(vendor), &ticket, shards).await
+    }
+
+    fn take_away(
+        &mut self,
+        app: &App,
+        vendor: &VendorId,
+        tickets: impl Iterator<Item = RolloutId>,
+    ) {
+        for rollout in tickets {
+            app.shelf.remove(&path(app, vendor, &format!("tickets/{rollout}.json")));
+            if let Some(shown) = self.shown.get_mut(vendor) {
+                shown.take_away(app, &folder(vendor), &rollout);
+            }
+        }
     }
 }
 
@@ -125,20 +171,30 @@ fn wanted(vendor: VendorId, line: &LineState, releases: BTreeSet<Digest>) -> Opt
     let policy = line.policy.as_ref()?.envelope.clone();
     let tickets = line.rollouts.iter().filter(|(_, of)| releases.contains(&of.plan.release));
     let tickets = tickets.filter_map(|(name, followed)| {
-        Some((name.clone(), followed.plan.release, followed.newest.clone()?))
+        Some(WantedTicket {
+            rollout: name.clone(),
+            release: followed.plan.release,
+            envelope: followed.newest.clone()?,
+            ceilings: followed.ceilings.clone(),
+        })
     });
     let vouched = line.vouched.iter().filter(|(_, of)| releases.contains(&of.release));
-    let vouched = vouched.map(|(name, of)| (name.clone(), of.release, of.ticket.clone()));
+    // It covers newcomers, and our hosts are newcomers to it: no ceiling matters.
+    let vouched = vouched.map(|(name, of)| WantedTicket {
+        rollout: name.clone(),
+        release: of.release,
+        envelope: of.ticket.clone(),
+        ceilings: Vec::new(),
+    });
     let (tickets, seats) = (tickets.chain(vouched).collect(), line.signed_seats.clone());
     Some(Wanted { vendor, revision: line.revision, releases, policy, seats, tickets })
 }
 
 fn path(app: &App, vendor: &VendorId, rest: &str) -> String {
-    line_path(app, &format!("vendor/{vendor}/{rest}"))
+    line_path(app, &format!("{}{rest}", folder(vendor)))
 }
 
-fn take_away(app: &App, vendor: &VendorId, tickets: impl Iterator<Item = RolloutId>) {
-    for rollout in tickets {
-        app.shelf.remove(&path(app, vendor, &format!("tickets/{rollout}.json")));
-    }
+/// Below this line's own folder.
+fn folder(vendor: &VendorId) -> String {
+    format!("vendor/{vendor}/")
 }

@@ -3,6 +3,7 @@
 use crate::record::Counted;
 use andon_model::envelope::Envelope;
 use andon_model::line::{LineStanding, SeatBlock};
+use andon_model::ticket::Ceiling;
 use andon_model::{HostId, LineId, RolloutId};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub enum LineFact {
         rollout: RolloutId,
         /// as signed
         envelope: Envelope,
+        /// all its ceilings, if it commits to them
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        ceilings: Vec<Ceiling>,
     },
     /// the newest ticket covers newcomers by now: it was issued again, and the rounds say so
     NewcomersCovered {

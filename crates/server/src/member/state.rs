@@ -10,7 +10,7 @@ use andon_model::beat::ComponentStatus;
 use andon_model::envelope::Envelope;
 use andon_model::line::{LineStanding, Places, SeatBlock};
 use andon_model::policy::Policy;
-use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::ticket::{Ceiling, Newcomers, Ticket};
 use andon_model::{Digest, RolloutId, Time};
 use andon_rollout::Plan;
 use andon_trust::ticket::SeenTicket;
@@ -63,6 +63,8 @@ pub struct Followed {
     pub newcomers: Newcomers,
     /// the newest, as signed, for hosts to read
     pub newest: Option<Envelope>,
+    /// all ceilings of the newest, where it commits to them
+    pub ceilings: Vec<Ceiling>,
     /// the newest, for the next one to continue
     pub seen: Option<SeenTicket>,
     /// the tally that was sent last
@@ -176,6 +178,7 @@ impl Followed {
             waves: Vec::new(),
             newcomers: Newcomers::Excluded,
             newest: None,
+            ceilings: Vec::new(),
             seen: None,
             pending: None,
             pooled: 0,
@@ -185,8 +188,10 @@ impl Followed {
 
     fn apply(&mut self, at: Time, fact: &LineFact) {
         match fact {
-            LineFact::TicketTaken { envelope, .. } => {
-                if let Ok(ticket) = Ticket::parse(&envelope.payload) {
+            LineFact::TicketTaken { envelope, ceilings, .. } => {
+                let ticket = Ticket::parse(&envelope.payload).ok();
+                if let Some(ticket) = ticket.and_then(|ticket| ticket.opened(ceilings).ok()) {
+                    self.ceilings.clone_from(ceilings);
                     self.take_ticket(&ticket);
                     self.newest = Some(envelope.clone());
                 }

@@ -2,6 +2,7 @@
 //! before in; the object or a doubt out. A doubt permits nothing.
 use super::state::{Followed, LineState};
 use crate::state::{HostState, host_at};
+use andon_model::ceilings::CeilingsError;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{MESSAGE_SKEW_MAX, SEAT_BLOCKS_MAX};
 use andon_model::line::{
@@ -9,7 +10,7 @@ use andon_model::line::{
 };
 use andon_model::policy::Policy;
 use andon_model::position::Position;
-use andon_model::ticket::{Newcomers, Ticket};
+use andon_model::ticket::{Ceiling, Newcomers, Ticket};
 use andon_model::{HostId, OperatorId, PublicKey, Time};
 use andon_rollout::Plan;
 use andon_rollout::plan::PlanError;
@@ -46,6 +47,9 @@ pub enum LineDoubt {
     /// a ticket that no host would obey either
     #[error("verify the vendor line's ticket")]
     Ticket(#[from] TicketRefusal),
+    /// ceilings that are not the ticket's
+    #[error("read the vendor line's ceilings")]
+    Ceilings(#[from] CeilingsError),
     /// readable, signed, and at odds with something else
     #[error("the vendor line's {0} {1}")]
     Odd(&'static str, &'static str),
@@ -169,10 +173,11 @@ pub fn places(
 /// The next ticket of a rollout: one that the vendor line's hosts would obey, that continues the last,
 /// and that covers exactly the hosts that its numbers say. A ticket whose own time is over tells what
 /// was covered once all the same; whether that still permits anything is for fresh rounds to say.
+/// `ceilings`: all of them, where the ticket only commits to them.
 /// # Errors
 /// [`LineDoubt`].
 pub fn ticket(
-    envelope: &Envelope,
+    (envelope, ceilings): (&Envelope, &[Ceiling]),
     policy: &Policy,
     followed: &Followed,
     blocks: &[SeatBlock],
@@ -180,6 +185,7 @@ pub fn ticket(
 ) -> Result<Ticket, LineDoubt> {
     let what = "ticket";
     let ticket = andon_trust::ticket::verify_past(envelope, policy, now, followed.seen.as_ref())?;
+    let ticket = ticket.opened(ceilings)?;
     let plan = &followed.plan;
     rule(ticket.rollout == plan.rollout, what, "is of another rollout")?;
     let release = ticket.release == plan.release && ticket.component == plan.component;
@@ -222,7 +228,10 @@ pub fn newcomers(
     let ticket = andon_trust::ticket::verify_past(envelope, policy, now, followed.seen.as_ref())?;
     rule(ticket.rollout == followed.plan.rollout, what, "is of another rollout")?;
     rule(ticket.generation == followed.generation(), what, "is not the newest one")?;
-    rule(ticket.newcomers == Newcomers::Included, what, "does not cover newcomers")
+    rule(ticket.newcomers == Newcomers::Included, what, "does not cover newcomers")?;
+    // Our hosts are shown the ceilings that we have: they are still the ones that are meant.
+    ticket.opened(&followed.ceilings)?;
+    Ok(())
 }
 
 /// The newest ticket of a rollout that our hosts are not counted in, if it covers newcomers.

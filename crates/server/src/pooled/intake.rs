@@ -100,11 +100,24 @@ pub fn check(state: &State, tally: &LineTally) -> Result<Due, IntakeError> {
     if due != Some(got) {
         return Err(IntakeError::NotDue { got, due });
     }
+    counts(state, rollout, members, tally)?;
+    Ok(got)
+}
+
+/// Whether a tally of the round that the pool has next counts exactly the hosts that its member has in
+/// each arm.
+/// # Errors
+/// [`IntakeError`].
+pub fn counts(
+    state: &State,
+    rollout: &RolloutState,
+    members: &Members,
+    tally: &LineTally,
+) -> Result<(), IntakeError> {
     let waves = rollout.waves.len();
     let report = tally.clone().spread(rollout.plan.strata.len(), waves)?;
     members.pool.accepts(&tally.operator, &report, waves)?;
-    fits(state, rollout, members, &tally.operator, &report)?;
-    Ok(got)
+    fits(state, rollout, members, &tally.operator, &report)
 }
 
 /// Checks a verified tally and reserves its place.

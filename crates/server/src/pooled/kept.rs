@@ -1,12 +1,14 @@
 //! What a vendor line keeps on disk beside its journal: every tally that was acknowledged, under the
-//! name by which the journal's digests are recounted, and every ticket as first issued. Whole or not at
+//! name by which the journal's digests are recounted, and every ticket as first issued, with all its
+//! ceilings where it only commits to them. Whole or not at
 //! all, synced, before anybody is told.
 use crate::app::App;
 use crate::durable;
 use crate::pooled::intake::{self, Due};
 use andon_model::envelope::{Envelope, PayloadType};
-use andon_model::limits::{ENVELOPE_BYTES_MAX, TALLY_BYTES_MAX};
+use andon_model::limits::{CEILINGS_BYTES_MAX, ENVELOPE_BYTES_MAX, TALLY_BYTES_MAX};
 use andon_model::policy::Policy;
+use andon_model::ticket::{Ceiling, Ticket};
 use andon_model::{Digest, OperatorId, PublicKey, RolloutId};
 use andon_rollout::lines::LineTally;
 use andon_trust::envelope::{VerifyError, verify_one};
@@ -58,18 +60,27 @@ pub async fn keep_halt(app: &Arc<App>, rollout: &RolloutId, bytes: Vec<u8>) -> i
 /// The disk's.
 pub async fn keep_ticket(
     app: &Arc<App>,
-    rollout: &RolloutId,
-    generation: u32,
+    ticket: &Ticket,
     envelope: &Envelope,
+    ceilings: &[Ceiling],
 ) -> io::Result<()> {
+    let rollout = &ticket.rollout;
     if app.core().state.rollouts.get(rollout).is_none_or(|rollout| rollout.members.is_none()) {
         return Ok(());
     }
-    let path = ticket_path(&app.inputs.data, rollout, generation);
+    let path = ticket_path(&app.inputs.data, rollout, ticket.generation);
+    let beside = ceilings_path(&app.inputs.data, rollout, ticket.generation);
     let bytes = envelope.to_bytes();
+    let all = ticket.committed.map(|_| serde_json::to_vec(ceilings).unwrap_or_default());
     let write = move || match path.try_exists()? {
         true => Ok(()),
-        false => durable::write(&path, &bytes),
+        // The ticket last: where it is, what it commits to is there too.
+        false => {
+            if let Some(all) = all {
+                durable::write(&beside, &all)?;
+            }
+            durable::write(&path, &bytes)
+        }
     };
     written(tokio::task::spawn_blocking(write).await)
 }
@@ -78,6 +89,22 @@ pub async fn keep_ticket(
 #[must_use]
 pub fn ticket(app: &App, rollout: &RolloutId, generation: u32) -> Option<Vec<u8>> {
     read(&ticket_path(&app.inputs.data, rollout, generation), ENVELOPE_BYTES_MAX)
+}
+
+/// A tally that was acknowledged, as it came.
+#[must_use]
+pub fn tally(app: &App, rollout: &RolloutId, due: Due, operator: &OperatorId) -> Option<Vec<u8>> {
+    read(&tally_path(&app.inputs.data, rollout, due, operator), TALLY_ENVELOPE_MAX)
+}
+
+/// All ceilings of that ticket, if it commits to them.
+#[must_use]
+pub fn ceilings(app: &App, rollout: &RolloutId, generation: u32) -> Option<Vec<u8>> {
+    read(&ceilings_path(&app.inputs.data, rollout, generation), CEILINGS_BYTES_MAX)
+}
+
+fn ceilings_path(data: &Path, rollout: &RolloutId, generation: u32) -> PathBuf {
+    data.join("issued").join(rollout.as_str()).join(format!("{generation}.ceilings.json"))
 }
 
 fn ticket_path(data: &Path, rollout: &RolloutId, generation: u32) -> PathBuf {

@@ -34,7 +34,8 @@ pub fn look(core: &mut Core, now: Time) -> Vec<Record> {
         if members.pooled_at.is_some_and(|at| now < at.plus(beat)) {
             continue;
         }
-        match sum(state, rollout, members, open) {
+        let told = |operator: &OperatorId| open.tally(operator).map(|(_, tally)| tally);
+        match sum(state, rollout, members, told) {
             Ok(seen) => records.extend(pooled(name, due, members, open, seen, &rollout.plan.line)),
             Err(PoolDoubt::OperatorMissing(_)) => {
                 let late = now.since(open.since) >= rollout.plan.generation();
@@ -62,19 +63,17 @@ enum Source<'a> {
     Left,
 }
 
-/// Adds the round up.
-fn sum(
+/// Adds the round up; `told`: the tally of each member that is awaited. A gate verifier does the same.
+pub(crate) fn sum<'t>(
     state: &State,
     rollout: &RolloutState,
     members: &Members,
-    open: &Open,
+    told: impl Fn(&OperatorId) -> Option<&'t LineTally>,
 ) -> Result<Observation, PoolDoubt> {
     let (strata, waves) = (rollout.plan.strata.len(), rollout.waves.len());
     let find = |operator: &OperatorId, standing| match standing {
         Standing::Absent | Standing::Withdrawn => Some(Source::Left),
-        Standing::Consenting | Standing::Halted => {
-            open.tally(operator).map(|(_, tally)| Source::Told(tally))
-        }
+        Standing::Consenting | Standing::Halted => told(operator).map(Source::Told),
     };
     let read = |operator: &OperatorId, source: Source<'_>| match source {
         Source::Left => Cow::Owned(members.arms(rollout, &state.seats, operator)),
@@ -95,7 +94,8 @@ fn pooled(
 ) -> Vec<Record> {
     let mut records = Vec::new();
     let mut halted = Vec::new();
-    for (operator, why) in newly_halted(members, open) {
+    let told = |operator: &OperatorId| open.tally(operator).map(|(_, tally)| tally);
+    for (operator, why) in newly_halted(members, told) {
         let events = absent::halts(line, &operator, &why).into_iter();
         records.extend(events.map(|event| Record::event(name, event)));
         halted.push((operator, why));
@@ -116,9 +116,12 @@ fn pooled(
 }
 
 /// Members that say for the first time that their own line has halted.
-fn newly_halted(members: &Members, open: &Open) -> Vec<(OperatorId, Text)> {
+pub(crate) fn newly_halted<'t>(
+    members: &Members,
+    told: impl Fn(&OperatorId) -> Option<&'t LineTally>,
+) -> Vec<(OperatorId, Text)> {
     let consenting = members.awaited().filter(|operator| !members.halted.contains_key(*operator));
-    let halted = consenting.filter_map(|operator| match &open.tally(operator)?.1.standing {
+    let halted = consenting.filter_map(|operator| match &told(operator)?.standing {
         MemberStanding::Halted { why } => Some((operator.clone(), why.clone())),
         MemberStanding::Live | MemberStanding::Waiting { .. } | MemberStanding::Completed => None,
     });

@@ -3,6 +3,7 @@ use super::Verifier;
 use super::record::AskedTicket;
 use crate::driver::wants_ticket;
 use crate::ticketing::{self, TicketingError};
+use andon_model::ceilings::CeilingsError;
 use andon_model::limits::MESSAGE_SKEW_MAX;
 use andon_model::ticket::Ticket;
 use andon_model::{Millis, RolloutId, Time};
@@ -37,6 +38,9 @@ pub enum Refused {
     /// it cannot be made from the journal
     #[error("recompute ticket")]
     Recompute(#[from] TicketingError),
+    /// its ceilings cannot be committed to
+    #[error("commit to ceilings")]
+    Ceilings(#[from] CeilingsError),
     /// another ticket than the journal calls for
     #[error("ticket's {0} is not what the journal calls for")]
     Differs(&'static str),
@@ -54,6 +58,10 @@ impl Verifier {
         if state.seq < asked.seq {
             return Err(Refused::Behind { want: asked.seq, have: state.seq });
         }
+        if self.rounds.is_open() {
+            // An observation whose tallies are still to come: nothing rests on it yet.
+            return Err(Refused::Behind { want: state.seq + 1, have: state.seq });
+        }
         let policy = &self.core.policy(now).ok_or(Refused::Policy)?.policy;
         let ticket = verify_before_cosigning(&asked.envelope, policy, now, None)?;
         if ticket.rollout != asked.rollout {
@@ -66,7 +74,9 @@ impl Verifier {
         let rollout = state.rollouts.get(&ticket.rollout).ok_or(Refused::NotWanted)?;
         let exposure = rollout.exposure.as_ref().filter(|_| wants_ticket(state, rollout, now));
         let exposure = exposure.ok_or(Refused::NotWanted)?;
+        // All ceilings are made here, so that the root over them is checked like any other field.
         let made = ticketing::ticket(rollout, exposure, &state.hosts, policy, ticket.not_before)?;
+        let (made, _) = made.sealed()?;
         if let Some(what) = difference(&made, &ticket) {
             return Err(Refused::Differs(what));
         }
@@ -90,7 +100,7 @@ fn difference(made: &Ticket, asked: &Ticket) -> Option<&'static str> {
         return None;
     }
     let fields = [
-        ("ceilings", made.ceilings != asked.ceilings),
+        ("ceilings", (&made.ceilings, made.committed) != (&asked.ceilings, asked.committed)),
         ("steps", made.steps != asked.steps),
         ("newcomers", made.newcomers != asked.newcomers),
         ("seed", made.seed != asked.seed),

@@ -4,13 +4,15 @@
 //!
 //! What it adds to the server's own word: the journal that it has seen cannot be told differently
 //! later; a plan is the policy's, over all hosts; the hosts behind a ceiling are as many as it says;
-//! counts are no better than what the journal says of hosts; and a widening takes its soak on this
+//! counts are no better than what the journal says of hosts, or on a vendor line what its members'
+//! kept tallies add up to; and a widening takes its soak on this
 //! machine's clock. What it does not add: it cannot tell hosts that the server invented from others,
 //! and it runs the same gate, so a mistake there is shared (docs/adr/0011).
 mod judge;
 mod plan;
 pub mod record;
 mod recount;
+mod tallies;
 
 use crate::app::Core;
 use crate::record::Record;
@@ -18,10 +20,13 @@ use andon_model::enrol::Anchor;
 use andon_model::limits::MESSAGE_SKEW_MAX;
 use andon_model::{Digest, RolloutId, Time};
 use andon_rollout::Event;
+use andon_rollout::lines::PoolDoubt;
 use andon_trust::policy::PolicyRefusal;
 use record::{Line, Memory};
+use tallies::Rounds;
 
 pub use judge::Refused;
+pub use tallies::{Named, TallyDoubt};
 
 /// Why this journal is not believed any more. Nothing is cosigned after that: a person has to look.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +79,29 @@ pub enum Doubt {
         /// what is wrong
         what: &'static str,
     },
+    /// a member's tally that the line could not have counted
+    #[error(
+        "tally of operator {} for rollout {}, round {}",
+        named.operator, named.rollout, named.due.round
+    )]
+    Tally {
+        /// which
+        named: Box<Named>,
+        /// what is wrong
+        #[source]
+        why: TallyDoubt,
+    },
+    /// tallies that cannot be added up
+    #[error("add up the tallies of rollout {rollout} in journal record {seq}")]
+    Pool {
+        /// whose
+        rollout: RolloutId,
+        /// which record
+        seq: u64,
+        /// what is wrong
+        #[source]
+        why: PoolDoubt,
+    },
 }
 
 /// See the module's documentation.
@@ -84,13 +112,16 @@ pub struct Verifier {
     core: Core,
     chain: Digest,
     memory: Memory,
+    /// a vendor line's round on its way
+    rounds: Rounds,
 }
 
 impl Verifier {
     /// One that has read nothing yet and remembers `memory`.
     #[must_use]
     pub fn new(anchor: Anchor, memory: Memory) -> Verifier {
-        Verifier { anchor, core: Core::default(), chain: Digest::of(b""), memory }
+        let (core, rounds) = (Core::default(), Rounds::default());
+        Verifier { anchor, core, chain: Digest::of(b""), memory, rounds }
     }
 
     /// Number of the last record read.
@@ -105,7 +136,26 @@ impl Verifier {
         &self.memory
     }
 
-    /// Takes the journal's next line, as served.
+    /// The tallies of members that the journal's next line rests on: each is to be brought before the
+    /// line is taken. None of what was checked before the memory was written.
+    /// # Errors
+    /// [`Doubt::Line`].
+    pub fn rests_on(&self, line: &str) -> Result<Vec<Named>, Doubt> {
+        let last = self.seq();
+        let read: Line = serde_json::from_str(line).map_err(|why| Doubt::Line(last, why))?;
+        let known = read.seq <= self.memory.seq;
+        Ok(if known { Vec::new() } else { Rounds::rests_on(&read.record) })
+    }
+
+    /// Takes a tally that the next line rests on, as served.
+    /// # Errors
+    /// [`Doubt::Tally`].
+    pub fn bring(&mut self, named: &Named, bytes: &[u8]) -> Result<(), Doubt> {
+        let brought = self.rounds.bring(&self.core.state, named, bytes);
+        brought.map_err(|why| Doubt::Tally { named: Box::new(named.clone()), why })
+    }
+
+    /// Takes the journal's next line, as served. What it rests on was brought before.
     /// # Errors
     /// [`Doubt`].
     pub fn follow(&mut self, line: &str, now: Time) -> Result<(), Doubt> {
@@ -119,7 +169,10 @@ impl Verifier {
             return Err(Doubt::Time(seq));
         }
         self.check(seq, at, &record)?;
+        let known = seq <= self.memory.seq;
+        self.rounds.check(&self.core.state, (seq, &record), known)?;
         self.core.state.apply(seq, at, &record);
+        self.rounds.note(&self.core.state, at, &record);
         let mut linked = self.chain.0.to_vec();
         linked.extend_from_slice(line.as_bytes());
         self.chain = Digest::of(&linked);

@@ -9,8 +9,8 @@ use andon_model::beat::Presence;
 use andon_model::{Millis, Time};
 use andon_rollout::{ArmTally, Observation, RestartTally, StratumTally, Window};
 
-/// Whether these counts are borne out. On a vendor line they are members' tallies, of which the journal
-/// holds digests only: they are not counted again.
+/// Whether these counts are borne out. On a vendor line they are members' tallies, which the next record
+/// names: [`super::tallies`].
 /// # Errors
 /// What is wrong.
 pub(super) fn check(

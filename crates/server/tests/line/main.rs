@@ -3,6 +3,7 @@
 mod attested;
 mod both;
 mod budgets;
+mod ceilings;
 mod directives;
 mod faults;
 mod late;

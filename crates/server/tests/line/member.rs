@@ -22,16 +22,16 @@ use andon_server::serve::Server;
 
 const HOSTS: u64 = 60;
 
-fn at(second: u64) -> Time {
+pub(crate) fn at(second: u64) -> Time {
     Time(START.0 + second * 1000)
 }
 
-async fn turn(server: &mut Server, member: &mut Member) -> Result<Turn, TurnError> {
+pub(crate) async fn turn(server: &mut Server, member: &mut Member) -> Result<Turn, TurnError> {
     server.driver.during(member.turn(Millis::ZERO)).await.unwrap()
 }
 
 /// A clinic of 60 hosts that have seats on acme's line, where `v1` has been started.
-async fn joined(pace: Pace) -> (Line, Server, Vendor, Member, Digest) {
+pub(crate) async fn joined(pace: Pace) -> (Line, Server, Vendor, Member, Digest) {
     let mut line = Line::new();
     let mut vendor = Vendor::of(&mut line, pace).await;
     let mut server = line.open(START).await.unwrap();
@@ -52,7 +52,7 @@ fn explained(server: &Server, name: &str) -> Option<andon_rollout::Explanation> 
     found.map(|(_, rollout)| rollout.explain(server.app.now()))
 }
 
-fn handed(server: &Server) -> u64 {
+pub(crate) fn handed(server: &Server) -> u64 {
     explained(server, "acme.v1").unwrap().handed
 }
 

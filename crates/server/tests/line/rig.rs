@@ -14,11 +14,12 @@ use andon_model::{
 };
 use andon_server::clock::Clock;
 use andon_server::config::Inputs;
+use andon_server::pooled::kept::tally_path;
 use andon_server::serve::{ServeError, Server};
 use andon_server::store::memory::MemoryJournal;
 use andon_server::store::{Entry, StoreError};
-use andon_server::verifier::Verifier;
 use andon_server::verifier::record::Memory;
+use andon_server::verifier::{Doubt, Named, Verifier};
 use andon_trust::repository::{Delegation, Repository, Role, TopRoles, Validity, vendor_role};
 use andon_trust::sign::SigningKey;
 use axum::body::Body;
@@ -167,14 +168,38 @@ impl Line {
     /// Reads the journal as a gate verifier does.
     fn believed(&self) {
         let memory = Memory::new(self.policy.line.clone());
+        let kept = |named: &Named| std::fs::read(self.tally_file(named)).ok();
+        if let Err((seq, doubt)) = self.verify(&self.journal.rows(), memory, kept) {
+            panic!("a gate verifier doubts record {seq}: {doubt:?}");
+        }
+    }
+
+    /// Where the server keeps a tally.
+    pub(crate) fn tally_file(&self, named: &Named) -> std::path::PathBuf {
+        tally_path(self.folder.path(), &named.rollout, named.due, &named.operator)
+    }
+
+    /// Reads these rows as a gate verifier that remembers does, with the tallies that are brought for
+    /// them; which record it doubts, and why.
+    pub(crate) fn verify(
+        &self,
+        rows: &[Entry],
+        memory: Memory,
+        tally: impl Fn(&Named) -> Option<Vec<u8>>,
+    ) -> Result<Verifier, (u64, Doubt)> {
         let mut verifier = Verifier::new(self.inputs.anchor.clone(), memory);
-        for Entry { seq, at, kind, json, .. } in self.journal.rows() {
+        for Entry { seq, at, kind, json, .. } in rows {
             let at_ms = at.0;
             let row = format!(r#"{{"seq":{seq},"at":{at_ms},"kind":"{kind}","record":{json}}}"#);
-            if let Err(doubt) = verifier.follow(&row, at) {
-                panic!("a gate verifier doubts record {seq}: {doubt}\n{row}");
+            let doubted = |doubt| (*seq, doubt);
+            for named in verifier.rests_on(&row).map_err(doubted)? {
+                if let Some(bytes) = tally(&named) {
+                    verifier.bring(&named, &bytes).map_err(doubted)?;
+                }
             }
+            verifier.follow(&row, *at).map_err(doubted)?;
         }
+        Ok(verifier)
     }
 
     /// Power is lost and comes back.

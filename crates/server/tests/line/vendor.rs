@@ -287,6 +287,7 @@ impl Vendor {
             excluded: vec![],
             seats: vec![],
             order: None,
+            committed: None,
             ceilings: vec![Ceiling {
                 late_max: None,
                 stratum: plan.strata[0].stratum.clone(),

@@ -90,6 +90,7 @@ fn blank(
         excluded: vec![],
         seats: vec![],
         order: None,
+        committed: None,
         ceilings: vec![Ceiling {
             stratum: class()?.stratum(),
             position_max,

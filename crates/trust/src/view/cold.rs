@@ -53,7 +53,7 @@ impl View {
         if !self.catalogue.is_cold() || self.bundle_asked || timestamp.is_none() {
             return None;
         }
-        let need = self.ticket_need(round).or_else(|| self.order_need(round));
+        let need = self.ticket_need(round).or_else(|| self.place_need(round));
         if need.is_some() {
             return need;
         }

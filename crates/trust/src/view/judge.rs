@@ -205,7 +205,9 @@ impl View {
         self.prune_lines();
         self.attested.retain(|digest, _| releases.contains(digest));
         let Some((_, index)) = &self.index else { return };
-        self.places.retain(|rollout, _| index.tickets.iter().any(|t| t.rollout == *rollout));
+        let listed = |rollout: &RolloutId| index.tickets.iter().any(|t| t.rollout == *rollout);
+        self.places.retain(|rollout, _| listed(rollout));
+        self.ceilings.retain(|rollout, _| listed(rollout));
         let mut named: BTreeSet<Digest> = index.tickets.iter().map(|t| t.digest).collect();
         named.extend(index.stops.iter().chain(&index.policy).copied());
         named.extend(View::line_digests(index));

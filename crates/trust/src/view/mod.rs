@@ -10,6 +10,7 @@
 pub(crate) mod bundle;
 mod catalogue;
 mod cold;
+mod cover;
 mod judge;
 mod need;
 mod outcome;
@@ -32,23 +33,21 @@ use andon_model::directive::Directive;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
 use andon_model::index::Index;
-use andon_model::order::Commitment;
 use andon_model::policy::{Lane, Person, Policy};
-use andon_model::position::Position;
 use andon_model::release::{Manifest, Version};
 use andon_model::stop::Freeze;
-use andon_model::ticket::Ticket;
 use andon_model::{
-    ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, StratumId, Time, VendorId,
+    ComponentId, Digest, HostId, KeyId, LineId, PersonId, RolloutId, Time, VendorId,
 };
 use catalogue::Catalogue;
 use cold::Parts;
+use cover::{HeldCeiling, HeldPlace, Undecided};
 use need::Need;
 use std::collections::{BTreeMap, BTreeSet};
 use vendor::HeldLine;
 
-/// What is kept of a ticket that was verified. The ticket itself (up to 400 KiB) is not: a thousand
-/// views share one process in the fleet runner.
+/// What is kept of a ticket that was verified. The ticket itself (up to half a megabyte) is not: a
+/// thousand views share one process in the fleet runner.
 #[derive(Clone, Debug)]
 struct HeldTicket {
     digest: Digest,
@@ -66,7 +65,7 @@ struct HeldTicket {
     /// whether this host's position is below the ticket's ceiling
     covered: bool,
     /// what to look up before that can be said
-    unplaced: Option<Unplaced>,
+    undecided: Option<Undecided>,
     wave: Wave,
 }
 
@@ -82,21 +81,6 @@ enum Wave {
 struct HeldWords {
     digest: Digest,
     words: Words,
-}
-
-/// A ticket whose order was not read yet: what of it decides once this host's place is known.
-#[derive(Clone, Debug)]
-struct Unplaced {
-    signed: Commitment,
-    /// without its ceilings but for this host's stratum
-    rest: Box<Ticket>,
-}
-
-/// This host's place in the order of a rollout, as its own shard shows it; `None`: it has none.
-#[derive(Clone, Debug)]
-struct HeldPlace {
-    signed: Commitment,
-    place: Option<(StratumId, Position)>,
 }
 
 /// A freeze that was verified.
@@ -159,6 +143,8 @@ pub struct View {
     latest: Time,
     /// places that were verified, of rollouts that the index lists
     places: BTreeMap<RolloutId, HeldPlace>,
+    /// ceilings that were verified, of rollouts that the index lists
+    ceilings: BTreeMap<RolloutId, HeldCeiling>,
     /// bytes (by digest) that were judged and found wanting: not fetched again before what they
     /// were judged by (policy, TUF metadata) changes
     refused: BTreeMap<Digest, Refusal>,
@@ -208,6 +194,7 @@ impl View {
             witnessed: Time(0),
             latest: Time(0),
             places: BTreeMap::new(),
+            ceilings: BTreeMap::new(),
             refused: BTreeMap::new(),
             bundle_asked: false,
             round: None,

@@ -1,10 +1,11 @@
 //! What is missing, in the order in which it must be judged, and where it lies on the server.
+use super::cover::Lacks;
 use super::{Fetch, HeldTicket, Round, View};
 use crate::{log, policy};
 use andon_model::limits::{
-    ATTESTATIONS_BYTES_MAX, DIRECTIVE_BYTES_MAX, ENVELOPE_BYTES_MAX, INDEX_BYTES_MAX,
-    LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, NOTE_BYTES_MAX, PROOF_BUNDLE_BYTES_MAX,
-    SHARD_BYTES_MAX, TUF_BYTES_MAX,
+    ATTESTATIONS_BYTES_MAX, CEILINGS_BYTES_MAX, DIRECTIVE_BYTES_MAX, ENVELOPE_BYTES_MAX,
+    INDEX_BYTES_MAX, LOG_PROOF_BYTES_MAX, MANIFEST_BYTES_MAX, NOTE_BYTES_MAX,
+    PROOF_BUNDLE_BYTES_MAX, SHARD_BYTES_MAX, TUF_BYTES_MAX,
 };
 use andon_model::order::shard_of;
 use andon_model::{Digest, RolloutId, VendorId};
@@ -22,6 +23,8 @@ pub(super) enum Need {
     Ticket(RolloutId),
     /// this host's shard of the rollout's order
     Order(RolloutId),
+    /// the shard with the ceiling of this host's stratum
+    Ceiling(RolloutId),
     Stop(Digest),
     Vendor(VendorId),
     Manifest(RolloutId),
@@ -43,12 +46,14 @@ pub(super) enum LineFile {
     Policy,
     Seats,
     Ticket(RolloutId),
+    Ceiling(RolloutId),
 }
 
 impl LineFile {
     /// Below the vendor line's folder.
-    fn path(&self) -> String {
+    fn path(&self, lacks: Option<&Lacks>) -> String {
         match self {
+            LineFile::Ceiling(rollout) => View::ceiling_path(rollout, lacks),
             LineFile::Policy => "policy.json".to_owned(),
             LineFile::Seats => "seats.json".to_owned(),
             LineFile::Ticket(rollout) => format!("tickets/{rollout}.json"),
@@ -68,6 +73,7 @@ impl Need {
             Need::Targets(_) => "targets".to_owned(),
             Need::Ticket(rollout) => format!("ticket {rollout}"),
             Need::Order(rollout) => format!("order of {rollout}"),
+            Need::Ceiling(rollout) => format!("ceiling of {rollout}"),
             Need::Stop(digest) => format!("stop {}", digest.short()),
             Need::Checkpoint => "checkpoint of the log".to_owned(),
             Need::Vendor(vendor) => format!("vendor {vendor}"),
@@ -80,6 +86,9 @@ impl Need {
             Need::Line(vendor, LineFile::Seats) => format!("seats of vendor:{vendor}"),
             Need::Line(vendor, LineFile::Ticket(rollout)) => {
                 format!("ticket {rollout} of vendor:{vendor}")
+            }
+            Need::Line(vendor, LineFile::Ceiling(rollout)) => {
+                format!("ceiling of {rollout} of vendor:{vendor}")
             }
         }
     }
@@ -106,7 +115,7 @@ impl View {
             return Some(need);
         }
         self.ticket_need(round)
-            .or_else(|| self.order_need(round))
+            .or_else(|| self.place_need(round))
             .or_else(|| self.stop_need(round))
             .or_else(|| self.checkpoint_need(round))
             .or_else(|| self.vendor_need(round))
@@ -128,10 +137,15 @@ impl View {
         needs.find(|need| !round.tried.contains(need))
     }
 
-    pub(super) fn order_need(&self, round: &Round) -> Option<Need> {
-        let unplaced = self.tickets.iter().filter(|(_, held)| held.unplaced.is_some());
-        let mut needs = unplaced.map(|(rollout, _)| Need::Order(rollout.clone()));
-        needs.find(|need| !round.tried.contains(need))
+    /// A place first: only then is it known whether a ceiling matters.
+    pub(super) fn place_need(&self, round: &Round) -> Option<Need> {
+        let undecided = self.tickets.iter().filter_map(|(rollout, held)| {
+            Some(match held.undecided.as_ref()?.lacks {
+                Lacks::Place(_) => Need::Order(rollout.clone()),
+                Lacks::Ceiling(..) => Need::Ceiling(rollout.clone()),
+            })
+        });
+        undecided.into_iter().find(|need| !round.tried.contains(need))
     }
 
     fn stop_need(&self, round: &Round) -> Option<Need> {
@@ -236,6 +250,11 @@ impl View {
                 let shard = shard_of(self.host);
                 (format!("{line}/orders/{rollout}/{shard}.json"), SHARD_BYTES_MAX)
             }
+            Need::Ceiling(rollout) => {
+                let undecided = self.tickets.get(rollout).and_then(|it| it.undecided.as_ref());
+                let path = View::ceiling_path(rollout, undecided.map(|it| &it.lacks));
+                (format!("{line}/{path}"), CEILINGS_BYTES_MAX)
+            }
             Need::Stop(digest) => (format!("{line}/stops/{digest}.json"), DIRECTIVE_BYTES_MAX),
             Need::Manifest(rollout) => (self.manifest_url(rollout), MANIFEST_BYTES_MAX),
             Need::Bundle(release) => {
@@ -248,7 +267,12 @@ impl View {
                 (format!("{line}/attestations/{release}.jsonl"), ATTESTATIONS_BYTES_MAX)
             }
             Need::Line(vendor, file) => {
-                (format!("{line}/vendor/{vendor}/{}", file.path()), ENVELOPE_BYTES_MAX)
+                let limit = match file {
+                    LineFile::Ceiling(_) => CEILINGS_BYTES_MAX,
+                    _ => ENVELOPE_BYTES_MAX,
+                };
+                let path = file.path(self.line_lacks(vendor, file));
+                (format!("{line}/vendor/{vendor}/{path}"), limit)
             }
         };
         Fetch { path, limit, known }

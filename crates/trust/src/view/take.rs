@@ -4,8 +4,7 @@ use super::need::Need;
 use super::outcome::chain;
 use super::release::{self, ManifestRefusal};
 use super::{
-    Answer, HeldDirective, HeldPlace, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round,
-    Unplaced, View, Wave,
+    Answer, HeldDirective, HeldStop, HeldTicket, HeldWords, Refusal, RefusalCode, Round, View, Wave,
 };
 use crate::attestation::{self, AttestationRefusal, Words};
 use crate::directive::{self, DirectiveRefusal};
@@ -13,14 +12,14 @@ use crate::policy::{self, PolicyRefusal};
 use crate::stop::{self, StopRefusal};
 use crate::ticket::{self, SeenTicket, TicketRefusal};
 use crate::tuf::TufError;
+use andon_model::ceilings::CeilingsError;
 use andon_model::directive::Directive;
 use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
 use andon_model::index::{Index, IndexError};
 use andon_model::limits::{DIRECTIVE_BYTES_MAX, STOP_BYTES_MAX};
-use andon_model::order::{Shard, ShardError};
+use andon_model::order::ShardError;
 use andon_model::release::ReleaseError;
 use andon_model::stop::{Freeze, Party};
-use andon_model::ticket::Ticket;
 use andon_model::{Digest, RolloutId, VendorId};
 use std::error::Error;
 
@@ -42,6 +41,7 @@ impl View {
             Need::Policy => self.take_policy(round, &bytes),
             Need::Ticket(rollout) => self.take_ticket(round, rollout, &bytes),
             Need::Order(rollout) => self.take_order(round, rollout, &bytes),
+            Need::Ceiling(rollout) => self.take_ceiling(round, rollout, &bytes),
             Need::Stop(digest) => self.take_stop(round, *digest, &bytes),
             Need::Manifest(rollout) => self.take_manifest(round, rollout, &bytes),
             Need::Checkpoint => self.take_checkpoint(round, &bytes),
@@ -184,7 +184,7 @@ impl View {
             true => Wave::Canary,
             false => Wave::Later,
         };
-        let (covered, unplaced) = self.covered(&ticket);
+        let (covered, undecided) = self.covered(&ticket);
         self.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
         let held = HeldTicket {
             digest,
@@ -198,48 +198,10 @@ impl View {
             not_before: ticket.not_before,
             not_after: ticket.not_after,
             covered,
-            unplaced,
+            undecided,
             wave,
         };
         self.tickets.insert(rollout.clone(), held);
-    }
-
-    /// Whether a ticket covers this host, or what to look up before that can be said.
-    fn covered(&self, ticket: &Ticket) -> (bool, Option<Unplaced>) {
-        let Some(signed) = ticket.order_of(self.host) else {
-            return (ticket::covers(ticket, self.host, &self.class), None);
-        };
-        match self.places.get(&ticket.rollout).filter(|held| held.signed == signed) {
-            Some(held) => (ticket::covers_held(ticket, &self.class, held.place.as_ref()), None),
-            None => {
-                let mut rest = Box::new(ticket.clone());
-                let own = self.class.stratum_on(&ticket.scheduled);
-                rest.ceilings.retain(|ceiling| ceiling.stratum == own);
-                (rest.steps, rest.approvals) = (vec![], vec![]);
-                (false, Some(Unplaced { signed, rest }))
-            }
-        }
-    }
-
-    /// This host's own shard. What it says counts only if the signed root says so too.
-    fn take_order(&mut self, round: &mut Round, rollout: &RolloutId, bytes: &[u8]) {
-        let Some(held) = self.tickets.get_mut(rollout) else { return };
-        let Some(Unplaced { signed, rest }) = held.unplaced.take() else { return };
-        let found = Shard::parse(bytes).and_then(|shard| {
-            let place = shard.place(&signed, self.host)?;
-            Ok(place.map(|(stratum, rank)| (stratum.clone(), rank)))
-        });
-        match found {
-            Ok(place) => {
-                held.covered = ticket::covers_held(&rest, &self.class, place.as_ref());
-                self.places.insert(rollout.clone(), HeldPlace { signed, place });
-            }
-            Err(why) => {
-                held.unplaced = Some(Unplaced { signed, rest });
-                let what = Need::Order(rollout.clone()).name();
-                round.refusals.refuse(&what, shard_code(&why), &chain(&why));
-            }
-        }
     }
 
     fn take_stop(&mut self, round: &mut Round, digest: Digest, bytes: &[u8]) {
@@ -452,7 +414,18 @@ pub(super) fn manifest_code(why: &ManifestRefusal) -> RefusalCode {
     }
 }
 
-fn shard_code(why: &ShardError) -> RefusalCode {
+pub(super) fn ceilings_code(why: &CeilingsError) -> RefusalCode {
+    match why {
+        CeilingsError::Size(_) => RefusalCode::TooLarge,
+        CeilingsError::Parse(_) | CeilingsError::Field(..) => RefusalCode::Malformed,
+        CeilingsError::Root(_)
+        | CeilingsError::Elsewhere { .. }
+        | CeilingsError::Beyond(_)
+        | CeilingsError::List => RefusalCode::Digest,
+    }
+}
+
+pub(super) fn shard_code(why: &ShardError) -> RefusalCode {
     match why {
         ShardError::Size(_) => RefusalCode::TooLarge,
         ShardError::Parse(_) | ShardError::Field(..) => RefusalCode::Malformed,

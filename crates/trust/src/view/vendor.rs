@@ -1,13 +1,16 @@
 //! Vendor lines that this host's line takes part in: a release of such a vendor is offered only where a
 //! ticket of the vendor's line covers this host's seat there, beside the ticket of its own line. The
 //! host's own server passes on what the vendor's line has signed, and can only withhold it.
+use super::cover::{HeldCeiling, Lacks, by_ceiling, rest};
 use super::need::{LineFile, Need};
-use super::take::{envelope_code, policy_code, ticket_code};
+use super::outcome::chain;
+use super::take::{ceilings_code, envelope_code, policy_code, ticket_code};
 use super::{HeldTicket, RefusalCode, Round, View};
 use crate::envelope::{VerifyError, verify_one};
 use crate::policy;
 use crate::policy::PolicyRefusal;
 use crate::ticket::{self, SeenTicket, TicketRefusal};
+use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::index::{Index, IndexVendorLine};
 use andon_model::limits::INDEX_ITEMS_MAX;
@@ -30,6 +33,8 @@ pub(super) struct HeldLine {
     /// this host's seat there; none, and it is a newcomer there
     seat: Option<(Digest, Option<HostId>)>,
     tickets: BTreeMap<RolloutId, LineTicket>,
+    /// ceilings that were verified, of tickets that are listed
+    ceilings: BTreeMap<RolloutId, HeldCeiling>,
 }
 
 /// What is kept of one of its tickets.
@@ -38,6 +43,8 @@ struct LineTicket {
     digest: Digest,
     release: Digest,
     covered: bool,
+    /// what decides once the ceiling of this host's stratum there was read
+    undecided: Option<(Box<Ticket>, Lacks)>,
 }
 
 impl HeldLine {
@@ -65,6 +72,20 @@ enum SeatsRefusal {
     Text(#[from] LineError),
     #[error("they are of another line, or another operator's")]
     Elsewhere,
+}
+
+/// Whether a vendor line's ticket covers this host by its seat there, or what it lacks.
+fn covered(
+    held: &HeldLine,
+    seat: Option<HostId>,
+    class: &HostClass,
+    ticket: &Ticket,
+) -> Result<bool, Lacks> {
+    let Some(seat) = seat else {
+        return Ok(ticket.newcomers == Newcomers::Included);
+    };
+    let says = |ticket: &Ticket| ticket::covers(ticket, seat, class);
+    by_ceiling(ticket, class, held.ceilings.get(&ticket.rollout), says)
 }
 
 impl View {
@@ -110,8 +131,15 @@ impl View {
             }
             let of = listed.tickets.iter().filter(|ticket| ticket.release == release);
             of.into_iter().find_map(|ticket| {
-                let have = held.tickets.get(&ticket.rollout).map(|held| held.digest);
-                wanted(have, ticket.digest, LineFile::Ticket(ticket.rollout.clone()))
+                let known = held.tickets.get(&ticket.rollout);
+                let have = known.map(|held| held.digest);
+                let next = wanted(have, ticket.digest, LineFile::Ticket(ticket.rollout.clone()));
+                next.or_else(|| {
+                    known?.undecided.as_ref()?;
+                    let need =
+                        Need::Line(vendor.clone(), LineFile::Ceiling(ticket.rollout.clone()));
+                    (!round.tried.contains(&need)).then_some(need)
+                })
             })
         })
     }
@@ -123,6 +151,9 @@ impl View {
         what: &str,
         bytes: &[u8],
     ) {
+        if let LineFile::Ceiling(rollout) = file {
+            return self.take_line_ceiling(round, (vendor, rollout), what, bytes);
+        }
         let digest = Digest::of(bytes);
         let envelope = match Envelope::parse(bytes) {
             Ok(envelope) => envelope,
@@ -134,12 +165,14 @@ impl View {
             LineFile::Ticket(rollout) => {
                 self.take_line_ticket(vendor, rollout, digest, &envelope, round.now)
             }
+            // No envelope: taken above.
+            LineFile::Ceiling(_) => Ok(()),
         };
         match taken {
             Ok(()) => {}
             // Dated in the future; time passes, and it may be believed in the next round.
             Err((RefusalCode::Expired, why)) if matches!(file, LineFile::Ticket(_)) => {
-                round.refusals.refuse(what, RefusalCode::Expired, &super::outcome::chain(&*why));
+                round.refusals.refuse(what, RefusalCode::Expired, &chain(&*why));
             }
             Err((code, why)) => self.refuse(digest, what, code, &*why),
         }
@@ -220,14 +253,48 @@ impl View {
             let why = "it names another rollout than its path";
             return Err((RefusalCode::Policy, Box::from(why)));
         }
-        let covered = match held.seat.and_then(|(_, seat)| seat) {
-            Some(seat) => ticket::covers(&ticket, seat, class),
-            None => ticket.newcomers == Newcomers::Included,
-        };
+        let seat = held.seat.and_then(|(_, seat)| seat);
+        let covered = covered(held, seat, class, &ticket);
         held.seen.insert(rollout.clone(), SeenTicket::of(&ticket));
-        let Ticket { release, .. } = ticket;
-        held.tickets.insert(rollout.clone(), LineTicket { digest, release, covered });
+        let release = ticket.release;
+        let (covered, undecided) = match covered {
+            Ok(covered) => (covered, None),
+            Err(lacks) => (false, Some((Box::new(rest(&ticket)), lacks))),
+        };
+        held.tickets.insert(rollout.clone(), LineTicket { digest, release, covered, undecided });
         Ok(())
+    }
+
+    /// The ceiling of this host's stratum there: no signature, but the signed ticket's root.
+    fn take_line_ceiling(
+        &mut self,
+        round: &mut Round,
+        (vendor, rollout): (&VendorId, &RolloutId),
+        what: &str,
+        bytes: &[u8],
+    ) {
+        let Some(held) = self.lines.get_mut(vendor) else { return };
+        let undecided = held.tickets.get(rollout).and_then(|ticket| ticket.undecided.clone());
+        let Some((ticket, Lacks::Ceiling(signed, stratum))) = undecided else { return };
+        match HeldCeiling::read(bytes, signed, stratum) {
+            Ok(ceiling) => {
+                held.ceilings.insert(rollout.clone(), ceiling);
+                let known = held.seat.and_then(|(_, seat)| seat);
+                let covered = covered(held, known, &self.class, &ticket);
+                if let Some(known) = held.tickets.get_mut(rollout) {
+                    known.covered = covered.is_ok_and(|covered| covered);
+                    known.undecided = None;
+                }
+            }
+            Err(why) => round.refusals.refuse(what, ceilings_code(&why), &chain(&why)),
+        }
+    }
+
+    /// What the named file of a vendor line waits for.
+    pub(super) fn line_lacks(&self, vendor: &VendorId, file: &LineFile) -> Option<&Lacks> {
+        let LineFile::Ceiling(rollout) = file else { return None };
+        let ticket = self.lines.get(vendor)?.tickets.get(rollout)?;
+        ticket.undecided.as_ref().map(|(_, lacks)| lacks)
     }
 
     /// What the vendor's line has against this host's taking the release now; `None`: it covers it, or
@@ -262,6 +329,7 @@ impl View {
                 line.is_some_and(|line| line.tickets.iter().any(|it| it.rollout == *rollout))
             };
             held.tickets.retain(|rollout, _| listed(rollout));
+            held.ceilings.retain(|rollout, _| listed(rollout));
         }
     }
 

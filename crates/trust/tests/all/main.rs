@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod attested;
 mod bundle;
+mod ceilings;
 mod client;
 mod clock;
 mod cold;

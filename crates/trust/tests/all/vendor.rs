@@ -406,3 +406,45 @@ fn an_index_without_vendor_lines_has_the_bytes_it_always_had_and_too_many_are_re
         assert_eq!(read.is_ok(), fine, "{many}");
     }
 }
+
+/// Mutant: ceiling-shard-unchecked.
+#[test]
+fn a_vendor_lines_ceiling_is_looked_up_below_its_own_folder() {
+    let mut lines = Lines::new();
+    let want = first(&lines.ticket).0;
+    let other = |n: usize| andon_model::ticket::Ceiling {
+        stratum: StratumId::new(&format!("x86_64.other.m{n:04}")).unwrap(),
+        position_max: None,
+        handed: 0,
+        late_max: None,
+    };
+    lines.ticket.ceilings.extend((1..70).map(other));
+    lines.ticket.ceilings.sort_by(|a, b| a.stratum.cmp(&b.stratum));
+    let (sealed, shards) = lines.ticket.clone().sealed().unwrap();
+    let open = std::mem::replace(&mut lines.ticket, sealed);
+    lines.show_ticket(&[ONLINE]);
+    let signed = lines.ticket.committed.unwrap();
+    let number = andon_model::ceilings::shard_of(&class().stratum(), signed.shards);
+    let below = andon_model::ceilings::path(&open.rollout, &signed.root, number);
+    let path = lines.world.line_path(&format!("vendor/acme/{below}"));
+    let own = shards[number as usize].clone();
+    let mut forged = own.clone();
+    forged.ceilings.iter_mut().for_each(|it| it.position_max = Some(Position::MAX));
+    let covered = *want.first().unwrap();
+    let put = |lines: &mut Lines, shard: &andon_model::ceilings::Shard| {
+        lines.world.files.insert(path.clone(), serde_json::to_vec(shard).unwrap());
+    };
+    let refusals = |lines: &mut Lines| -> Vec<(String, RefusalCode)> {
+        let told = lines.world.sync(&mut view(covered), NOW);
+        assert_eq!(told.offers, []);
+        told.refusals.into_iter().map(|told| (told.what, told.code)).collect()
+    };
+    let what = "ceiling of theirs of vendor:acme".to_owned();
+    let missing = refusals(&mut lines);
+    assert!(missing.contains(&(what.clone(), RefusalCode::Missing)), "{missing:?}");
+    put(&mut lines, &forged);
+    let wrong = refusals(&mut lines);
+    assert!(wrong.contains(&(what, RefusalCode::Digest)), "{wrong:?}");
+    put(&mut lines, &own);
+    assert_eq!(lines.offered(), want);
+}

@@ -341,6 +341,7 @@ impl World {
             scheduled: vec![],
             excluded: vec![],
             order: None,
+            committed: None,
             ceilings: vec![Ceiling {
                 stratum: class().stratum(),
                 position_max: Some(Position::MAX),

@@ -2,12 +2,13 @@
 use super::{Member, TurnError};
 use crate::member::http::HttpError;
 use crate::member::record::LineFact;
-use crate::member::verify;
+use crate::member::verify::{self, LineDoubt};
 use andon_model::RolloutId;
+use andon_model::ceilings;
 use andon_model::envelope::Envelope;
-use andon_model::limits::ENVELOPE_BYTES_MAX;
+use andon_model::limits::{CEILINGS_BYTES_MAX, ENVELOPE_BYTES_MAX};
 use andon_model::line::Round;
-use andon_model::ticket::Newcomers;
+use andon_model::ticket::{Ceiling, Newcomers, Ticket};
 
 impl Member {
     /// Takes down every ticket up to the round's, each as it was first issued.
@@ -22,19 +23,39 @@ impl Member {
             };
             let path = format!("/v1/line/tickets/{name}/{next}");
             let envelope = self.envelope(&path, ENVELOPE_BYTES_MAX).await?;
+            let ceilings = self.ceilings(name, next, &envelope).await?;
             let receipt = {
                 let mut core = self.app.core();
                 let now = self.app.now();
                 let policy = self.vendor_policy(&core, now)?;
                 let Some(followed) = self.followed(&core, name) else { break };
-                verify::ticket(&envelope, policy, followed, self.blocks(&core), now)?;
+                let brought = (&envelope, &ceilings[..]);
+                verify::ticket(brought, policy, followed, self.blocks(&core), now)?;
                 let rollout = name.clone();
-                let fact = LineFact::TicketTaken { rollout, envelope };
+                let fact = LineFact::TicketTaken { rollout, envelope, ceilings };
                 self.app.stage(&mut core, &[self.fact(fact)])?
             };
             receipt.durable().await?;
         }
         self.take_newcomers(round).await
+    }
+
+    /// All ceilings of a ticket that only commits to them: whether it covers as many of our hosts as it
+    /// says in every stratum, only all of them show.
+    async fn ceilings(
+        &self,
+        name: &RolloutId,
+        generation: u32,
+        envelope: &Envelope,
+    ) -> Result<Vec<Ceiling>, TurnError> {
+        // Unread, or without: verification says what there is to say.
+        let ticket = Ticket::parse(&envelope.payload).ok();
+        if ticket.is_none_or(|ticket| ticket.committed.is_none()) {
+            return Ok(Vec::new());
+        }
+        let path = format!("/v1/line/ceilings/{name}/{generation}");
+        let bytes = self.http.get(&path, CEILINGS_BYTES_MAX).await?;
+        Ok(ceilings::parse_list(&bytes).map_err(LineDoubt::from)?)
     }
 
     /// The newest ticket once more, when it covers newcomers: our hosts want to see it themselves.

@@ -26,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) operator: OperatorId,
     pub(crate) key: SigningKey,
     pub(crate) hosts: Vec<Host>,
+    /// strata that its hosts are in, in turn
+    pub(crate) strata: Vec<StratumId>,
     /// whether the release crashes on its hosts
     pub(crate) faulty: bool,
     pub(crate) standing: MemberStanding,
@@ -39,6 +41,7 @@ impl Member {
             operator: OperatorId::new(name).unwrap(),
             key: key(number),
             hosts: vec![Host::default(); hosts],
+            strata: STRATA.iter().map(|name| StratumId::new(name).unwrap()).collect(),
             faulty: false,
             standing: MemberStanding::Live,
             places: None,
@@ -53,9 +56,9 @@ impl Member {
             line: line.clone(),
             operator: self.operator.clone(),
             host_first: first as u64,
-            strata: STRATA.iter().map(|name| StratumId::new(name).unwrap()).collect(),
+            strata: self.strata.clone(),
             hosts: (first..first + count)
-                .map(|host| u16::try_from(host % STRATA.len()).unwrap())
+                .map(|host| u16::try_from(host % self.strata.len()).unwrap())
                 .collect(),
         }
     }

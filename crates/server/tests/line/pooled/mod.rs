@@ -6,4 +6,5 @@ mod refusals;
 mod restarts;
 mod rollouts;
 mod share;
+mod tallies;
 pub(crate) mod world;

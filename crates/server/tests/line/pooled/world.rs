@@ -2,6 +2,7 @@
 use super::member::Member;
 use crate::rig::*;
 use crate::rollouts::get;
+use andon_model::ceilings;
 use andon_model::command::Verb;
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::line::{self, LineStanding, Places, Round, Rounds};
@@ -118,7 +119,12 @@ impl World {
         let mut waves = Vec::new();
         for generation in 1..=generation {
             let path = format!("/v1/line/tickets/r1/{generation}");
-            let ticket: Ticket = self.signed(&path, PayloadType::Ticket).await;
+            let mut ticket: Ticket = self.signed(&path, PayloadType::Ticket).await;
+            if ticket.committed.is_some() {
+                let path = format!("/v1/line/ceilings/r1/{generation}");
+                let all = get(&mut self.server, &path).await;
+                ticket = ticket.opened(&ceilings::parse_list(&all).unwrap()).unwrap();
+            }
             assert_eq!(ticket.generation, generation);
             waves.push(ticket.ceilings.iter().map(|ceiling| ceiling.handed).collect());
         }

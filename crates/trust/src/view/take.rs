@@ -197,13 +197,13 @@ impl View {
     /// Whether a ticket covers this host, or what to look up before that can be said.
     fn covered(&self, ticket: &Ticket) -> (bool, Option<Unplaced>) {
         let Some(signed) = ticket.order_of(self.host) else {
-            return (ticket::covers(ticket, self.host, &self.class), None);
+            return (ticket::covers(ticket, self.host, self.host_now()), None);
         };
         match self.places.get(&ticket.rollout).filter(|held| held.signed == signed) {
-            Some(held) => (ticket::covers_held(ticket, &self.class, held.place.as_ref()), None),
+            Some(held) => (ticket::covers_held(ticket, self.host_now(), held.place.as_ref()), None),
             None => {
                 let mut rest = Box::new(ticket.clone());
-                let own = self.class.stratum_on(&ticket.scheduled);
+                let own = ticket.stratum_of(self.host_now());
                 rest.ceilings.retain(|ceiling| ceiling.stratum == own);
                 (rest.steps, rest.approvals) = (vec![], vec![]);
                 (false, Some(Unplaced { signed, rest }))
@@ -221,7 +221,8 @@ impl View {
         });
         match found {
             Ok(place) => {
-                held.covered = ticket::covers_held(&rest, &self.class, place.as_ref());
+                let now = (&self.class, &self.facts);
+                held.covered = ticket::covers_held(&rest, now, place.as_ref());
                 self.places.insert(rollout.clone(), HeldPlace { signed, place });
             }
             Err(why) => {

@@ -78,6 +78,7 @@ impl Caller {
             alerts: vec![],
             alerts_left_out: 0,
             sensor: None,
+            facts: None,
             freezes: vec![],
         }
     }

@@ -17,11 +17,15 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(90);
 const HOSTS: usize = 12;
 const CANARIES: usize = 4;
-/// So few hosts are all within it, but for the first wave's size.
+/// So few hosts are all within it, but for the first wave's size. Hosts and rig are one machine here: they
+/// run the very same kernel.
 const POLICY: &str = r#"
 [routine]
 budget = [{ after = "0s", hosts_max = 16 }]
 first_wave_max = 4
+[[attestations.demands]]
+predicates = ["test_result", "svr"]
+same = ["kernel"]
 "#;
 
 struct Scene {
@@ -70,6 +74,20 @@ impl Scene {
         Ok(AttestedClass::of(&class).to_string())
     }
 
+    /// Plans go by what hosts have said.
+    fn everybody_says_what_it_runs(&self) -> Result<()> {
+        let http = self.server.http();
+        wait::until("all hosts to say what they run", PATIENCE, || {
+            let hosts = http.get("/v1/hosts").ok()?.json();
+            let hosts = hosts.as_array()?;
+            let told = |host: &serde_json::Value| {
+                let path = format!("/v1/hosts/{}", host["host"].as_str()?);
+                http.get(&path).ok()?.json()["facts"]["kernel"].as_str().map(str::to_owned)
+            };
+            (hosts.len() == HOSTS && hosts.iter().all(|it| told(it).is_some())).then_some(())
+        })
+    }
+
     /// Runs a release on the rig: what `andon rig run` ended with, and the file.
     fn run(&self, folder: &str, class: &str) -> Result<(tool::Ran, String)> {
         let file = format!("{folder}/attestations.jsonl");
@@ -88,10 +106,7 @@ fn attested_releases_reach_everybody_waived_ones_the_canary_wave_and_failed_ones
     let scene = Scene::new()?;
     let fleet = Fleet::start(&scene.line, &scene.server.address, HOSTS, &[])?;
     let http = scene.server.http();
-    wait::until("all hosts to be there", PATIENCE, || {
-        let hosts = http.get("/v1/hosts").ok()?.json();
-        (hosts.as_array()?.len() == HOSTS).then_some(())
-    })?;
+    scene.everybody_says_what_it_runs()?;
     let class = scene.class()?;
     let with = |release: &Release| {
         let digest = release.digest().to_string();

@@ -4,6 +4,7 @@ mod common;
 
 use andon_model::Digest;
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::facts::Facts;
 use andon_model::handover::{FromCheck, Offers, ToCheck};
 use andon_model::release::Manifest;
 use common::{World, class, host, key};
@@ -65,7 +66,7 @@ impl Check {
         }
     }
     fn sync(&mut self) -> Offers {
-        self.ask(&ToCheck::Sync { host: host(), class: class() });
+        self.ask(&ToCheck::Sync { host: host(), class: class(), facts: Facts::default() });
         self.hear(|said| match said {
             FromCheck::Offers { offers } => Some((**offers).clone()),
             FromCheck::Failed { what, why } if what.as_str() == "sync" => panic!("{why}"),

@@ -12,7 +12,9 @@ const COMMENT: &str = "
 #   rigs = [ { name = \"lab\", key = \"…\" } ]
 #   [[attestations.demands]]
 #   kind = \"content\"
-#   predicates = [\"test_result\", \"svr\"]";
+#   predicates = [\"test_result\", \"svr\"]
+#   same = [\"kernel_series\"]
+# `same`: what must have been running on the rig as it runs on the host: kernel, kernel_series, sensor, rung.";
 
 /// As the policy wants it: lists in order.
 pub(crate) fn sorted(attestations: &Attestations) -> Attestations {
@@ -20,6 +22,7 @@ pub(crate) fn sorted(attestations: &Attestations) -> Attestations {
     sorted.rigs.sort_by(|a, b| a.name.cmp(&b.name));
     for demand in &mut sorted.demands {
         demand.predicates.sort();
+        demand.same.sort();
     }
     sorted
 }
@@ -55,6 +58,7 @@ pub(crate) fn demand() -> Demand {
         os: None,
         model: None,
         alike: andon_model::rigs::Alike::Platform,
+        same: Vec::new(),
         predicates,
     }
 }

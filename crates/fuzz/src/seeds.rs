@@ -13,6 +13,7 @@ use andon_model::command::{Approval, Command, Verb};
 use andon_model::directive::{Demand, Directive};
 use andon_model::enrol::EnrolRequest;
 use andon_model::envelope::PayloadType;
+use andon_model::facts::{FactKind, FactName, Facts};
 use andon_model::handover::{FromCheck, Offer, Offers, PolicyFacts, ToCheck};
 use andon_model::line::{
     LineStanding, Pace, Places, Roster, Round, Rounds, SeatBlock, Seating, VendorLine,
@@ -34,6 +35,11 @@ use serde::Serialize;
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("JSON")
+}
+
+fn facts() -> Facts {
+    let of = |word: &str| FactName::new(word).ok();
+    Facts { kernel: of("6.1.0-18-amd64"), sensor: of("s1"), rung: of("ebpf") }
 }
 
 fn component(name: &str) -> ComponentId {
@@ -82,6 +88,7 @@ pub fn tickets() -> Vec<Vec<u8>> {
     let rich = Ticket {
         lane: Lane::Emergency,
         scheduled: vec![andon_model::GroupId::new("ring-1").expect("a name")],
+        told_apart: vec![FactKind::Kernel, FactKind::Rung],
         planned: Some(NOW),
         newcomers: Newcomers::Included,
         approvals: vec![seal(&[1], PayloadType::Approval, &approval())],
@@ -132,6 +139,9 @@ pub fn policies() -> Vec<Vec<u8>> {
         threshold: 2,
         pace: Pace::Own,
     }];
+    for demand in &mut own.attestations.demands {
+        demand.same = vec![FactKind::Kernel, FactKind::Rung];
+    }
     let mut of_vendor = world().policy.clone();
     of_vendor.line = LineId::Vendor(vendor());
     of_vendor.absent_max_ppm = 1000;
@@ -278,7 +288,7 @@ fn waiver() -> Waiver {
 #[must_use]
 pub fn attestations() -> Vec<Vec<u8>> {
     let tested = statement(world().release);
-    let class = attestation::AttestedClass::of(&class());
+    let class = attestation::AttestedClass::of(&class()).running(facts());
     let mut verified = tested.clone();
     verified.predicate = Predicate::Svr(Svr {
         verifier: SvrVerifier { id: "urn:andon:rig:one".to_owned() },
@@ -331,7 +341,9 @@ fn full_beat() -> Beat {
             drops: 0,
             rules: 3,
             canary_seen: Some(NOW),
+            build: facts().sensor,
         }),
+        facts: Some(facts()),
         freezes: vec![Digest::of(b"freeze")],
     }
 }
@@ -346,6 +358,7 @@ pub fn beats() -> Vec<Vec<u8>> {
         probes: vec![],
         alerts: vec![],
         sensor: None,
+        facts: None,
         freezes: vec![],
         ..full_beat()
     };
@@ -375,20 +388,20 @@ pub fn handovers() -> Vec<Vec<u8>> {
         begun: NOW,
         manifest: world.manifest.clone(),
     };
-    let facts = PolicyFacts {
+    let known = PolicyFacts {
         version: 3,
         watch: world.policy.watch,
         timing: world.policy.timing,
         probes: vec![],
     };
     let offers =
-        Offers { index_version: 5, offers: vec![offer], policy: Some(facts), ..Offers::default() };
+        Offers { index_version: 5, offers: vec![offer], policy: Some(known), ..Offers::default() };
     let envelope = seal(&[7], PayloadType::Beat, &full_beat());
     vec![
         FromCheck::Offers { offers: Box::new(offers) }.to_line(),
         FromCheck::Bell { version: 7 }.to_line(),
         FromCheck::Fetched { release: world.release, folder: "inbox".to_owned() }.to_line(),
-        ToCheck::Sync { host: host(), class: class() }.to_line(),
+        ToCheck::Sync { host: host(), class: class(), facts: facts() }.to_line(),
         ToCheck::PostBeat { envelope }.to_line(),
     ]
 }

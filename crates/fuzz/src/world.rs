@@ -316,6 +316,7 @@ fn attestations() -> Attestations {
         os: None,
         model: None,
         alike: Alike::Platform,
+        same: Vec::new(),
         predicates: vec![attestation::PredicateKind::TestResult],
     };
     Attestations { needed: 1, rigs: vec![rig("one", 40), rig("two", 41)], demands: vec![demand] }
@@ -364,6 +365,7 @@ fn ticket(policy: &Policy, release: Digest) -> Ticket {
         newcomers: Newcomers::Excluded,
         planned: None,
         scheduled: vec![],
+        told_apart: vec![],
         excluded: vec![],
         seats: vec![],
         order: None,

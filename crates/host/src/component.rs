@@ -160,6 +160,11 @@ impl Component {
     pub(crate) fn active_is(&self, kind: ComponentKind) -> bool {
         self.active().is_some_and(|held| held.manifest.kind == kind)
     }
+    /// Whether it is the sensor as its vendor ships it: a service, and called so.
+    pub(crate) fn is_sensor(&self) -> bool {
+        let sensor = |held: &Held| held.manifest.component.as_str().contains("sensor");
+        self.active_is(ComponentKind::Service) && self.active().is_some_and(sensor)
+    }
     pub(crate) fn health_hook(&self) -> Option<&Hook> {
         let held = self.active().filter(|held| held.manifest.kind == ComponentKind::Files)?;
         held.manifest.hooks.health.as_ref()

@@ -9,6 +9,7 @@ use crate::machine::{Event, Evidence, Phase, Slot, SlotState};
 use crate::report::Outbox;
 use crate::service::{Run, Service};
 use andon_model::digest::Digest;
+use andon_model::facts::{FactName, Facts};
 use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::host_journal::Fact;
 use andon_model::id::{ComponentId, HostId, VendorId};
@@ -37,6 +38,8 @@ pub struct HostConfig {
     pub boot: u32,
     /// services that are not components
     pub builtin: Vec<Builtin>,
+    /// release of the running kernel; `None`: not known
+    pub kernel: Option<FactName>,
 }
 
 /// Whether anything may be started.
@@ -52,6 +55,7 @@ pub(crate) enum Life {
 pub struct Host {
     pub(crate) id: Option<HostId>,
     pub(crate) boot: u32,
+    kernel: Option<FactName>,
     pub(crate) now: Time,
     pub(crate) life: Life,
     pub(crate) out: Vec<Command>,
@@ -74,6 +78,7 @@ impl Host {
         Host {
             id: config.host,
             boot: config.boot,
+            kernel: config.kernel,
             now: Time(0),
             life: Life::Fresh,
             out: Vec::new(),
@@ -137,6 +142,20 @@ impl Host {
             self.settle();
         }
         std::mem::take(&mut self.out)
+    }
+
+    /// What this host runs now: its kernel, the build of its sensor, and what that said it can do.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let said = self.outbox.sensor.as_ref();
+        let digest = |it: Digest| FactName::new(&it.to_string()).ok();
+        let component = self.components.values().find(|one| one.is_sensor());
+        let sensor = match component.and_then(Component::active) {
+            Some(held) => digest(held.in_slot.release),
+            None => said.and_then(|status| status.build.clone()),
+        };
+        let rung = said.and_then(|status| FactName::new(status.source.name()).ok());
+        Facts { kernel: self.kernel.clone(), sensor, rung }
     }
 
     /// When to apply `Tick` at the latest.

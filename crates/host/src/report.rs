@@ -4,6 +4,7 @@ use crate::health::Answer;
 use crate::host::Host;
 use andon_model::beat::{Alert, Beat, Charge, Presence, ProbeResult, SensorStatus};
 use andon_model::digest::Digest;
+use andon_model::facts::Facts;
 use andon_model::handover::FreezeSeen;
 use andon_model::host_journal::Fact;
 use andon_model::limits::{
@@ -21,9 +22,15 @@ pub(crate) struct Outbox {
     alerts_in_flight: usize,
     alerts_left_out: u64,
     beats_made: u32,
+    /// what the host runs, as the server has it; `None`: nothing was heard since the start
+    facts_told: Option<Facts>,
+    facts_in_flight: Option<Facts>,
     pub(crate) sensor: Option<SensorStatus>,
 }
 
+/// What the host runs is said again every so many beats, news or not: an answer may have been to the beat
+/// before the one that got lost.
+const FACTS_EVERY: u32 = 64;
 /// Charges kept for the next beats; what is beyond stands in the journal.
 const CHARGES_KEPT_MAX: usize = 4 * CHARGES_PER_BEAT_MAX;
 
@@ -48,6 +55,17 @@ impl Outbox {
         self.charges.retain(|charge| charge.number > up_to);
         self.alerts.drain(..self.alerts_in_flight.min(self.alerts.len()));
         self.alerts_in_flight = 0;
+        if let Some(facts) = self.facts_in_flight.take() {
+            self.facts_told = Some(facts);
+        }
+    }
+
+    /// What the next beat says of what the host runs: `None` if the server knows.
+    fn facts_due(&mut self, facts: Facts) -> Option<Facts> {
+        let again = self.beats_made.is_multiple_of(FACTS_EVERY);
+        let due = (again || self.facts_told.as_ref() != Some(&facts)).then_some(facts);
+        self.facts_in_flight.clone_from(&due);
+        due
     }
 
     fn add_alert(&mut self, alert: Alert) {
@@ -65,7 +83,9 @@ impl Host {
     /// number; charges and alerts stay until `ChargesStored`.
     pub fn beat(&mut self, now: andon_model::Time, presence: Presence) -> Option<Beat> {
         let host = self.id?;
+        let facts = self.facts();
         self.outbox.beats_made += 1;
+        let facts = self.outbox.facts_due(facts);
         self.outbox.alerts_in_flight = self.outbox.alerts.len().min(ALERTS_PER_BEAT_MAX);
         let answers = self.probes.iter().filter(|(_, seen)| seen.answer != Answer::None);
         Some(Beat {
@@ -90,6 +110,7 @@ impl Host {
             alerts: self.outbox.alerts.iter().take(ALERTS_PER_BEAT_MAX).cloned().collect(),
             alerts_left_out: self.outbox.alerts_left_out,
             sensor: self.outbox.sensor.clone(),
+            facts,
             freezes: self.stops_in_force(now).take(FREEZES_PER_BEAT_MAX).collect(),
         })
     }

@@ -7,6 +7,7 @@
 //! What it is not: signatures, or who may sign (`andon_trust::attestation`).
 use crate::class::HostClass;
 use crate::digest::Digest;
+use crate::facts::{FactError, FactName, Facts};
 use crate::id::{IdError, StratumId};
 use crate::limits::{ATTESTATION_BYTES_MAX, ATTESTATION_ITEMS_MAX, ATTESTATION_TESTS_MAX};
 use serde::{Deserialize, Serialize};
@@ -28,9 +29,10 @@ pub enum PredicateKind {
     Svr,
 }
 
-/// The class of the machine that a rig ran a release on: what decides of a host's class, without groups.
+/// The class of the machine that a rig ran a release on: what decides of a host's class, without groups; and
+/// what ran there, as far as the rig says so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Annotations", into = "Annotations")]
 pub struct AttestedClass {
     /// machine architecture, as `uname -m`
     pub arch: StratumId,
@@ -38,43 +40,96 @@ pub struct AttestedClass {
     pub os: StratumId,
     /// hardware or image model
     pub model: StratumId,
+    /// what ran there
+    pub facts: Facts,
 }
 
-impl AttestedClass {
-    /// Of a host's class.
-    #[must_use]
-    pub fn of(class: &HostClass) -> AttestedClass {
-        AttestedClass { arch: class.arch.clone(), os: class.os.clone(), model: class.model.clone() }
+/// The same in a test result. Whoever does not know one of these words refuses all of them.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Annotations {
+    arch: StratumId,
+    os: StratumId,
+    model: StratumId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kernel: Option<FactName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sensor: Option<FactName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rung: Option<FactName>,
+}
+
+impl From<Annotations> for AttestedClass {
+    fn from(said: Annotations) -> AttestedClass {
+        let Annotations { arch, os, model, kernel, sensor, rung } = said;
+        AttestedClass { arch, os, model, facts: Facts { kernel, sensor, rung } }
+    }
+}
+impl From<AttestedClass> for Annotations {
+    fn from(class: AttestedClass) -> Annotations {
+        let AttestedClass { arch, os, model, facts: Facts { kernel, sensor, rung } } = class;
+        Annotations { arch, os, model, kernel, sensor, rung }
     }
 }
 
-/// `ARCH/OS/MODEL`.
+impl AttestedClass {
+    /// Of a host's class, whatever it runs.
+    #[must_use]
+    pub fn of(class: &HostClass) -> AttestedClass {
+        let (arch, os, model) = (class.arch.clone(), class.os.clone(), class.model.clone());
+        AttestedClass { arch, os, model, facts: Facts::default() }
+    }
+
+    /// The same class, with this running.
+    #[must_use]
+    pub fn running(self, facts: Facts) -> AttestedClass {
+        AttestedClass { facts, ..self }
+    }
+}
+
+/// `ARCH/OS/MODEL`, and `/NAME=FACT` for each fact that is known.
 impl fmt::Display for AttestedClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.arch, self.os, self.model)
+        write!(f, "{}/{}/{}", self.arch, self.os, self.model)?;
+        self.facts.named().try_for_each(|(name, fact)| write!(f, "/{name}={fact}"))
     }
 }
 
 /// Why a text is no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClassTextError {
-    /// not three parts
-    #[error("class {0:?} is not ARCH/OS/MODEL")]
+    /// not three parts, or other facts than these after them
+    #[error("class {0:?} is not ARCH/OS/MODEL[/kernel=…][/sensor=…][/rung=…]")]
     Parts(String),
     /// a part that is no name
     #[error("part of a class")]
     Name(#[from] IdError),
+    /// a fact that is no word
+    #[error("fact of a class")]
+    Fact(#[from] FactError),
 }
 
 impl FromStr for AttestedClass {
     type Err = ClassTextError;
     fn from_str(text: &str) -> Result<AttestedClass, ClassTextError> {
-        let parts: Vec<&str> = text.split('/').collect();
-        let [arch, os, model] = parts[..] else {
-            return Err(ClassTextError::Parts(text.chars().take(200).collect()));
-        };
+        let wrong = || ClassTextError::Parts(text.chars().take(200).collect());
+        let parts: Vec<&str> = text.splitn(7, '/').collect();
+        let [arch, os, model, said @ ..] = &parts[..] else { return Err(wrong()) };
+        let mut facts = Facts::default();
+        for one in said {
+            let (name, fact) = one.split_once('=').ok_or_else(wrong)?;
+            let place = match name {
+                "kernel" => &mut facts.kernel,
+                "sensor" => &mut facts.sensor,
+                "rung" => &mut facts.rung,
+                _ => return Err(wrong()),
+            };
+            if place.replace(FactName::new(fact)?).is_some() {
+                return Err(wrong());
+            }
+        }
         let name = StratumId::new;
-        Ok(AttestedClass { arch: name(arch)?, os: name(os)?, model: name(model)? })
+        Ok(AttestedClass { arch: name(arch)?, os: name(os)?, model: name(model)?, facts })
     }
 }
 
@@ -300,6 +355,15 @@ impl Statement {
         }
     }
 
+    /// Names of the tests that failed, if it is of tests and names some.
+    #[must_use]
+    pub fn failed_tests(&self) -> &[String] {
+        match &self.predicate {
+            Predicate::TestResult(result) => &result.failed_tests,
+            Predicate::Svr(_) => &[],
+        }
+    }
+
     /// Whether it is about this release.
     #[must_use]
     pub fn is_about(&self, release: &Digest) -> bool {
@@ -313,6 +377,8 @@ impl Statement {
     }
 }
 
+const CLASS_WORDS: &str =
+    "is not arch, os, model and, where it says so, kernel, sensor and rung, and nothing else";
 const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 const SVR: &str = "https://in-toto.io/attestation/svr/v0.1";
 
@@ -327,7 +393,7 @@ impl TestResult {
             return Err(StatementError::Class("is said twice"));
         }
         serde_json::from_value(first.annotations.clone())
-            .map_err(|_| StatementError::Class("is not arch, os and model, and nothing else"))
+            .map_err(|_| StatementError::Class(CLASS_WORDS))
     }
 }
 
@@ -338,9 +404,7 @@ impl Configuration {
         Configuration {
             name: "host-class".to_owned(),
             uri: HOST_CLASS_URI.to_owned(),
-            annotations: serde_json::json!({
-                "arch": class.arch, "os": class.os, "model": class.model,
-            }),
+            annotations: serde_json::to_value(class).unwrap_or_default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a host says of itself. Its absence is evidence too.
 use crate::digest::Digest;
+use crate::facts::{FactName, Facts};
 use crate::id::{ComponentId, HostId};
 use crate::limits::{
     ALERTS_PER_BEAT_MAX, BEAT_BYTES_MAX, CHARGES_PER_BEAT_MAX, COMPONENTS_MAX,
@@ -160,6 +161,20 @@ pub struct SensorStatus {
     /// when it last saw a canary program that it started itself; absent: it does not see now
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary_seen: Option<Time>,
+    /// digest of the program that runs, by its own word
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<FactName>,
+}
+
+impl SensorSource {
+    /// The rung of capabilities that it is.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SensorSource::Ebpf => "ebpf",
+            SensorSource::ProcConnector => "proc_connector",
+        }
+    }
 }
 
 /// A signed message of life and state.
@@ -193,6 +208,9 @@ pub struct Beat {
     /// the sensor, where there is one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensor: Option<SensorStatus>,
+    /// what it runs, when that is news to the server
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
     /// freezes and directives in force on this host, by digest of their payload
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<Digest>,

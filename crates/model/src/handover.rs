@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::directive::Directive;
 use crate::enrol::EnrolAnswer;
 use crate::envelope::Envelope;
+use crate::facts::Facts;
 use crate::id::{HostId, RolloutId};
 use crate::limits::{COMPONENTS_MAX, HANDOVER_LINE_BYTES_MAX, INDEX_ITEMS_MAX, PROBES_MAX};
 use crate::policy::{Timing, Watch};
@@ -33,6 +34,9 @@ pub enum ToCheck {
         host: HostId,
         /// what it is
         class: HostClass,
+        /// what it runs now
+        #[serde(default, skip_serializing_if = "Facts::is_unknown")]
+        facts: Facts,
     },
     /// Deliver a signed beat; answered by [`FromCheck::Answer`] or [`FromCheck::Failed`].
     PostBeat {

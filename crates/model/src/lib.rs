@@ -18,6 +18,7 @@ pub mod directive;
 pub mod eligible;
 pub mod enrol;
 pub mod envelope;
+pub mod facts;
 pub mod fast_lane;
 pub mod handover;
 pub mod host_journal;

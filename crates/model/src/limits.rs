@@ -3,6 +3,8 @@ use crate::time::Millis;
 
 /// Longest name (vendor, component, person …): fits a file name with a prefix and a DNS label.
 pub const NAME_LENGTH_MAX: usize = 63;
+/// Longest fact of what a host runs, bytes: `uname -r` has 64 at most, a digest in hexadecimal has 64.
+pub const FACT_LENGTH_MAX: usize = 64;
 /// Longest free text (a reason, a cause): one terminal screen line or two, never a log file.
 pub const TEXT_LENGTH_MAX: usize = 512;
 /// Largest signed object of ours (ticket, policy, stop, beat, command), bytes: a policy of 3,200 members,

@@ -470,6 +470,7 @@ mod tests {
     #[test]
     fn a_policy_that_demands_no_attestation_has_the_bytes_it_always_had_and_rigs_stand_apart() {
         use crate::attestation::PredicateKind;
+        use crate::facts::FactKind;
         use crate::rigs::{Alike, Demand, Rig};
         let mut policy = policy("operator:clinic", 0);
         let none = serde_json::to_string(&policy).unwrap();
@@ -478,7 +479,8 @@ mod tests {
         let rig = |name: &str, n: u8| Rig { name: name.parse().unwrap(), key: PublicKey([n; 32]) };
         let predicates = vec![PredicateKind::TestResult, PredicateKind::Svr];
         let (kind, arch, os, model, alike) = (None, None, None, None, Alike::Platform);
-        let demand = Demand { kind, arch, os, model, alike, predicates };
+        let same = vec![FactKind::Kernel, FactKind::Rung];
+        let demand = Demand { kind, arch, os, model, alike, same, predicates };
         let rigs = vec![rig("a", 1), rig("b", 2)];
         let good = Attestations { needed: 2, rigs, demands: vec![demand.clone()] };
         let many = |count| (0..count).map(|n| rig(&format!("r{n:02}"), n + 100)).collect();
@@ -502,6 +504,11 @@ mod tests {
         let unsorted = "has a demand whose predicates are none, not sorted, or there twice";
         row(&|it| it.demands[0].predicates.clear(), Some(unsorted));
         row(&|it| it.demands[0].predicates.reverse(), Some(unsorted));
+        let unsorted = "has a demand whose `same` is not sorted, or names something twice";
+        row(&|it| it.demands[0].same.clear(), None);
+        row(&|it| it.demands[0].same = FactKind::ALL.to_vec(), None);
+        row(&|it| it.demands[0].same.reverse(), Some(unsorted));
+        row(&|it| it.demands[0].same = vec![FactKind::Rung; 2], Some(unsorted));
         for (attestations, why) in rows {
             policy.attestations = attestations;
             let why = why.map(|why| format!("policy field attestations {why}"));

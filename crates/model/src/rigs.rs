@@ -3,6 +3,7 @@
 //! What it is not: a judge of attestations (`andon_trust::attestation`).
 use crate::attestation::{AttestedClass, PredicateKind};
 use crate::class::HostClass;
+use crate::facts::{FactKind, HostNow};
 use crate::id::{RigId, StratumId};
 use crate::key::PublicKey;
 use crate::limits::{DEMANDS_MAX, RIGS_MAX};
@@ -64,6 +65,9 @@ pub struct Demand {
     /// when an attested class is the host's own
     #[serde(default, skip_serializing_if = "is_platform")]
     pub alike: Alike,
+    /// what must have been running where it was attested as it runs on the host; sorted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<FactKind>,
     /// what must have been signed, each by as many rigs as the policy needs; sorted
     pub predicates: Vec<PredicateKind>,
 }
@@ -79,6 +83,29 @@ impl Demand {
             && is(&self.arch, &class.arch)
             && is(&self.os, &class.os)
             && is(&self.model, &class.model)
+    }
+
+    /// Whether what was found in a class speaks for this host. What one of them does not know is not the
+    /// same.
+    #[must_use]
+    pub fn own(&self, attested: &AttestedClass, host: HostNow<'_>) -> bool {
+        let same = |kind: &FactKind| kind.same(&attested.facts, host.facts) == Some(true);
+        self.alike.same(attested, host.class) && self.same.iter().all(same)
+    }
+
+    /// Whether two attested classes are one to this demand. Two that do not say something are, in that.
+    #[must_use]
+    pub fn one(&self, a: &AttestedClass, b: &AttestedClass) -> bool {
+        let platform = a.arch == b.arch && a.os == b.os;
+        platform
+            && (self.alike == Alike::Platform || a.model == b.model)
+            && self.same.iter().all(|kind| kind.of(&a.facts) == kind.of(&b.facts))
+    }
+
+    /// Whether it tells hosts apart by this.
+    #[must_use]
+    pub fn tells(&self, kind: FactKind) -> bool {
+        self.same.iter().any(|own| own.implies(kind))
     }
 }
 
@@ -110,6 +137,17 @@ impl Attestations {
         self.demands.iter().filter(move |demand| demand.fits(kind, class))
     }
 
+    /// By what of that which hosts run the demands on releases of this kind tell them apart; sorted. Of
+    /// every class, because whoever reads a ticket knows no more of it than the ticket says.
+    #[must_use]
+    pub fn told_apart(&self, kind: Option<ComponentKind>) -> Vec<FactKind> {
+        let of_kind =
+            |demand: &&Demand| demand.kind.is_none() || kind.is_none() || demand.kind == kind;
+        let demands = || self.demands.iter().filter(of_kind);
+        let named = |kind: &FactKind| demands().any(|demand| demand.same.contains(kind));
+        FactKind::ALL.into_iter().filter(named).collect()
+    }
+
     /// Whether they make sense beside the rest of their policy. A key that stands for two parties would
     /// let one thief speak for both.
     pub(crate) fn check(&self, policy: &Policy) -> Result<(), &'static str> {
@@ -138,6 +176,9 @@ impl Attestations {
                 && demand.predicates.windows(2).all(|pair| pair[0] < pair[1])
         };
         let sorted = self.demands.iter().all(sorted);
-        rule(sorted, "has a demand whose predicates are none, not sorted, or there twice")
+        rule(sorted, "has a demand whose predicates are none, not sorted, or there twice")?;
+        let sorted = |demand: &Demand| demand.same.windows(2).all(|pair| pair[0] < pair[1]);
+        let sorted = self.demands.iter().all(sorted);
+        rule(sorted, "has a demand whose `same` is not sorted, or names something twice")
     }
 }

@@ -1,8 +1,8 @@
 //! The wave ticket: one small signed object that moves millions of hosts, and no more than it says.
 use crate::ceilings::{self, CeilingsError, Shard};
-use crate::class::HostClass;
 use crate::digest::Digest;
 use crate::envelope::Envelope;
+use crate::facts::{self, FactKind, HostNow};
 use crate::id::{ComponentId, GroupId, HostId, LineId, RolloutId, StratumId};
 use crate::limits::{
     APPROVALS_MAX, CEILINGS_LISTED_MAX, ELIGIBILITY_RULES_MAX, GENERATIONS_MAX, RINGS_MAX,
@@ -97,6 +97,9 @@ pub struct Ticket {
     /// groups that the plan left out, sorted: their hosts are newcomers, whatever the rules say later
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<GroupId>,
+    /// by what of that which they run the plan told hosts of one stratum apart, sorted
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_apart: Vec<FactKind>,
     /// the hosts' seats on the vendor line that this line goes inside: a host's position is then its
     /// seat's, the same on both lines; who has no seat is a newcomer
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -161,6 +164,8 @@ impl Ticket {
         rule(scheduled, "scheduled", "is too long")?;
         let excluded = self.excluded.len() <= 3 * ELIGIBILITY_RULES_MAX;
         rule(excluded, "excluded", "is too long")?;
+        let told = self.told_apart.windows(2).all(|pair| pair[0] < pair[1]);
+        rule(told, "told_apart", "is not sorted, or names something twice")?;
         let seats = blocks_are_sane(&self.seats);
         rule(seats, "seats", "is too long, not sorted, or gives a seat twice")?;
         let one = self.seats.is_empty() || self.order.is_none();
@@ -258,9 +263,14 @@ impl Ticket {
     /// Whether a host is covered that has this place in the ticket's order, or none. A host that is of
     /// another stratum than its place is in no wave of either: it is late, as newcomers are.
     #[must_use]
-    pub fn covers_place(&self, class: &HostClass, place: Option<(&StratumId, Position)>) -> bool {
-        let left_out = class.groups.iter().any(|group| self.excluded.contains(group));
-        let own = class.stratum_on(&self.scheduled);
+    pub fn covers_place<'h>(
+        &self,
+        host: impl Into<HostNow<'h>>,
+        place: Option<(&StratumId, Position)>,
+    ) -> bool {
+        let host = host.into();
+        let left_out = host.class.groups.iter().any(|group| self.excluded.contains(group));
+        let own = self.stratum_of(host);
         match place.filter(|(stratum, _)| !left_out && **stratum == own) {
             Some((stratum, rank)) => self.ceiling(stratum).is_some_and(|max| rank <= max),
             None => self.newcomers == Newcomers::Included,
@@ -270,11 +280,20 @@ impl Ticket {
     /// Whether a host is covered, time and signatures aside. Where an order names its place, only
     /// that place can say so: [`Ticket::covers_place`].
     #[must_use]
-    pub fn covers(&self, host: HostId, class: &HostClass) -> bool {
-        if class.groups.iter().any(|group| self.excluded.contains(group)) {
+    pub fn covers<'h>(&self, host: HostId, now: impl Into<HostNow<'h>>) -> bool {
+        let now = now.into();
+        if now.class.groups.iter().any(|group| self.excluded.contains(group)) {
             return self.newcomers == Newcomers::Included;
         }
-        self.reaches(host, &class.stratum_on(&self.scheduled))
+        self.reaches(host, &self.stratum_of(now))
+    }
+
+    /// The stratum of a host in this ticket's plan. One that runs something else than when the plan was made
+    /// may be of none: nobody has counted it among those.
+    #[must_use]
+    pub fn stratum_of<'h>(&self, host: impl Into<HostNow<'h>>) -> StratumId {
+        let HostNow { class, facts } = host.into();
+        facts::stratum_by(class.stratum_on(&self.scheduled), facts, &self.told_apart)
     }
 
     /// Whether a place in a stratum is covered, for hosts that no rule left out.

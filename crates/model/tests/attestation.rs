@@ -3,6 +3,7 @@
 use andon_model::Digest;
 use andon_model::attestation::*;
 use andon_model::class::HostClass;
+use andon_model::facts::{FactKind, FactName, Facts};
 use andon_model::limits::*;
 use andon_model::rigs::{Alike, Attestations, Demand};
 use andon_model::waiver::Waiver;
@@ -163,6 +164,30 @@ fn classes_are_the_same_by_platform_or_by_model() {
 }
 
 #[test]
+fn a_class_says_what_ran_there_and_nothing_that_is_not_understood() {
+    let full = "x86_64/debian12/edge/kernel=6.1.0-18-amd64/sensor=ab12/rung=ebpf";
+    let class: AttestedClass = full.parse().unwrap();
+    assert_eq!(class.to_string(), full);
+    assert_eq!((class.facts.kernel.as_ref().unwrap().as_str()), "6.1.0-18-amd64");
+    let alone: AttestedClass = "x86_64/debian12/edge/rung=ebpf".parse().unwrap();
+    assert_eq!(alone.facts, Facts { rung: FactName::new("ebpf").ok(), ..Facts::default() });
+    for bad in ["/kernel", "/kernel=", "/firmware=1", "/kernel=1/kernel=1", "/kernel=a b", "/"] {
+        format!("x86_64/debian12/edge{bad}").parse::<AttestedClass>().unwrap_err();
+    }
+    let mut value = test_result();
+    let annotations = "/predicate/configuration/1/annotations";
+    *value.pointer_mut(annotations).unwrap() = serde_json::to_value(&class).unwrap();
+    let read = parse(&value).unwrap();
+    assert_eq!(read.findings().unwrap(), [Finding::Test(class.clone(), TestOutcome::Passed)]);
+    assert_eq!(Statement::parse(&read.to_bytes()).unwrap(), read);
+    value.pointer_mut(annotations).unwrap()["firmware"] = json!("1");
+    assert!(parse(&value).unwrap_err().to_string().contains("nothing else"));
+    let mut value = svr();
+    value["predicate"]["properties"] = json!([format!("{PREFLIGHT_PROPERTY}{full}")]);
+    assert_eq!(parse(&value).unwrap().findings().unwrap(), [Finding::Verified(class)]);
+}
+
+#[test]
 fn a_demand_has_few_words() {
     let text = r#"{"needed":1,"rigs":[],"demands":[{"predicates":["test_result","svr"]}]}"#;
     let read: Attestations = serde_json::from_str(text).unwrap();
@@ -170,5 +195,9 @@ fn a_demand_has_few_words() {
     let demand: Demand =
         serde_json::from_str(r#"{"kind":"service","alike":"model","predicates":["svr"]}"#).unwrap();
     assert_eq!(demand.alike, Alike::Model);
+    let text = r#"{"same":["kernel_series","sensor","rung"],"predicates":["svr"]}"#;
+    let read: Demand = serde_json::from_str(text).unwrap();
+    assert_eq!(read.same, [FactKind::KernelSeries, FactKind::Sensor, FactKind::Rung]);
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
     serde_json::from_str::<Demand>(r#"{"predicates":["svr"],"kernel":"6.1"}"#).unwrap_err();
 }

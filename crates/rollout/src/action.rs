@@ -1,7 +1,7 @@
 //! What the rollout wants done, imperative, and the reasons it gives. Not how it is done.
 use crate::gate::{Channel, Evidence};
 use andon_model::ticket::{Newcomers, Step};
-use andon_model::{Digest, Millis, PersonId, StratumId, Time, text::Text};
+use andon_model::{Digest, Millis, PersonId, RigId, StratumId, Time, text::Text};
 use serde::{Deserialize, Serialize};
 
 /// One thing to do. Doing it twice is harmless.
@@ -147,6 +147,15 @@ pub enum HoldReason {
     },
     /// the plan contradicts itself
     PlanUnsound,
+    /// an accredited rig has seen the release fail; hosts of the class refuse it by themselves
+    TestFailed {
+        /// which rig
+        rig: RigId,
+        /// on which class
+        class: Text,
+        /// which test
+        test: Text,
+    },
 }
 
 /// A rule that honest counts keep.

@@ -1,6 +1,6 @@
 //! What the rollout is told, past tense: the journal's records. Not what it decides.
 use andon_model::ticket::Newcomers;
-use andon_model::{Digest, PersonId, Time, text::Text};
+use andon_model::{Digest, PersonId, RigId, Time, text::Text};
 use serde::{Deserialize, Serialize};
 
 /// One journal record, together with the time at which it was taken down.
@@ -58,6 +58,15 @@ pub enum Event {
         handed: Vec<u32>,
         /// whether newcomers are covered too: that line is done
         newcomers: Newcomers,
+    },
+    /// a rig that the policy accredits has seen the release fail on a class that has hosts in the plan
+    TestFailed {
+        /// which rig
+        rig: RigId,
+        /// on which class, and what ran there
+        class: Text,
+        /// which of its tests, if it says so
+        test: Text,
     },
     /// an action could not be carried out
     ActionFailed {

@@ -2,6 +2,7 @@
 use crate::report::PlanReport;
 use andon_model::budget::GroupBudget;
 use andon_model::eligible::Schedule;
+use andon_model::facts::FactKind;
 use andon_model::limits::{HORIZONS_MAX, HOSTS_MAX, STRATA_MAX};
 use andon_model::line::{Pace, SeatBlock, blocks_are_sane, seat};
 use andon_model::order::Commitment;
@@ -59,6 +60,9 @@ pub struct Terms {
     /// strata that may not change at any time, and when they may
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schedules: BTreeMap<StratumId, Schedule>,
+    /// by what of that which hosts run the strata are cut, sorted: the policy's demands look at it
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_apart: Vec<FactKind>,
     /// strata that are left out, sorted: no rig has shown that the release runs on their class
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unattested: Vec<StratumId>,

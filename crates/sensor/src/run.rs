@@ -8,10 +8,14 @@ use crate::table::Table;
 use crate::{rules, sys};
 use andon_content::sigma::RuleSet;
 use andon_content::{Detect, ProcessEvent};
-use andon_model::beat::{Alert, SensorSource, SensorStatus};
+use andon_model::Digest;
+use andon_model::beat::{Alert, SensorStatus};
+use andon_model::facts::FactName;
 use andon_model::text::Text;
 use andon_model::time::Time;
 use anyhow::Context as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const EVENTS_PER_TURN: usize = 4096;
 /// How often the status file is replaced.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Largest program of ours, bytes: ten times what it has.
+const PROGRAM_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 struct Sensor {
     options: Options,
@@ -28,6 +34,7 @@ struct Sensor {
     alerts: Alerts,
     canary: Canary,
     notifier: Notifier,
+    build: Option<FactName>,
     events: u64,
     alerts_failed: bool,
     status_last: Option<Instant>,
@@ -47,6 +54,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         table: Table::new(),
         canary: Canary::default(),
         notifier,
+        build: build(),
         events: 0,
         alerts_failed: false,
         status_last: None,
@@ -145,10 +153,7 @@ impl Sensor {
 
     fn say_ready(&mut self, source: &mut dyn Source) {
         let counts = self.rules.as_ref().map(Detect::counts).unwrap_or_default();
-        let kind = match source.kind() {
-            SensorSource::Ebpf => "ebpf",
-            SensorSource::ProcConnector => "proc_connector",
-        };
+        let kind = source.kind().name();
         let status =
             format!("{} rules active, {} inert, source {kind}", counts.active, counts.inert);
         eprintln!("andon-sensor: ready: {status}");
@@ -164,6 +169,7 @@ impl Sensor {
             drops: source.drops(),
             rules: self.rules.as_ref().map_or(0, |rules| rules.counts().active),
             canary_seen: self.canary.seen(),
+            build: self.build.clone(),
         }
     }
 
@@ -177,6 +183,23 @@ impl Sensor {
             && let Err(failed) = sink::write_status(path, &status)
         {
             eprintln!("andon-sensor: {}", chain(&failed));
+        }
+    }
+}
+
+/// The digest of this program. Without one hosts do not know which sensor they run; no reason to end.
+fn build() -> Option<FactName> {
+    let mut program = Vec::new();
+    let read = File::open("/proc/self/exe")
+        .and_then(|file| file.take(PROGRAM_BYTES_MAX).read_to_end(&mut program));
+    match read {
+        Ok(length) if (length as u64) < PROGRAM_BYTES_MAX => {
+            FactName::new(&Digest::of(&program).to_string()).ok()
+        }
+        Ok(_) => None,
+        Err(failed) => {
+            eprintln!("andon-sensor: read own program: {failed}");
+            None
         }
     }
 }

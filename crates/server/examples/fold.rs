@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a run stops where it is wrong")]
 use andon_model::beat::Presence;
 use andon_model::class::HostClass;
+use andon_model::facts::Facts;
 use andon_model::policy::{Horizon, Lane, LanePolicy, Policy, Timing, Watch};
 use andon_model::release::Version;
 use andon_model::{
@@ -46,6 +47,7 @@ fn host(at: u64) -> HostState {
         answered: false,
         unwell: Vec::new(),
         freezes: Vec::new(),
+        facts: Facts::default(),
     }
 }
 

@@ -149,6 +149,7 @@ impl Driver {
             let mut core = app.core();
             let mut records = self.observations(&core, app.now());
             records.extend(pooled::round::look(&mut core, app.now()));
+            records.extend(attested::failures(&core.state));
             if records.is_empty() { None } else { Some(app.stage(&mut core, &records)?) }
         };
         if let Some(receipt) = receipt {
@@ -506,11 +507,14 @@ impl Driver {
     }
 }
 
-/// Whether a rollout's ticket may be served: not over, not frozen, not replaced by a newer one.
-pub(crate) fn wants_ticket(state: &State, rollout: &RolloutState, now: Time) -> bool {
+/// Whether a rollout's ticket may be served: not over, not frozen, not replaced by a newer one, and told of
+/// what rigs saw fail.
+#[must_use]
+pub fn wants_ticket(state: &State, rollout: &RolloutState, now: Time) -> bool {
     let frozen = state.frozen(&rollout.vendor, &rollout.plan.release, now).is_some();
     let replaced = rollout.completed() && state.replaced(rollout);
-    !rollout.halted() && !frozen && !replaced && rollout.exposure.is_some()
+    let told = rollout.failures.is_empty();
+    !rollout.halted() && !frozen && !replaced && told && rollout.exposure.is_some()
 }
 
 /// Where a shard of a rollout's order lies.

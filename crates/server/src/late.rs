@@ -7,14 +7,15 @@ use andon_model::{HostId, Millis, Time};
 use andon_rollout::LateTally;
 
 /// The late hosts of a rollout with their strata's places in its plan, first enrolled first. Not those
-/// that its rules leave out or whose stratum it does not know, and none beside an explicit order: they
-/// wait until newcomers are included.
+/// that its rules leave out or whose stratum it does not know, and none beside an explicit order or where
+/// a host's stratum may change with what it runs: they wait until newcomers are included.
 fn queue<'a>(
     rollout: &'a RolloutState,
     hosts: &'a [HostState],
 ) -> impl Iterator<Item = (usize, HostId, &'a HostState)> {
     let plan = &rollout.plan;
-    let queued = plan.order.is_none() && plan.enrolled_max.is_some();
+    let lasting = plan.order.is_none() && plan.terms.told_apart.is_empty();
+    let queued = lasting && plan.enrolled_max.is_some();
     let from = if queued { rollout.places.len() } else { hosts.len() };
     hosts.iter().enumerate().skip(from).filter_map(|(at, host)| {
         let stratum = host.stratum_in(&plan.terms)?;

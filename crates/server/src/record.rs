@@ -4,6 +4,7 @@ use crate::member::record::LineFact;
 use andon_model::beat::{Alert, Charge, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::envelope::Envelope;
+use andon_model::facts::Facts;
 use andon_model::line::Roster;
 use andon_model::log_entry::LogEntry;
 use andon_model::release::{ComponentKind, Manifest, Version};
@@ -235,6 +236,9 @@ pub struct HostChange {
     /// freezes in force on the host
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<Digest>,
+    /// what the host runs, if that changed
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
 }
 
 /// What the server needs to know of a release; its content stays a closed book.

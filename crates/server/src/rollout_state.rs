@@ -119,6 +119,9 @@ pub struct RolloutState {
     pub confirmed_at: Vec<Time>,
     /// when the fleet was counted last; before that, when the plan was made
     pub observed: Time,
+    /// failures that rigs have attested while it ran, and of which the core has not been told: until then
+    /// it has no ticket
+    pub failures: Vec<Event>,
     /// on a vendor line: who takes part. `order` is then of seats, and hosts have no columns here
     pub members: Option<Box<Members>>,
 }
@@ -170,6 +173,7 @@ impl RolloutState {
             places,
             marks,
             confirmed_at: vec![Time(0); known],
+            failures: Vec::new(),
             members: None,
         }
     }
@@ -213,6 +217,7 @@ impl RolloutState {
         if observed {
             self.observed = at;
         }
+        self.failures.retain(|failure| failure != event);
         if let Event::Permitted { generation, newcomers, .. } = event {
             self.permitted = Some((*generation, *newcomers));
         }

@@ -1,7 +1,8 @@
 //! What the server knows: a pure fold over the journal's records. It reads no clock and does no
 //! I/O; live operation and replay after a restart run exactly this code, so they agree.
 //! It is not the memory of beats ([`crate::fleet`]), which a restart may lose.
-use crate::log::facts;
+use crate::attested;
+use crate::log;
 use crate::member::LineState;
 use crate::pooled::members::Members;
 use crate::pooled::seats::Seats;
@@ -11,6 +12,7 @@ use andon_model::beat::{Alert, ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
 use andon_model::directive::Directive;
 use andon_model::envelope::Envelope;
+use andon_model::facts::{self, Facts};
 use andon_model::limits::MESSAGE_AGE_MAX;
 use andon_model::line::Member;
 use andon_model::log_entry::LogEntry;
@@ -135,6 +137,8 @@ pub struct HostState {
     pub unwell: Vec<ComponentId>,
     /// freezes in force on it
     pub freezes: Vec<Digest>,
+    /// what it runs, by its last word on that
+    pub facts: Facts,
 }
 
 impl HostState {
@@ -148,6 +152,7 @@ impl HostState {
         let plain = groups.is_empty() || terms.scheduled.is_empty();
         let stratum =
             if plain { self.stratum.clone() } else { self.class.stratum_on(&terms.scheduled) };
+        let stratum = facts::stratum_by(stratum, &self.facts, &terms.told_apart);
         (!terms.unattested.contains(&stratum)).then_some(stratum)
     }
 }
@@ -169,7 +174,7 @@ impl State {
     pub fn apply(&mut self, seq: u64, at: Time, record: &Record) {
         self.seq = seq;
         self.at = at;
-        self.public.extend(facts::entries(record));
+        self.public.extend(log::facts::entries(record));
         match record {
             Record::HostEnrolled { host, key, class, token: _ } => {
                 self.enrol(at, *host, *key, class);
@@ -214,6 +219,7 @@ impl State {
             Record::AttestationAccepted { release, envelope }
             | Record::WaiverAccepted { release, envelope } => {
                 self.attestations.entry(*release).or_default().push(envelope.clone());
+                attested::note_failure(self, release, envelope);
             }
             Record::VendorLine { line, fact } => {
                 let known = self.lines.entry(line.clone()).or_default();
@@ -285,6 +291,7 @@ impl State {
             answered: false,
             unwell: Vec::new(),
             freezes: Vec::new(),
+            facts: Facts::default(),
         });
     }
 
@@ -297,6 +304,9 @@ impl State {
         host.answered |= change.answered;
         host.unwell.clone_from(&change.unwell);
         host.freezes.clone_from(&change.freezes);
+        if let Some(facts) = &change.facts {
+            host.facts.clone_from(facts);
+        }
         for charge in &change.charges {
             host.charges_stored = host.charges_stored.max(charge.number);
             host.charges = host.charges.saturating_add(1);

@@ -70,6 +70,7 @@ pub fn ticket(
         planned: (!plan.terms.schedules.is_empty()).then_some(plan.created),
         scheduled: plan.terms.scheduled.clone(),
         excluded: plan.terms.excluded.clone(),
+        told_apart: plan.terms.told_apart.clone(),
         order: plan.order.as_ref().map(|order| order.commitment),
         committed: None,
         ceilings,

@@ -5,6 +5,7 @@ use crate::rollout_state::{Marks, RolloutState};
 use crate::state::{HostState, column, host_at};
 use andon_model::beat::{ComponentState, ComponentStatus, Presence};
 use andon_model::class::HostClass;
+use andon_model::facts::Facts;
 use andon_model::position::Position;
 use andon_model::ticket::Newcomers;
 use andon_model::{ComponentId, Digest, HostId, Millis, RolloutId, StratumId, Time};
@@ -46,6 +47,9 @@ pub struct HostWhy {
     pub host: HostId,
     /// what it is
     pub class: HostClass,
+    /// what it runs, by its last word on that
+    #[serde(default, skip_serializing_if = "Facts::is_unknown")]
+    pub facts: Facts,
     /// the stratum it is compared in
     pub stratum: StratumId,
     /// whether it is heard
@@ -133,6 +137,7 @@ pub fn host(core: &Core, id: HostId, now: Time) -> Option<HostWhy> {
     Some(HostWhy {
         host: id,
         class: state.class.clone(),
+        facts: state.facts.clone(),
         stratum: state.stratum.clone(),
         presence: heard(core, id, now),
         last_heard: now.since(last),

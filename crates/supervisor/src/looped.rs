@@ -13,6 +13,7 @@ use andon_host::{Builtin, Host, HostConfig, Input, Previous};
 use andon_model::Digest;
 use andon_model::beat::Presence;
 use andon_model::class::HostClass;
+use andon_model::facts::FactName;
 use andon_model::handover::{DirectiveSeen, FreezeSeen};
 use andon_model::id::ComponentId;
 use andon_model::text::Text;
@@ -139,6 +140,7 @@ impl Supervisor {
             host: identity.as_ref().map(|one| one.host),
             boot,
             builtin: builtin.collect(),
+            kernel: kernel(),
         });
         let program = config.check.clone().unwrap_or_else(beside);
         let start = Instant::now();
@@ -261,6 +263,11 @@ impl Supervisor {
         }
         all.into_iter().min().unwrap_or(here)
     }
+}
+
+/// Of the running kernel; `None`: its release has other characters than any that we know.
+fn kernel() -> Option<FactName> {
+    FactName::new(&rustix::system::uname().release().to_string_lossy()).ok()
 }
 
 fn beside() -> PathBuf {

@@ -72,9 +72,9 @@ impl Supervisor {
     fn sync(&mut self) {
         self.sync_next = Instant::now() + self.beat_every * SYNC_BEATS;
         let Some(host) = self.host_id() else { return };
-        let class = self.class.clone();
+        let (class, facts) = (self.class.clone(), self.host.facts());
         if let Some(check) = &mut self.check {
-            check.say(&ToCheck::Sync { host, class });
+            check.say(&ToCheck::Sync { host, class, facts });
         }
     }
 

@@ -7,12 +7,13 @@ use andon_model::attestation::{
 };
 use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, EnvelopeError, PayloadType};
+use andon_model::facts::{FactKind, Facts, HostNow};
 use andon_model::limits::{
     ATTESTATION_BYTES_MAX, ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX, MESSAGE_SKEW_MAX,
 };
 use andon_model::policy::{LanePolicy, Policy};
 use andon_model::release::ComponentKind;
-use andon_model::rigs::{Alike, Demand};
+use andon_model::rigs::Demand;
 use andon_model::ticket::{Newcomers, Ticket};
 use andon_model::waiver::{Waiver, WaiverError};
 use andon_model::{Digest, PublicKey, Time};
@@ -83,6 +84,8 @@ pub enum Word {
         findings: Vec<Finding>,
         /// whose keys signed it
         signers: BTreeSet<PublicKey>,
+        /// names of the tests that failed
+        failed_tests: Vec<String>,
     },
     /// by people
     Waiver(Waiver),
@@ -138,7 +141,8 @@ fn authentic(
             if !statement.is_about(release) {
                 return Err(AttestationRefusal::Release);
             }
-            Ok(Word::Rigs { findings: statement.findings()?, signers })
+            let failed_tests = statement.failed_tests().to_vec();
+            Ok(Word::Rigs { findings: statement.findings()?, signers, failed_tests })
         }
         PayloadType::Waiver => {
             let signed =
@@ -221,23 +225,25 @@ impl Words {
         Ok(Words(words))
     }
 
-    /// What follows from them for hosts of this class. `kind`: of the release; `None`: not known, so every
-    /// demand is for it.
+    /// What follows from them for hosts of this class that run this now. `kind`: of the release; `None`: not
+    /// known, so every demand is for it.
     #[must_use]
-    pub fn judge(
+    pub fn judge<'h>(
         &self,
         policy: &Policy,
         kind: Option<ComponentKind>,
-        class: &HostClass,
+        host: impl Into<HostNow<'h>>,
         now: Time,
     ) -> Standing {
-        if let Some(failed) = self.failure(policy, kind, class) {
+        let host = host.into();
+        let class = host.class;
+        if let Some(failed) = self.failure(policy, kind, host) {
             return Standing::Failed(format!("an accredited rig saw it fail on {failed}"));
         }
         let needed = policy.attestations.needed;
         let mut lacking = Vec::new();
         for demand in policy.attestations.on(kind, class) {
-            let own = |attested: &AttestedClass| demand.alike.same(attested, class);
+            let own = |attested: &AttestedClass| demand.own(attested, host);
             for predicate in &demand.predicates {
                 let got = self.vouching(*predicate, &own);
                 if got < needed as usize {
@@ -249,7 +255,7 @@ impl Words {
         if lacking.is_empty() {
             return Standing::Attested;
         }
-        let own = AttestedClass::of(class);
+        let own = told(policy, kind, host);
         let lacking = format!("for hosts {own} it has {}", lacking.join(" and "));
         if let Some(other) = self.attested_elsewhere(policy, kind, class) {
             return Standing::CanaryOnly(format!("{lacking}; it is attested for {other}"));
@@ -264,9 +270,21 @@ impl Words {
         }
     }
 
+    /// The first failure that rigs have seen, whatever it speaks for: on which class, and in which tests.
+    #[must_use]
+    pub fn failed(&self) -> Option<(&AttestedClass, &[String])> {
+        self.0.iter().find_map(|word| {
+            let Word::Rigs { findings, failed_tests, .. } = word else { return None };
+            findings.iter().find_map(|finding| match finding {
+                Finding::Test(class, TestOutcome::Failed) => Some((class, &failed_tests[..])),
+                _ => None,
+            })
+        })
+    }
+
     fn findings(&self) -> impl Iterator<Item = (&Finding, &BTreeSet<PublicKey>)> {
         self.0.iter().flat_map(|word| match word {
-            Word::Rigs { findings, signers } => {
+            Word::Rigs { findings, signers, .. } => {
                 findings.iter().map(|finding| (finding, signers)).collect()
             }
             Word::Waiver(_) => Vec::new(),
@@ -287,18 +305,26 @@ impl Words {
         keys.len()
     }
 
-    /// Where an accredited rig saw it fail, if that speaks for this class. One rig is enough. Another
-    /// model of the same platform counts, but where every demand tells models apart.
+    /// Where an accredited rig saw it fail, if that speaks for this host. One rig is enough. Another
+    /// model, kernel, sensor or rung of the same platform counts, but where every demand tells it apart and
+    /// both are known to differ.
     fn failure(
         &self,
         policy: &Policy,
         kind: Option<ComponentKind>,
-        class: &HostClass,
+        host: HostNow<'_>,
     ) -> Option<&AttestedClass> {
-        let alike = policy.attestations.on(kind, class).map(|demand| demand.alike).min();
-        let alike = alike.unwrap_or_default();
+        let demands: Vec<&Demand> = policy.attestations.on(kind, host.class).collect();
+        let alike = demands.iter().map(|demand| demand.alike).min().unwrap_or_default();
+        let told =
+            |it: &FactKind| !demands.is_empty() && demands.iter().all(|demand| demand.tells(*it));
+        let told: Vec<FactKind> = FactKind::ALL.into_iter().filter(told).collect();
+        let differs = |tested: &AttestedClass| {
+            told.iter().any(|it| it.same(&tested.facts, host.facts) == Some(false))
+        };
+        let speaks = |tested: &AttestedClass| alike.same(tested, host.class) && !differs(tested);
         self.findings().find_map(|(finding, _)| match finding {
-            Finding::Test(tested, TestOutcome::Failed) if alike.same(tested, class) => Some(tested),
+            Finding::Test(tested, TestOutcome::Failed) if speaks(tested) => Some(tested),
             _ => None,
         })
     }
@@ -312,10 +338,7 @@ impl Words {
     ) -> Option<&AttestedClass> {
         let needed = policy.attestations.needed as usize;
         let shown = |other: &AttestedClass, demand: &Demand| {
-            let same = |attested: &AttestedClass| {
-                let platform = attested.arch == other.arch && attested.os == other.os;
-                platform && (demand.alike == Alike::Platform || attested.model == other.model)
-            };
+            let same = |attested: &AttestedClass| demand.one(attested, other);
             demand.predicates.iter().all(|predicate| self.vouching(*predicate, &same) >= needed)
         };
         let named = self.findings().filter_map(|(finding, _)| vouches(finding));
@@ -329,6 +352,18 @@ impl Words {
             _ => None,
         })
     }
+}
+
+/// A host's class with what the demands on it look at.
+fn told(policy: &Policy, kind: Option<ComponentKind>, host: HostNow<'_>) -> AttestedClass {
+    let demands = || policy.attestations.on(kind, host.class);
+    let looked_at = |it: FactKind| demands().any(|demand| demand.tells(it));
+    let facts = host.facts;
+    AttestedClass::of(host.class).running(Facts {
+        kernel: facts.kernel.clone().filter(|_| looked_at(FactKind::KernelSeries)),
+        sensor: facts.sensor.clone().filter(|_| looked_at(FactKind::Sensor)),
+        rung: facts.rung.clone().filter(|_| looked_at(FactKind::Rung)),
+    })
 }
 
 fn vouches(finding: &Finding) -> Option<(PredicateKind, &AttestedClass)> {

@@ -6,8 +6,8 @@
 //! the gate verifiers of the policy cosign (docs/adr/0011), from the first wave on.
 use crate::command::verify_approval;
 use crate::envelope::{VerifyError, signature_is_valid, verify_one};
-use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::facts::HostNow;
 use andon_model::limits::MESSAGE_SKEW_MAX;
 use andon_model::order::Commitment;
 use andon_model::policy::{Lane, LanePolicy, Policy};
@@ -207,18 +207,18 @@ fn verify_but_its_end(
 
 /// Whether this host's place is covered. Without this check a ticket for 16 hosts moves everybody.
 #[must_use]
-pub fn covers(ticket: &Ticket, host: HostId, class: &HostClass) -> bool {
-    ticket.covers(host, class)
+pub fn covers<'h>(ticket: &Ticket, host: HostId, now: impl Into<HostNow<'h>>) -> bool {
+    ticket.covers(host, now)
 }
 
 /// The same where the ticket's order, and not a hash, says where this host stands.
 #[must_use]
-pub fn covers_held(
+pub fn covers_held<'h>(
     ticket: &Ticket,
-    class: &HostClass,
+    host: impl Into<HostNow<'h>>,
     place: Option<&(StratumId, Position)>,
 ) -> bool {
-    ticket.covers_place(class, place.map(|(stratum, rank)| (stratum, *rank)))
+    ticket.covers_place(host, place.map(|(stratum, rank)| (stratum, *rank)))
 }
 
 fn continues(ticket: &Ticket, seen: &SeenTicket) -> bool {

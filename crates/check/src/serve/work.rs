@@ -7,6 +7,7 @@ use crate::sync;
 use andon_model::beat::BeatAnswer;
 use andon_model::class::HostClass;
 use andon_model::enrol::{Anchor, EnrolAnswer};
+use andon_model::facts::Facts;
 use andon_model::handover::{FromCheck, Offers, ToCheck};
 use andon_model::text::Text;
 use andon_model::{Digest, HostId, Time};
@@ -64,13 +65,14 @@ impl Syncer {
     fn round(
         &mut self,
         host: HostId,
-        class: &HostClass,
+        (class, facts): (&HostClass, Facts),
         server: &mut dyn Fetch,
     ) -> Result<Offers, String> {
         let mut view = match self.view.take() {
             Some((of, like, view)) if of == host && like == *class => view,
             _ => self.open(host, class)?,
         };
+        view.runs(facts);
         let ended = sync::round(&mut view, server, clock());
         let (record, outcome) = (view.record(), sync::told(view.outcome()));
         self.view = Some((host, class.clone(), view));
@@ -105,8 +107,8 @@ impl Syncer {
 /// Looks for something new each time it is asked.
 pub(super) fn sync(mut http: impl Fetch, mut syncer: Syncer, asked: &Receiver<ToCheck>, say: &Say) {
     while let Some(asked) = next(asked, true) {
-        let ToCheck::Sync { host, class } = asked else { continue };
-        match syncer.round(host, &class, &mut http) {
+        let ToCheck::Sync { host, class, facts } = asked else { continue };
+        match syncer.round(host, (&class, facts), &mut http) {
             Ok(offers) => say.say(&FromCheck::Offers { offers: Box::new(offers) }),
             Err(why) => say.failed("sync", &why),
         }

@@ -159,6 +159,7 @@ impl World {
             newcomers: Newcomers::Excluded,
             planned: None,
             scheduled: vec![],
+            told_apart: vec![],
             excluded: vec![],
             order: None,
             committed: None,

@@ -263,6 +263,10 @@ fn hold(reason: &HoldReason) -> String {
         }
         HoldReason::UnknownTicket { generation } => format!("unknown ticket {generation}"),
         HoldReason::PlanUnsound => "the plan contradicts itself".to_owned(),
+        HoldReason::TestFailed { rig, class, test } => {
+            let (class, test) = (clean(class.as_str()), clean(test.as_str()));
+            format!("rig {rig} saw it fail on {class}: {test}")
+        }
     }
 }
 

@@ -172,6 +172,10 @@ fn event(event: &Event) -> String {
             let hosts: u64 = handed.iter().map(|hosts| u64::from(*hosts)).sum();
             format!("the vendor line's ticket {generation} covers {hosts} hosts of this line")
         }
+        Event::TestFailed { rig, class, test } => {
+            let (class, test) = (output::clean(class.as_str()), output::clean(test.as_str()));
+            format!("rig {rig} saw it fail on {class}: {test}")
+        }
         Event::ActionFailed { generation, what } => {
             format!("action of generation {generation} failed: {}", output::clean(what.as_str()))
         }

@@ -10,6 +10,7 @@ use crate::rig::{self, Means, inside};
 use crate::span::Span;
 use andon_model::attestation::AttestedClass;
 use andon_model::envelope::PayloadType;
+use andon_model::facts::FactName;
 use andon_model::limits::SIGNATURES_MAX;
 use andon_model::{Millis, RigId};
 use andon_trust::attestation::to_file;
@@ -50,9 +51,16 @@ pub(crate) struct Run {
     /// key of the rig
     #[arg(long = "key", required = true, value_name = "KEY")]
     keys: Vec<String>,
-    /// Class of this machine, ARCH/OS/MODEL as `andon host` shows it; refused if it is another one
+    /// Class of this machine, ARCH/OS/MODEL as `andon host` shows it; refused if it is another one. The
+    /// kernel that runs here is signed with it
     #[arg(long, value_name = "CLASS")]
     class: AttestedClass,
+    /// Build of the sensor that runs here, as hosts with it say it; signed with the class
+    #[arg(long, value_name = "DIGEST")]
+    sensor: Option<FactName>,
+    /// Rung of capabilities that the sensor finds here; signed with the class
+    #[arg(long, value_name = "NAME")]
+    rung: Option<FactName>,
     /// Most memory that the component may use, in MiB
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(64..=1_048_576))]
     memory: u64,
@@ -86,12 +94,12 @@ fn bench(context: &Context, args: &Run) -> Outcome {
     let Some((first, others)) = held.split_first().filter(|_| held.len() <= SIGNATURES_MAX) else {
         return Err(Failure::usage(format!("give 1 to {SIGNATURES_MAX} keys")));
     };
-    rig::class(&args.class)
+    let class = rig::class(&args.class, (&args.sensor, &args.rung))
         .map_err(|e| Failure::from(e).next("run it on a machine of that class"))?;
     let release = Release::read(&args.folder)?;
     let means = Means { memory: args.memory.saturating_mul(1024 * 1024), time: args.time.0.std() };
-    let report = rig::run(&release, &args.class, means)?;
-    let statements = rig::statements(&release, &args.class, &report, &first.name, clock::now());
+    let report = rig::run(&release, &class, means)?;
+    let statements = rig::statements(&release, &class, &report, &first.name, clock::now());
     let envelopes: Vec<_> = statements
         .iter()
         .map(|statement| {
@@ -106,11 +114,10 @@ fn bench(context: &Context, args: &Run) -> Outcome {
         Some(_) => ("FAILED", Exit::Failed),
     };
     let value = json!({
-        "release": release.digest(), "class": args.class.to_string(), "result": result,
+        "release": release.digest(), "class": class.to_string(), "result": result,
         "passed": report.passed, "failed": report.failed, "file": args.output,
     });
     output::either(context.form(), &value, || {
-        let class = &args.class;
         output::line(format_args!("{result} on {class}: release {}", release.digest()));
         for name in &report.passed {
             output::line(format_args!("  passed  {name}"));

@@ -10,6 +10,7 @@ use crate::rig::{self, Means};
 use crate::sources::SourceFile;
 use andon_model::attestation::AttestedClass;
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::facts::Facts;
 use andon_model::release::{ComponentKind, Hook, Version};
 use andon_model::text::Text;
 use andon_model::waiver::Waiver;
@@ -28,7 +29,8 @@ const WAIVED_FOR: Millis = Millis::from_secs(3600);
 fn class() -> anyhow::Result<AttestedClass> {
     let arch = rustix::system::uname().machine().to_string_lossy().into_owned();
     let (arch, model) = (StratumId::new(&arch)?, StratumId::new("model-1")?);
-    Ok(AttestedClass { arch, os: crate::fleet::os(), model })
+    let own = AttestedClass { arch, os: crate::fleet::os(), model, facts: Facts::default() };
+    Ok(rig::class(&own, (&None, &None))?)
 }
 
 /// Whether a rig can work on this machine; why not, if not (its walls need Linux 6.7).

@@ -78,7 +78,12 @@ pub(super) async fn boot(shared: &Arc<Shared>, number: u32, disk: &mut Disk, id:
     disk.boots = disk.boots.saturating_add(1);
     let Some(view) = view(shared, disk, id) else { return End::Stopped };
     let (tell, mut told) = mpsc::channel(NEWS_MAX);
-    let config = HostConfig { host: Some(id), boot: disk.boots, builtin: shared.builtin.clone() };
+    let config = HostConfig {
+        host: Some(id),
+        boot: disk.boots,
+        builtin: shared.builtin.clone(),
+        kernel: shared.kernel.clone(),
+    };
     let mut light = Light {
         shared: shared.clone(),
         number,
@@ -169,6 +174,7 @@ impl Light<'_> {
         }
         let Some(mut view) = self.view.take() else { return };
         self.look_again = false;
+        view.runs(self.host.facts());
         let (net, tell) = (self.shared.net.clone(), self.tell.clone());
         tokio::spawn(async move {
             sync::round(&mut view, &net).await;
@@ -281,9 +287,7 @@ impl Light<'_> {
     async fn beaten(&mut self, answer: Option<BeatAnswer>) {
         self.beating = false;
         let Some(answer) = answer else { return };
-        if answer.charges_stored > 0 {
-            self.apply(Input::ChargesStored { up_to: answer.charges_stored }).await;
-        }
+        self.apply(Input::ChargesStored { up_to: answer.charges_stored }).await;
         let behind = self.view.as_ref().is_some_and(|v| v.index_version() < answer.index_version);
         self.look_again |= behind;
     }

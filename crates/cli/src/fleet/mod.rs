@@ -21,7 +21,7 @@ mod shared;
 mod slots;
 mod sync;
 
-pub(crate) use shared::os;
+pub(crate) use shared::{kernel, os};
 
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};

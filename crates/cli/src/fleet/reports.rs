@@ -63,6 +63,7 @@ mod tests {
             alerts: Vec::new(),
             alerts_left_out: 0,
             sensor: None,
+            facts: None,
             freezes: Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ use crate::exit::Failure;
 use andon_host::Builtin;
 use andon_model::class::HostClass;
 use andon_model::enrol::Anchor;
+use andon_model::facts::FactName;
 use andon_model::host_journal::Fact;
 use andon_model::{Digest, GroupId, HostId, LineId, Millis, StratumId};
 use anyhow::Context as _;
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     arch: StratumId,
     os: StratumId,
     models: u32,
+    pub(super) kernel: Option<FactName>,
     /// groups, and every how many hosts are in them
     groups: Vec<super::GroupOf>,
     fates: Mutex<clock::Fates>,
@@ -125,6 +127,7 @@ impl Shared {
             arch: name(std::env::consts::ARCH),
             os: os(),
             models: args.models,
+            kernel: kernel(),
             groups: args.groups.clone(),
             fates: Mutex::new(clock::Fates::new(args.seed, args.die_whole)),
             journals: args.journal.clone(),
@@ -204,6 +207,11 @@ pub(crate) fn os() -> StratumId {
     let major = value("VERSION_ID=").unwrap_or_default();
     let major = major.split('.').next().unwrap_or_default().to_owned();
     name(&format!("{}{major}", value("ID=").unwrap_or_else(|| "linux".to_owned())))
+}
+
+/// Release of the running kernel, as the supervisor of a full host says it.
+pub(crate) fn kernel() -> Option<FactName> {
+    FactName::new(&rustix::system::uname().release().to_string_lossy()).ok()
 }
 
 /// Raises the soft limit of open files to what the hosts need, as far as the hard limit allows.

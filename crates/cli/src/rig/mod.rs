@@ -9,6 +9,7 @@ use crate::files::FileError;
 use crate::keys::KeyError;
 use crate::ops::release::Release;
 use andon_model::attestation::*;
+use andon_model::facts::{FactName, Facts};
 use andon_model::limits::{HOOK_TIMEOUT_MAX, READY_WAIT_MAX};
 use andon_model::release::{ComponentKind, Hook, Manifest, ReleaseError};
 use andon_model::text::Text;
@@ -71,16 +72,32 @@ pub(crate) struct Means {
     pub(crate) time: Duration,
 }
 
-/// The class of this machine, whose model its owner names.
+/// The class of this machine, whose model its owner names, with the kernel that runs here, and with the
+/// sensor's build and rung if its owner names them, in the class or beside it.
 /// # Errors
-/// [`RigError::Class`] when `asked` is another one.
-pub(crate) fn class(asked: &AttestedClass) -> Result<(), RigError> {
+/// [`RigError::Class`] when `asked` is another one, or a fact is named twice and differs.
+pub(crate) fn class(
+    asked: &AttestedClass,
+    (sensor, rung): (&Option<FactName>, &Option<FactName>),
+) -> Result<AttestedClass, RigError> {
     let arch = rustix::system::uname().machine().to_string_lossy().into_owned();
     let os = crate::fleet::os();
-    if asked.arch.as_str() == arch && asked.os == os {
-        return Ok(());
+    let own = Facts { kernel: crate::fleet::kernel(), sensor: sensor.clone(), rung: rung.clone() };
+    let said = &asked.facts;
+    let kernel = said.kernel.is_none() || said.kernel == own.kernel;
+    let agree = |said: &Option<FactName>, own: &Option<FactName>| {
+        said.is_none() || own.is_none() || said == own
+    };
+    let facts = agree(&said.sensor, &own.sensor) && agree(&said.rung, &own.rung);
+    if asked.arch.as_str() != arch || asked.os != os || !kernel || !facts {
+        let own: String = own.named().map(|(name, fact)| format!(", {name} {fact}")).collect();
+        return Err(RigError::Class { asked: asked.clone(), own: format!("{arch}/{os}{own}") });
     }
-    Err(RigError::Class { asked: asked.clone(), own: format!("{arch}/{os}") })
+    Ok(asked.clone().running(Facts {
+        kernel: own.kernel,
+        sensor: own.sensor.or_else(|| said.sensor.clone()),
+        rung: own.rung.or_else(|| said.rung.clone()),
+    }))
 }
 
 /// Runs it. One bench for all of its tests, the first that fails ends it.

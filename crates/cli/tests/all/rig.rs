@@ -40,6 +40,12 @@ fn class() -> String {
     format!("{}/{}{}/bench", std::env::consts::ARCH, value("ID="), value("VERSION_ID="))
 }
 
+/// What a rig signs of this machine: its class, the kernel that runs, and what it was told beside.
+fn signed_class(more: &str) -> AttestedClass {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    format!("{}/kernel={}{more}", class(), kernel.trim()).parse().unwrap()
+}
+
 struct Rig {
     place: Place,
     key: PublicKey,
@@ -93,14 +99,14 @@ impl Rig {
     fn passes(&self, more: &[&str]) {
         let ran = self.run(more).expect(0);
         assert!(ran.out.starts_with("PASSED on "), "{}", ran.out);
-        let class: AttestedClass = class().parse().unwrap();
+        let class = signed_class("");
         let passed = Finding::Test(class.clone(), TestOutcome::Passed);
         assert_eq!(self.signed(), [passed, Finding::Verified(class)]);
     }
     fn fails(&self, more: &[&str], why: &str) {
         let ran = self.run(more).expect(1);
         assert!(ran.out.starts_with("FAILED on ") && ran.out.contains(why), "{why}: {}", ran.out);
-        let class: AttestedClass = class().parse().unwrap();
+        let class = signed_class("");
         assert_eq!(self.signed(), [Finding::Test(class, TestOutcome::Failed)]);
     }
 }
@@ -226,4 +232,22 @@ fn a_line_with_rigs_is_laid_out_with_what_its_hosts_will_demand() {
     let shown = place.andon(&["keys", "show", "--json"]).expect(0).json();
     let lab = shown.as_array().unwrap().iter().find(|key| key["key"] == "rigs/lab").unwrap();
     assert_eq!(lab["public"], serde_json::to_value(policy.rigs[1].key).unwrap());
+}
+
+#[test]
+fn what_runs_on_the_rig_is_signed_with_the_class_and_another_kernel_than_its_own_is_refused() {
+    let rig = Rig::new();
+    rig.hook("exit 0\n");
+    rig.run(&["--sensor", "ab12", "--rung", "ebpf"]).expect(0);
+    let full = signed_class("/sensor=ab12/rung=ebpf");
+    let passed = Finding::Test(full.clone(), TestOutcome::Passed);
+    assert_eq!(rig.signed(), [passed, Finding::Verified(full)]);
+    let as_class = |class: &str| {
+        let words = ["rig", "run", "r", "--key", "lab.json", "--class", class, "-o", "out.jsonl"];
+        rig.place.andon(&words)
+    };
+    as_class(&signed_class("/rung=ebpf").to_string()).expect(0);
+    assert_eq!(rig.signed()[0], Finding::Test(signed_class("/rung=ebpf"), TestOutcome::Passed));
+    let ran = as_class(&format!("{}/kernel=0.0.1", class()));
+    assert!(ran.code != 0 && ran.err.contains("cannot run class"), "{}", ran.err);
 }

@@ -58,7 +58,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn config(boot: u32) -> HostConfig {
-    HostConfig { host: Some(HostId::new(1).unwrap()), boot, builtin: vec![] }
+    HostConfig { host: Some(HostId::new(1).unwrap()), boot, builtin: vec![], kernel: None }
 }
 
 impl World {

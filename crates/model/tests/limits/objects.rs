@@ -4,6 +4,7 @@ use andon_model::beat::Beat;
 use andon_model::ceilings;
 use andon_model::enrol::EnrolRequest;
 use andon_model::envelope::Envelope;
+use andon_model::facts::FactName;
 use andon_model::handover::FromCheck;
 use andon_model::index::Index;
 use andon_model::limits::*;
@@ -38,6 +39,7 @@ fn small() -> Vec<Case> {
     };
     vec![
         case(limit!(NAME_LENGTH_MAX), "1 to 63", |n| said(VendorId::new(&word(n)))),
+        case(limit!(FACT_LENGTH_MAX), "1 to 64", |n| said(FactName::new(&word(n)))),
         case(limit!(TEXT_LENGTH_MAX), "at most 512", |n| said(Text::try_from(word(n)))),
         case(limit!(HOSTS_MAX), "within 1 to 50000000", |n| said(HostId::new(n))),
         case(limit!(ENVELOPE_BYTES_MAX), "at most 524288", move |n| said(envelope(n))),

@@ -116,6 +116,9 @@ impl Rollout {
             Event::Permitted { generation, handed, newcomers } => {
                 self.on_permitted(generation, handed, newcomers)
             }
+            Event::TestFailed { rig, class, test } => {
+                self.hold_for_failure(HoldReason::TestFailed { rig, class, test })
+            }
             Event::ActionFailed { generation, what } => {
                 self.hold(HoldReason::ActionFailed { generation, what })
             }
@@ -189,6 +192,16 @@ impl Rollout {
         }
         self.phase = Phase::Held(reason.clone());
         vec![Action::Withdraw, self.decide(Decision::Held { reason })]
+    }
+
+    /// A failure that a rig has seen is said even where something else holds the rollout: whoever resumes
+    /// it is to know.
+    fn hold_for_failure(&mut self, reason: HoldReason) -> Vec<Action> {
+        if !matches!(self.phase, Phase::Held(_)) {
+            return self.hold(reason);
+        }
+        self.phase = Phase::Held(reason.clone());
+        vec![self.decide(Decision::Held { reason })]
     }
 
     /// Ends it for good.

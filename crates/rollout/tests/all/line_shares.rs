@@ -32,6 +32,7 @@ fn ticket(line: &LineId, release: &[u8], seats: u64) -> Ticket {
         newcomers: Newcomers::Excluded,
         planned: None,
         scheduled: vec![],
+        told_apart: vec![],
         excluded: vec![],
         order: None,
         committed: None,

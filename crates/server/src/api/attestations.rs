@@ -3,6 +3,7 @@
 use super::releases::digest;
 use super::{Refusal, in_words, read_body};
 use crate::app::{App, Core};
+use crate::attested::failures;
 use crate::record::Record;
 use andon_model::Digest;
 use andon_model::envelope::Envelope;
@@ -27,7 +28,11 @@ pub(super) async fn attest(
     let (taken, receipt) = {
         let mut core = app.core();
         let records = consider(&core, &app, &release, &sent)?;
-        (records.len(), app.stage(&mut core, &records)?)
+        let receipt = app.stage(&mut core, &records)?;
+        // What fails on hosts of a rollout that runs holds it: at once, and durably with the word itself.
+        let held = failures(&core.state);
+        let receipt = if held.is_empty() { receipt } else { app.stage(&mut core, &held)? };
+        (records.len(), receipt)
     };
     receipt.durable().await?;
     app.drive().await;

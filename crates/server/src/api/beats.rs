@@ -121,6 +121,7 @@ fn change(known: &HostState, beat: &Beat, policy: Option<&Policy>) -> HostChange
         answered: known.answered || beat.probes.iter().any(|probe| ours(&probe)),
         unwell: unwell.into_iter().map(|probe| probe.name.clone()).collect(),
         freezes: beat.freezes.clone(),
+        facts: beat.facts.clone().filter(|facts| *facts != known.facts),
     }
 }
 
@@ -131,6 +132,7 @@ fn differs(known: &HostState, change: &HostChange) -> bool {
         || known.answered != change.answered
         || known.unwell != change.unwell
         || known.freezes != change.freezes
+        || change.facts.is_some()
 }
 
 /// Parses a host's name in a path.

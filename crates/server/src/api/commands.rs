@@ -413,10 +413,11 @@ fn terms(
         return Ok((made, Vec::new()));
     }
     let mut terms = Terms { scheduled: rules.scheduled(lane), excluded, ..Terms::default() };
-    let unattested = attested::narrow(core, policy, facts, hosts, now, &mut terms)?;
+    let narrowed = attested::narrow(core, policy, facts, hosts, now, &mut terms)?;
     let mut sizes: BTreeMap<StratumId, u32> = BTreeMap::new();
     for host in core.state.hosts.iter().take(hosts) {
-        let Some(stratum) = host.stratum_in(&terms) else { continue };
+        let stratum = host.stratum_in(&terms).filter(|stratum| narrowed.has(stratum));
+        let Some(stratum) = stratum else { continue };
         if let Some(size) = sizes.get_mut(&stratum) {
             *size += 1;
             continue;
@@ -427,7 +428,7 @@ fn terms(
         }
         sizes.insert(stratum, 1);
     }
-    Ok(((sizes, terms), unattested))
+    Ok(((sizes, terms), narrowed.said))
 }
 
 /// The order that keeps the policy's budgets of groups; `None`: no host is in such a group.

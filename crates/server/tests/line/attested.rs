@@ -4,8 +4,10 @@ use crate::rollouts::ticket;
 use andon_model::attestation::*;
 use andon_model::beat::ComponentState;
 use andon_model::class::HostClass;
+use andon_model::command::Verb;
 use andon_model::enrol::EnrolRequest;
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::facts::{FactKind, FactName, Facts};
 use andon_model::index::Index;
 use andon_model::limits::{ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX};
 use andon_model::policy::Person;
@@ -14,6 +16,7 @@ use andon_model::text::Text;
 use andon_model::ticket::Ticket;
 use andon_model::waiver::Waiver;
 use andon_model::{Digest, HostId, Millis, PersonId, RigId, RolloutId, StratumId, Time};
+use andon_server::record::Record;
 use andon_server::serve::Server;
 use andon_trust::attestation::to_file;
 use axum::http::{Method, StatusCode};
@@ -36,12 +39,17 @@ fn class_of(number: u64) -> HostClass {
 
 /// A line with one rig and two people, whose policy demands both predicates of every release.
 fn line() -> Line {
+    line_for(Vec::new())
+}
+
+/// The same, whose rig must have run what hosts run.
+fn line_for(same: Vec<FactKind>) -> Line {
     Line::made("operator:clinic", |policy| {
         let person = PersonId::new("bob").unwrap();
         policy.people.push(Person { person, key: key(8).public() });
         let predicates = vec![PredicateKind::TestResult, PredicateKind::Svr];
         let (kind, arch, os, model) = (None, None, None, None);
-        let demand = Demand { kind, arch, os, model, alike: Alike::Platform, predicates };
+        let demand = Demand { kind, arch, os, model, alike: Alike::Platform, same, predicates };
         let rig = Rig { name: RigId::new("lab").unwrap(), key: key(40).public() };
         policy.attestations = Attestations { needed: 1, rigs: vec![rig], demands: vec![demand] };
     })
@@ -59,10 +67,18 @@ async fn enrolled(server: &mut Server, last: u64) {
 }
 
 fn signed(by: u8, release: Digest, class: &HostClass, outcome: TestOutcome) -> Vec<Envelope> {
-    let class = AttestedClass::of(class);
+    signed_on(by, release, &AttestedClass::of(class), outcome)
+}
+
+fn signed_on(
+    by: u8,
+    release: Digest,
+    class: &AttestedClass,
+    outcome: TestOutcome,
+) -> Vec<Envelope> {
     let test = Predicate::TestResult(TestResult {
         result: outcome,
-        configuration: vec![Configuration::of_class(&class)],
+        configuration: vec![Configuration::of_class(class)],
         url: None,
         passed_tests: vec![],
         warned_tests: vec![],
@@ -264,4 +280,161 @@ async fn hosts_that_say_no_neither_stall_nor_halt_a_rollout() {
     drop(core);
     assert!(said.contains("20 hosts of x86_64.alpine3.m1 keep the old version after"), "{said}");
     assert!(said.contains("10 hosts of x86_64.arch.m1 keep the old version:"), "{said}");
+}
+
+fn kernel(release: &str) -> Facts {
+    Facts { kernel: FactName::new(release).ok(), ..Facts::default() }
+}
+
+/// What host `number` of one class runs: most the kernel that the rig ran, some another one, one nobody's.
+fn runs(number: u64) -> Facts {
+    match number {
+        1..=30 => kernel("6.1.0-18-amd64"),
+        31..=39 => kernel("6.6.9-1-amd64"),
+        _ => Facts::default(),
+    }
+}
+
+async fn beats(server: &mut Server, sequence: u64, of: impl Fn(u64) -> Option<Facts>) {
+    let now = server.app.now();
+    for number in 1..=40 {
+        let mut beat = quiet_beat(number, sequence, now);
+        beat.facts = of(number);
+        assert_eq!(tell(server, &beat).await.0, 200);
+    }
+}
+
+/// Hosts of one class run different kernels, and the policy wants the rig's. The rollout reaches all that
+/// run it, the canary wave of the others, and ends; one odd host holds up nobody. A gate verifier that has
+/// read the journal makes the same plan ([`Line`] checks that at the end of every test).
+/// Mutants: facts-unheard, plan-of-any-kernel.
+#[tokio::test]
+async fn who_runs_another_kernel_than_the_rig_is_left_to_the_canary_wave() {
+    let line = line_for(vec![FactKind::Kernel]);
+    let mut server = line.open(START).await.unwrap();
+    enrolled(&mut server, 40).await;
+    beats(&mut server, 1, |number| Some(runs(number)).filter(|facts| !facts.is_unknown())).await;
+    let journalled = server.app.core().state.seq;
+    beats(&mut server, 2, |number| Some(runs(number))).await;
+    assert_eq!(server.app.core().state.seq, journalled, "the same again is no news");
+    let mut server = line.restart(server).await;
+    let known = server.app.core().state.hosts.iter().map(|it| it.facts.clone()).collect::<Vec<_>>();
+    assert_eq!(known, (1..=40).map(runs).collect::<Vec<_>>(), "a restart forgets nothing");
+    let release = line.publish(&mut server, 1).await;
+    let ran = AttestedClass::of(&class_of(1)).running(kernel("6.1.0-18-amd64"));
+    let sent = signed_on(40, release, &ran, TestOutcome::Passed);
+    assert_eq!(send_in(&mut server, release, &sent).await.0, 200);
+    begun(&line, &mut server, release).await;
+    let rollout = RolloutId::new("r1").unwrap();
+    let covered = |ticket: &Ticket, number: u64| {
+        ticket.covers(HostId::new(number).unwrap(), (&class_of(number), &runs(number)))
+    };
+    let reached = |ticket: &Ticket| {
+        let of = |hosts: std::ops::RangeInclusive<u64>| {
+            hosts.filter(|number| covered(ticket, *number)).count()
+        };
+        [of(1..=30), of(31..=39), of(40..=40)]
+    };
+    let first = reached(&ticket(&mut server, "r1").await);
+    assert!(first[0] > 0 && first[1] + first[2] > 0, "{first:?}");
+    let mut at = 0;
+    while !server.app.core().state.rollouts[&rollout].completed() {
+        at += 1;
+        assert!(at < 600, "the rollout waits for hosts that refuse");
+        let now = Time(START.0 + at * 1000);
+        server.app.clock.set(now);
+        let current = ticket(&mut server, "r1").await;
+        for number in 1..=40 {
+            let mut beat = quiet_beat(number, at + 2, now);
+            if covered(&current, number) {
+                beat.components = vec![running(1, release, ComponentState::Confirmed)];
+            }
+            assert_eq!(tell(&mut server, &beat).await.0, 200);
+        }
+        server.driver.tick().await.unwrap();
+    }
+    let last = ticket(&mut server, "r1").await;
+    assert_eq!(reached(&last), [30, first[1], first[2]]);
+    assert_eq!(last.told_apart, [FactKind::Kernel]);
+    let newer = kernel("6.1.0-19-amd64");
+    let moved = last.covers(HostId::new(1).unwrap(), (&class_of(1), &newer));
+    assert!(!moved, "nobody has counted a host with this kernel");
+    let said = server.app.core().state.rollouts[&rollout].explain(server.app.now());
+    let said = said.cannot_see.join("\n");
+    assert!(said.contains("kernel=6.6.9-1-amd64") && said.contains("9 hosts"), "{said}");
+}
+
+/// What hosts refuse by themselves is not handed to anybody: people look first. It is in the journal, so a
+/// restart and a gate verifier know it, and a failure on a class without hosts holds nothing.
+/// Mutants: failure-holds-nothing, ticket-before-the-failure-is-told.
+#[tokio::test]
+async fn a_failure_that_comes_while_a_rollout_runs_holds_it_until_people_resume() {
+    let line = line();
+    let mut server = line.open(START).await.unwrap();
+    enrolled(&mut server, 40).await;
+    let release = line.publish(&mut server, 1).await;
+    let passed = signed(40, release, &class_of(1), TestOutcome::Passed);
+    assert_eq!(send_in(&mut server, release, &passed).await.0, 200);
+    begun(&line, &mut server, release).await;
+    let first = reached(&ticket(&mut server, "r1").await);
+    let rollout = RolloutId::new("r1").unwrap();
+    let reason = |server: &Server| {
+        let core = server.app.core();
+        let told = core.state.rollouts[&rollout].explain(server.app.now()).reason;
+        serde_json::to_string(&told).unwrap()
+    };
+    let elsewhere = signed(40, release, &class_of(61), TestOutcome::Failed);
+    assert_eq!(send_in(&mut server, release, &elsewhere).await.0, 200);
+    assert!(!reason(&server).contains("test_failed"), "nobody here is of that class");
+    let failed = signed(40, release, &class_of(1), TestOutcome::Failed);
+    assert_eq!(send_in(&mut server, release, &failed).await.0, 200);
+    for word in ["test_failed", "lab", "x86_64/debian12/m1"] {
+        assert!(reason(&server).contains(word), "{word}: {}", reason(&server));
+    }
+    let mut server = line.restart(server).await;
+    assert!(reason(&server).contains("test_failed"), "a restart forgets nothing");
+    let mut sequence = 0;
+    for at in 1..=120 {
+        let now = Time(START.0 + at * 1000);
+        server.app.clock.set(now);
+        for number in 1..=40 {
+            sequence += 1;
+            let mut beat = quiet_beat(number, sequence, now);
+            beat.components = vec![running(1, release, ComponentState::Confirmed)];
+            assert_eq!(tell(&mut server, &beat).await.0, 200);
+        }
+        server.driver.tick().await.unwrap();
+        assert_eq!(reached(&ticket(&mut server, "r1").await), first, "handed on in second {at}");
+    }
+    // Whoever decides otherwise says so by name; the same word again is no news.
+    let now = server.app.now();
+    let resume = Verb::Resume { rollout: rollout.clone() };
+    let (status, answer) = post(&mut server, "/v1/commands", &line.command("2", now, resume)).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(send_in(&mut server, release, &failed).await.0, 200);
+    assert!(!reason(&server).contains("test_failed"), "{}", reason(&server));
+}
+
+/// A journal of a server that took a failure and told no core of it: no ticket follows from it.
+#[tokio::test]
+async fn no_ticket_follows_from_a_journal_that_hides_a_failure_from_the_rollout() {
+    let line = line();
+    let mut server = line.open(START).await.unwrap();
+    enrolled(&mut server, 40).await;
+    let release = line.publish(&mut server, 1).await;
+    let passed = signed(40, release, &class_of(1), TestOutcome::Passed);
+    assert_eq!(send_in(&mut server, release, &passed).await.0, 200);
+    begun(&line, &mut server, release).await;
+    let mut state = server.app.core().state.clone();
+    let envelope = signed(40, release, &class_of(1), TestOutcome::Failed).remove(0);
+    let taken = Record::AttestationAccepted { release, envelope };
+    let rollout = RolloutId::new("r1").unwrap();
+    let now = server.app.now();
+    state.apply(state.seq + 1, now, &taken);
+    let [told] = &state.rollouts[&rollout].failures[..] else { panic!("it is not noted") };
+    assert!(!andon_server::driver::wants_ticket(&state, &state.rollouts[&rollout], now));
+    let told = Record::event(&rollout, told.clone());
+    state.apply(state.seq + 1, now, &told);
+    assert!(state.rollouts[&rollout].failures.is_empty());
+    assert_eq!(state.rollouts[&rollout].machine.state(), andon_rollout::StateName::Held);
 }

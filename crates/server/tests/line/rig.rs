@@ -379,6 +379,7 @@ pub(crate) fn quiet_beat(number: u64, sequence: u64, now: Time) -> Beat {
         alerts: vec![],
         alerts_left_out: 0,
         sensor: None,
+        facts: None,
         freezes: vec![],
     }
 }

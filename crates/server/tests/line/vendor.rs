@@ -284,6 +284,7 @@ impl Vendor {
             newcomers: Newcomers::Excluded,
             planned: None,
             scheduled: vec![],
+            told_apart: vec![],
             excluded: vec![],
             seats: vec![],
             order: None,

@@ -24,6 +24,7 @@ pub(super) fn demanded(of: &Attestations) -> Attestations {
         os: None,
         model: None,
         alike: Alike::default(),
+        same: Vec::new(),
         predicates: predicates.into_iter().collect(),
     };
     let own = |rig: &Rig| Rig { name: rig.name.clone(), key: stand_in(&rig.key).public() };

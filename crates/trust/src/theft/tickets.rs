@@ -87,6 +87,7 @@ fn blank(
         newcomers: Newcomers::Excluded,
         planned: None,
         scheduled: vec![],
+        told_apart: vec![],
         excluded: vec![],
         seats: vec![],
         order: None,

@@ -7,7 +7,7 @@ use super::take::{ceilings_code, shard_code};
 use super::{Round, View};
 use crate::ticket;
 use andon_model::ceilings::{self, CeilingsError};
-use andon_model::class::HostClass;
+use andon_model::facts::HostNow;
 use andon_model::order::{self, Shard};
 use andon_model::position::Position;
 use andon_model::ticket::{Ceiling, Ticket};
@@ -57,16 +57,16 @@ impl HeldCeiling {
     }
 }
 
-/// Whether a ticket covers a host of this class, or what it lacks. `says` asks the ticket with its
+/// Whether a ticket covers this host, or what it lacks. `says` asks the ticket with its
 /// ceilings put in.
 pub(super) fn by_ceiling(
     ticket: &Ticket,
-    class: &HostClass,
+    host: HostNow<'_>,
     held: Option<&HeldCeiling>,
     says: impl Fn(&Ticket) -> bool,
 ) -> Result<bool, Lacks> {
     let Some(signed) = ticket.committed else { return Ok(says(ticket)) };
-    let stratum = class.stratum_on(&ticket.scheduled);
+    let stratum = ticket.stratum_of(host);
     let mut whole = rest(ticket);
     let mut with = |ceiling: Option<Ceiling>| {
         whole.ceilings = ceiling.into_iter().collect();
@@ -101,7 +101,7 @@ impl View {
             Ok(covered) => (covered, None),
             Err(lacks) => {
                 let mut rest = Box::new(rest(ticket));
-                let own = self.class.stratum_on(&ticket.scheduled);
+                let own = ticket.stratum_of(self.host_now());
                 rest.ceilings.retain(|ceiling| ceiling.stratum == own);
                 (false, Some(Undecided { rest, lacks }))
             }
@@ -111,13 +111,13 @@ impl View {
     fn decide(&self, ticket: &Ticket) -> Result<bool, Lacks> {
         let ceiling = self.ceilings.get(&ticket.rollout);
         let Some(signed) = ticket.order_of(self.host) else {
-            let says = |ticket: &Ticket| ticket::covers(ticket, self.host, &self.class);
-            return by_ceiling(ticket, &self.class, ceiling, says);
+            let says = |ticket: &Ticket| ticket::covers(ticket, self.host, self.host_now());
+            return by_ceiling(ticket, self.host_now(), ceiling, says);
         };
         let place = self.places.get(&ticket.rollout).filter(|held| held.signed == signed);
         let place = place.ok_or(Lacks::Place(signed))?.place.as_ref();
-        let says = |ticket: &Ticket| ticket::covers_held(ticket, &self.class, place);
-        by_ceiling(ticket, &self.class, ceiling, says)
+        let says = |ticket: &Ticket| ticket::covers_held(ticket, self.host_now(), place);
+        by_ceiling(ticket, self.host_now(), ceiling, says)
     }
 
     /// Something was looked up: the ticket is asked again.

@@ -158,7 +158,7 @@ impl View {
         let policy = self.policy().filter(|policy| !policy.attestations.is_none())?;
         let none = Words::default();
         let words = self.attested.get(&held.release).map_or(&none, |held| &held.words);
-        match words.judge(policy, Some(kind), &self.class, now) {
+        match words.judge(policy, Some(kind), self.host_now(), now) {
             Standing::Attested => None,
             Standing::CanaryOnly(_) if held.wave == Wave::Canary => None,
             Standing::CanaryOnly(why) => {

@@ -32,6 +32,7 @@ use andon_model::class::HostClass;
 use andon_model::directive::Directive;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
+use andon_model::facts::{Facts, HostNow};
 use andon_model::index::Index;
 use andon_model::policy::{Lane, Person, Policy};
 use andon_model::release::{Manifest, Version};
@@ -120,6 +121,8 @@ pub struct View {
     anchor: Anchor,
     host: HostId,
     class: HostClass,
+    /// what it runs now; told anew whenever it changes, and after every start
+    facts: Facts,
     index: Option<(Digest, Index)>,
     policy: Option<(Digest, Policy)>,
     policy_envelope: Option<Envelope>,
@@ -178,6 +181,7 @@ impl View {
             anchor,
             host,
             class,
+            facts: Facts::default(),
             index: None,
             policy: None,
             policy_envelope: None,
@@ -200,6 +204,18 @@ impl View {
             round: None,
             outcome: Outcome::default(),
         })
+    }
+
+    /// What this host runs now. Where it stands in a plan may depend on that: tickets are read again.
+    pub fn runs(&mut self, facts: Facts) {
+        if facts != self.facts {
+            self.facts = facts;
+            self.tickets.clear();
+        }
+    }
+
+    fn host_now(&self) -> HostNow<'_> {
+        HostNow { class: &self.class, facts: &self.facts }
     }
 
     /// Starts a round; an unfinished one is forgotten. The last outcome stays readable until this

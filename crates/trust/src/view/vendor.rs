@@ -85,7 +85,7 @@ fn covered(
         return Ok(ticket.newcomers == Newcomers::Included);
     };
     let says = |ticket: &Ticket| ticket::covers(ticket, seat, class);
-    by_ceiling(ticket, class, held.ceilings.get(&ticket.rollout), says)
+    by_ceiling(ticket, class.into(), held.ceilings.get(&ticket.rollout), says)
 }
 
 impl View {

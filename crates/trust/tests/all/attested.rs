@@ -4,6 +4,7 @@ use crate::world::*;
 use andon_model::attestation::*;
 use andon_model::class::HostClass;
 use andon_model::envelope::{Envelope, PayloadType};
+use andon_model::facts::Facts;
 use andon_model::index::IndexAttestations;
 use andon_model::limits::{ATTESTATION_BYTES_MAX, ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX};
 use andon_model::policy::Policy;
@@ -16,18 +17,19 @@ use andon_model::{Digest, Millis, RigId, StratumId, Time};
 use andon_trust::attestation::{self, AttestationRefusal, Standing, Words, to_file};
 use andon_trust::view::{Outcome, RefusalCode, View};
 
-const SOON: Time = Time(NOW.0 + 1000);
+pub(crate) const SOON: Time = Time(NOW.0 + 1000);
 const RIGS: [u8; 3] = [40, 41, 42];
 const FIRST: &[(u64, u64)] = &[(16, 0)];
-const SECOND: &[(u64, u64)] = &[(16, 0), (100, 60)];
+pub(crate) const SECOND: &[(u64, u64)] = &[(16, 0), (100, 60)];
 
 fn name(text: &str) -> StratumId {
     StratumId::new(text).unwrap()
 }
 fn attested(arch: &str, os: &str, model: &str) -> AttestedClass {
-    AttestedClass { arch: name(arch), os: name(os), model: name(model) }
+    let facts = Facts::default();
+    AttestedClass { arch: name(arch), os: name(os), model: name(model), facts }
 }
-fn own() -> AttestedClass {
+pub(crate) fn own() -> AttestedClass {
     AttestedClass::of(&class())
 }
 fn about(release: Digest, predicate: Predicate) -> Statement {
@@ -57,11 +59,11 @@ fn signed(rigs: &[u8], statement: &Statement) -> Envelope {
     envelope
 }
 /// Both predicates for a class.
-fn passed(rigs: &[u8], release: Digest, class: &AttestedClass) -> Vec<Envelope> {
+pub(crate) fn passed(rigs: &[u8], release: Digest, class: &AttestedClass) -> Vec<Envelope> {
     let both = [tested(class, TestOutcome::Passed), verified(class)];
     both.map(|predicate| signed(rigs, &about(release, predicate))).into()
 }
-fn failed(rig: u8, release: Digest, class: &AttestedClass) -> Envelope {
+pub(crate) fn failed(rig: u8, release: Digest, class: &AttestedClass) -> Envelope {
     signed(&[rig], &about(release, tested(class, TestOutcome::Failed)))
 }
 fn waiver(release: Digest) -> Waiver {
@@ -80,24 +82,25 @@ fn waiver(release: Digest) -> Waiver {
 fn waived(people: &[u8], waiver: &Waiver) -> Envelope {
     seal(people, PayloadType::Waiver, waiver)
 }
-fn demand(alike: Alike) -> Demand {
+pub(crate) fn demand(alike: Alike) -> Demand {
     Demand {
         kind: None,
         arch: None,
         os: None,
         model: None,
         alike,
+        same: vec![],
         predicates: vec![PredicateKind::TestResult, PredicateKind::Svr],
     }
 }
-fn demands(needed: u32, demands: Vec<Demand>) -> Attestations {
+pub(crate) fn demands(needed: u32, demands: Vec<Demand>) -> Attestations {
     let rig = |(at, n): (usize, &u8)| Rig {
         name: RigId::new(&format!("rig-{at}")).unwrap(),
         key: key(*n).public(),
     };
     Attestations { needed, rigs: RIGS.iter().enumerate().map(rig).collect(), demands }
 }
-fn seal_policy(world: &mut World, change: impl FnOnce(&mut Policy)) {
+pub(crate) fn seal_policy(world: &mut World, change: impl FnOnce(&mut Policy)) {
     change(&mut world.policy);
     let envelope = seal(&[1, 2], PayloadType::Policy, &world.policy);
     world.put_policy(&envelope);
@@ -113,7 +116,7 @@ fn world(steps: &[(u64, u64)]) -> (World, Digest) {
     world.issue(&ticket);
     (world, release)
 }
-fn put(world: &mut World, release: Digest, envelopes: &[Envelope]) {
+pub(crate) fn put(world: &mut World, release: Digest, envelopes: &[Envelope]) {
     put_bytes(world, release, to_file(envelopes));
 }
 fn put_bytes(world: &mut World, release: Digest, bytes: Vec<u8>) {
@@ -123,10 +126,10 @@ fn put_bytes(world: &mut World, release: Digest, bytes: Vec<u8>) {
     world.files.insert(world.line_path(&format!("attestations/{release}.jsonl")), bytes);
     world.bump();
 }
-fn at(steps: &[(u64, u64)]) -> Time {
+pub(crate) fn at(steps: &[(u64, u64)]) -> Time {
     SOON.plus(Millis::from_secs(steps.last().unwrap().1))
 }
-fn told(outcome: &Outcome) -> Vec<RefusalCode> {
+pub(crate) fn told(outcome: &Outcome) -> Vec<RefusalCode> {
     outcome.refusals.iter().map(|refusal| refusal.code).collect()
 }
 
@@ -266,7 +269,7 @@ fn what_an_accredited_rig_garbled_is_refused_with_its_whole_file() {
     let mut nowhere = result(&own());
     nowhere.configuration[0].uri = String::new();
     let narrower = serde_json::json!(
-        {"arch": "x86_64", "os": "debian12", "model": "edge", "kernel": "6.1"}
+        {"arch": "x86_64", "os": "debian12", "model": "edge", "firmware": "6.1"}
     );
     let mut part = verified(&own());
     if let Predicate::Svr(svr) = &mut part {

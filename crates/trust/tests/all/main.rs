@@ -2,6 +2,7 @@
 //! in every way that a thief, a mirror or a careless vendor could break it.
 #![expect(clippy::unwrap_used, reason = "a test stops where it is wrong")]
 mod attested;
+mod attested_facts;
 mod bundle;
 mod ceilings;
 mod client;

@@ -77,6 +77,7 @@ fn attested(mut line: Line) -> Line {
         os: None,
         model: None,
         alike: Alike::Model,
+        same: vec![],
         predicates: vec![PredicateKind::TestResult, PredicateKind::Svr],
     };
     let rigs = vec![rig("lab-1", 50), rig("lab-2", 51)];

@@ -95,6 +95,19 @@ impl Scene {
         Ok((tool::run(&self.line, &self.server.address, &words)?, file))
     }
 
+    /// The same judged offline, out of one file, for a host of that class.
+    fn proves(&self, release: &Release, class: &str, code: Option<i32>) -> Result<()> {
+        let file = self.line.folder.join("release.proof").display().to_string();
+        let policy = self.line.folder.join("server/policy.json").display().to_string();
+        let digest = release.digest().to_string();
+        let fetched = self.andon(&["release", "prove", &digest, "-o", &file])?;
+        ensure!(fetched.code == Some(0), "{}", fetched.said);
+        let verify = ["release", "verify", &file, "--policy", &policy, "--class", class];
+        let ran = self.andon(&verify)?;
+        ensure!(ran.code == code, "{:?}: {} {}", ran.code, ran.shown, ran.said);
+        Ok(())
+    }
+
     fn andon(&self, words: &[&str]) -> Result<tool::Ran> {
         tool::run(&self.line, &self.server.address, words)
     }
@@ -130,6 +143,11 @@ fn attested_releases_reach_everybody_waived_ones_the_canary_wave_and_failed_ones
     // A host with supervisor and sandbox judges for itself too.
     let host = Host::start(&scene.line, &scene.server.address)?;
     host.fact("confirmed", "rules", 1, PATIENCE)?;
+    // It had nothing to begin with, so one request brought it all that proves the release.
+    let metrics = String::from_utf8(http.get("/metrics")?.body)?;
+    ensure!(metrics.contains("andon_proof_bundles_served_total "), "{metrics}");
+    ensure!(!metrics.contains("andon_proof_bundles_served_total 0\n"), "{metrics}");
+    scene.proves(&first, &format!("{class}/kernel=other"), Some(0))?;
     // Two people waive what no rig has run: as far as the canary wave.
     let (second, folder) = scene.release(2, "exit 0 # again\n")?;
     let role = release::publish(&http, &scene.line, Some(&role), &second)?;
@@ -172,5 +190,6 @@ fn attested_releases_reach_everybody_waived_ones_the_canary_wave_and_failed_ones
         format!("{:#}", release::start_routine(&http, &scene.line, "r3", &third).unwrap_err());
     ensure!(refused.contains("saw it fail"), "{refused}");
     ensure!(with(&third).is_empty(), "somebody has it");
+    scene.proves(&third, &class, Some(3))?;
     Ok(())
 }

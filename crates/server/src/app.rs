@@ -52,6 +52,8 @@ pub struct Counters {
     pub shed: AtomicU64,
     /// tickets signed, renewals included
     pub tickets_signed: AtomicU64,
+    /// proof bundles handed out
+    pub proof_bundles_served: AtomicU64,
 }
 
 /// See the module's documentation.

@@ -173,7 +173,7 @@ pub(super) async fn metrics(Extract(app): Extract<Arc<App>>) -> Response {
         let silent = why::silent_hosts(&core, app.now());
         let live = core.state.rollouts.values().filter(|rollout| rollout.live()).count();
         let relaxed = Ordering::Relaxed;
-        let rows: [(&str, &str, u64); 9] = [
+        let rows: [(&str, &str, u64); 10] = [
             ("andon_hosts", "gauge", core.state.hosts.len() as u64),
             ("andon_hosts_silent", "gauge", silent as u64),
             ("andon_rollouts_live", "gauge", live as u64),
@@ -183,6 +183,7 @@ pub(super) async fn metrics(Extract(app): Extract<Arc<App>>) -> Response {
             ("andon_beats_refused", "counter", counters.beats_refused.load(relaxed)),
             ("andon_requests_shed", "counter", counters.shed.load(relaxed)),
             ("andon_tickets_signed", "counter", counters.tickets_signed.load(relaxed)),
+            ("andon_proof_bundles_served", "counter", counters.proof_bundles_served.load(relaxed)),
         ];
         for (name, kind, value) in rows {
             let suffix = if kind == "counter" { "_total" } else { "" };

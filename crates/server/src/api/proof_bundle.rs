@@ -12,6 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What the caller trusts already.
 #[derive(Debug, Deserialize)]
@@ -38,8 +39,10 @@ pub(super) async fn bundle(
         known.map_err(|_| Refusal::malformed("query: root must be a whole number"))?;
     let facts = app.core().state.releases.get(&release).cloned();
     let facts = facts.ok_or_else(|| Refusal::not_found("no such release is published"))?;
-    let made = tokio::task::spawn_blocking(move || served(&app, &facts, known.root)).await;
+    let by = Arc::clone(&app);
+    let made = tokio::task::spawn_blocking(move || served(&by, &facts, known.root)).await;
     let item = made.map_err(|why| Refusal::disk(&format!("make proof bundle: {why}")))??;
+    app.counters.proof_bundles_served.fetch_add(1, Ordering::Relaxed);
     Ok(deliver::answer(item, &headers))
 }
 

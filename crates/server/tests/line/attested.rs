@@ -11,6 +11,7 @@ use andon_model::facts::{FactKind, FactName, Facts};
 use andon_model::index::Index;
 use andon_model::limits::{ATTESTATIONS_BYTES_MAX, ATTESTATIONS_MAX};
 use andon_model::policy::Person;
+use andon_model::proof_bundle::Believed;
 use andon_model::rigs::{Alike, Attestations, Demand, Rig};
 use andon_model::text::Text;
 use andon_model::ticket::Ticket;
@@ -19,6 +20,7 @@ use andon_model::{Digest, HostId, Millis, PersonId, RigId, RolloutId, StratumId,
 use andon_server::record::Record;
 use andon_server::serve::Server;
 use andon_trust::attestation::to_file;
+use andon_trust::proof_bundle::{Terms, open, verify};
 use axum::http::{Method, StatusCode};
 
 const DEBIAN: std::ops::RangeInclusive<u64> = 1..=40;
@@ -437,4 +439,40 @@ async fn no_ticket_follows_from_a_journal_that_hides_a_failure_from_the_rollout(
     state.apply(state.seq + 1, now, &told);
     assert!(state.rollouts[&rollout].failures.is_empty());
     assert_eq!(state.rollouts[&rollout].machine.state(), andon_rollout::StateName::Held);
+}
+
+/// Offline, by the policy that names the rigs, and by what has come until then.
+/// Mutant: proof-bundle-without-attestations.
+#[tokio::test]
+async fn a_proof_bundle_carries_what_was_signed_and_is_judged_as_a_host_judges() {
+    let line = line();
+    let mut server = line.open(START).await.unwrap();
+    let release = line.publish(&mut server, 1).await;
+    let classes = [class_of(1), class_of(41)];
+    let (debian, alpine) = (&classes[0], &classes[1]);
+    let steps = [
+        (vec![], ["Missing", "Missing"]),
+        (signed(40, release, debian, TestOutcome::Passed), ["Attested", "CanaryOnly"]),
+        (signed(40, release, alpine, TestOutcome::Failed), ["Attested", "Failed"]),
+        (signed(40, release, debian, TestOutcome::Failed), ["Failed", "Failed"]),
+    ];
+    for (words, expected) in steps {
+        if !words.is_empty() {
+            assert_eq!(send_in(&mut server, release, &words).await.0, 200);
+        }
+        let path = format!("/v1/proof-bundles/{release}");
+        let (status, bytes) = send(&mut server, Method::GET, &path, vec![]).await;
+        assert_eq!(status, 200);
+        let bundle = open(&bytes).unwrap();
+        let (anchor, believed) = (&line.inputs.anchor, Believed::default());
+        let terms = |policy| Terms { anchor, policy, now: server.app.now(), believed: &believed };
+        let proven = verify(&bundle, &terms(Some(&line.inputs.policy))).unwrap();
+        for (class, expected) in classes.iter().zip(expected) {
+            let standing = proven.standing(class).unwrap().unwrap();
+            let shown = format!("{standing:?}");
+            assert!(shown.starts_with(expected), "{}: {shown}", class.os);
+        }
+        let alone = verify(&bundle, &terms(None)).unwrap();
+        assert_eq!(alone.standing(debian).unwrap(), None, "who names no rigs judges nothing");
+    }
 }

@@ -8,11 +8,13 @@ use super::need::Need;
 use super::release::{self, ManifestRefusal, Unlogged};
 use super::take::{manifest_code, policy_code, tuf_code};
 use super::{RefusalCode, ViewError, trusted_root};
+use crate::attestation::{AttestationRefusal, Standing, Words};
 use crate::log::verified::Verified;
 use crate::policy::{self, PolicyRefusal};
 use crate::tuf::TufError;
 use andon_model::enrol::Anchor;
 use andon_model::envelope::Envelope;
+use andon_model::facts::HostNow;
 use andon_model::policy::Policy;
 use andon_model::proof_bundle::{Believed, ProofBundle, ProofBundleError};
 use andon_model::release::{Manifest, Version};
@@ -50,8 +52,9 @@ pub struct ProvenRelease {
     pub judged_at: Time,
     /// to be kept, and given with the next bundle
     pub believed: Believed,
-    /// what others say about the release: **not verified here**
+    /// what others say about the release, as it came; [`ProvenRelease::standing`] judges it
     pub attestations: Vec<Envelope>,
+    policy: Option<Policy>,
 }
 
 /// What a bundle shows about public logs.
@@ -180,6 +183,7 @@ pub fn verify(bundle: &ProofBundle, terms: &Terms<'_>) -> Result<ProvenRelease, 
         judged_at: now,
         believed: believed.joined(terms.believed),
         attestations: bundle.attestations.clone(),
+        policy,
     })
 }
 
@@ -276,6 +280,18 @@ fn in_force(what: &str, at: Time, now: Time) -> Result<(), ProofRefusal> {
 }
 
 impl ProvenRelease {
+    /// Which waves a host like this one may take part in by what rigs and people have signed, as the host
+    /// itself judges it; `None`: no policy was given, which is what names rigs and demands.
+    /// # Errors
+    /// [`AttestationRefusal`]: an accredited signer garbled one; then a host takes none of them.
+    pub fn standing<'h>(
+        &self,
+        host: impl Into<HostNow<'h>>,
+    ) -> Result<Option<Standing>, AttestationRefusal> {
+        let Some(policy) = &self.policy else { return Ok(None) };
+        let words = Words::of(&self.attestations, &self.release, policy)?;
+        Ok(Some(words.judge(policy, Some(self.manifest.kind), host, self.judged_at)))
+    }
     /// Whose.
     #[must_use]
     pub fn vendor(&self) -> &VendorId {

@@ -408,7 +408,7 @@ fn logging_is_judged_by_the_operators_policy_and_by_nothing_else() {
 }
 
 #[test]
-fn attestations_are_carried_byte_for_byte_and_not_believed() {
+fn attestations_are_carried_byte_for_byte_and_believed_by_none_for_that() {
     let typical = Typical::new();
     let signature = EnvelopeSignature { keyid: key(9).public().id(), sig: key(9).sign(b"?") };
     let attestation = Envelope {
@@ -418,7 +418,11 @@ fn attestations_are_carried_byte_for_byte_and_not_believed() {
     };
     let bundle = ProofBundle { attestations: vec![attestation.clone()], ..typical.bundle() };
     let read = open(&pack(&bundle).unwrap()).unwrap();
-    assert_eq!(soon(&typical, &read).unwrap().attestations, [attestation]);
+    let proven = soon(&typical, &read).unwrap();
+    assert_eq!(proven.attestations, [attestation]);
+    // It is nobody's that the policy accredits: passed over, as a host passes it over.
+    let standing = proven.standing(&crate::world::class()).unwrap();
+    assert_eq!(standing, Some(andon_trust::attestation::Standing::Attested), "nothing is demanded");
 }
 
 /// A file around this body, as whoever writes it would make it.

@@ -95,6 +95,13 @@ impl Scene {
         Ok((tool::run(&self.line, &self.server.address, &words)?, file))
     }
 
+    fn a_proof_bundle_was_fetched(&self) -> Result<()> {
+        let metrics = String::from_utf8(self.server.http().get("/metrics")?.body)?;
+        ensure!(metrics.contains("andon_proof_bundles_served_total "), "{metrics}");
+        ensure!(!metrics.contains("andon_proof_bundles_served_total 0\n"), "{metrics}");
+        Ok(())
+    }
+
     /// The same judged offline, out of one file, for a host of that class.
     fn proves(&self, release: &Release, class: &str, code: Option<i32>) -> Result<()> {
         let file = self.line.folder.join("release.proof").display().to_string();
@@ -144,9 +151,7 @@ fn attested_releases_reach_everybody_waived_ones_the_canary_wave_and_failed_ones
     let host = Host::start(&scene.line, &scene.server.address)?;
     host.fact("confirmed", "rules", 1, PATIENCE)?;
     // It had nothing to begin with, so one request brought it all that proves the release.
-    let metrics = String::from_utf8(http.get("/metrics")?.body)?;
-    ensure!(metrics.contains("andon_proof_bundles_served_total "), "{metrics}");
-    ensure!(!metrics.contains("andon_proof_bundles_served_total 0\n"), "{metrics}");
+    scene.a_proof_bundle_was_fetched()?;
     scene.proves(&first, &format!("{class}/kernel=other"), Some(0))?;
     // Two people waive what no rig has run: as far as the canary wave.
     let (second, folder) = scene.release(2, "exit 0 # again\n")?;

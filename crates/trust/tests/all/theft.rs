@@ -144,7 +144,7 @@ fn no_single_key_reaches_more_than_the_wave_that_is_signed() {
 }
 
 /// A rig keeps releases from hosts, as it is there to do, until a policy without it is signed; it lets nothing
-/// through. Mutants: whatif-rig-threshold, whatif-rig-stranger.
+/// through.
 #[test]
 fn a_stolen_rig_denies_and_reaches_nobody() {
     let lab = Lab::new(attested(logged(verified()))).unwrap();

@@ -31,9 +31,16 @@ pub enum NoBundle {
     Pack(#[source] FileError),
 }
 
-/// Bundles by release and by the root that the reader knows.
+/// Bundles by release and by the first root that the reader lacks; 0: it lacks none, whatever number it gave.
 #[derive(Debug, Default)]
 pub struct Kept(Mutex<BTreeMap<(Digest, u64), Made>>);
+
+impl Kept {
+    /// How many are kept.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
 
 #[derive(Debug)]
 struct Made {
@@ -57,19 +64,20 @@ struct Ingredients {
 pub fn served(app: &App, facts: &ReleaseFacts, root: u64) -> Result<Item, NoBundle> {
     // Held while one is made: who asks for the same meanwhile waits for it instead of making it again.
     let mut kept = app.proof_bundles.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let roots = roots_after(app, root);
     let of = Ingredients {
         timestamp: app.shelf.get("tuf/timestamp.json").map(|item| item.digest),
-        roots: roots_after(app, root).len(),
+        roots: roots.len(),
         log_proof: log_proof(app, facts).map(|text| Digest::of(text.as_bytes())),
         // none is ever taken back
         attestations: attestations(app, facts.release).len(),
     };
-    let place = (facts.release, root);
+    let place = (facts.release, roots.first().map_or(0, |first| first.version));
     let now = app.now();
     if let Some(made) = kept.get(&place).filter(|made| made.of == of && now < made.expires) {
         return Ok(made.item.clone());
     }
-    let bundle = gather(app, facts, root)?;
+    let bundle = gather(app, facts, roots)?;
     let (anchor, believed) = (&app.inputs.anchor, Believed::default());
     let terms = Terms { anchor, policy: None, now, believed: &believed };
     let expires = verify(&bundle, &terms).map_err(NoBundle::Refused)?.expires;
@@ -83,7 +91,11 @@ pub fn served(app: &App, facts: &ReleaseFacts, root: u64) -> Result<Item, NoBund
 }
 
 /// The newest timestamp, and what it leads to: files under those names never change, and none is taken away.
-fn gather(app: &App, facts: &ReleaseFacts, root: u64) -> Result<ProofBundle, NoBundle> {
+fn gather(
+    app: &App,
+    facts: &ReleaseFacts,
+    roots: Vec<SignedRoot>,
+) -> Result<ProofBundle, NoBundle> {
     let timestamp = tuf_file(app, "timestamp.json")?;
     let named = |text: &str, name: &str| {
         let version = pinned_version(text.as_bytes(), name).ok().flatten();
@@ -101,7 +113,7 @@ fn gather(app: &App, facts: &ReleaseFacts, root: u64) -> Result<ProofBundle, NoB
     Ok(ProofBundle {
         schema: 1,
         vendor: vendor.clone(),
-        roots: roots_after(app, root),
+        roots,
         timestamp,
         snapshot,
         targets,

@@ -48,6 +48,21 @@ async fn a_published_release_is_proven_by_one_request() {
     }
 }
 
+/// Anybody may ask, with any number: it must not push out what a fleet that starts asks for.
+/// Mutant: proof-bundle-for-each-number.
+#[tokio::test]
+async fn whoever_lacks_no_root_gets_the_same_kept_bundle_whatever_number_it_gives() {
+    let line = Line::new();
+    let mut server = line.open(START).await.unwrap();
+    let release = line.publish(&mut server, 1).await;
+    let own = fetch(&mut server, &path(release)).await;
+    for root in [1, 2, 7, 1000, u64::MAX] {
+        let other = fetch(&mut server, &format!("{}?root={root}", path(release))).await;
+        assert_eq!(other, own, "root {root}");
+    }
+    assert_eq!(server.app.proof_bundles.count(), 1);
+}
+
 /// Mutants: proof-bundle-served-unchecked, proof-bundle-kept-too-long.
 #[tokio::test]
 async fn what_is_not_published_or_not_believed_has_no_proof_bundle() {

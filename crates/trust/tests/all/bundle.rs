@@ -9,6 +9,7 @@ use andon_model::policy::Policy;
 use andon_model::proof_bundle::{Believed, ProofBundle, SignedRoot};
 use andon_model::release::Version;
 use andon_model::*;
+use andon_trust::attestation::{AttestationRefusal, Standing};
 use andon_trust::proof_bundle::{
     FileError, Logging, ProofRefusal, ProvenRelease, Terms, open, pack, verify,
 };
@@ -420,9 +421,13 @@ fn attestations_are_carried_byte_for_byte_and_believed_by_none_for_that() {
     let read = open(&pack(&bundle).unwrap()).unwrap();
     let proven = soon(&typical, &read).unwrap();
     assert_eq!(proven.attestations, [attestation]);
-    // It is nobody's that the policy accredits: passed over, as a host passes it over.
-    let standing = proven.standing(&crate::world::class()).unwrap();
-    assert_eq!(standing, Some(andon_trust::attestation::Standing::Attested), "nothing is demanded");
+    // As on a host: what is no attestation at all spoils them, a stranger's is passed over.
+    let why = proven.standing(&crate::world::class()).unwrap_err();
+    assert!(matches!(why, AttestationRefusal::Kind(_)), "{why}");
+    let stranger = key(9).seal(PayloadType::Statement, b"{}");
+    let bundle = ProofBundle { attestations: vec![stranger], ..typical.bundle() };
+    let standing = soon(&typical, &bundle).unwrap().standing(&crate::world::class()).unwrap();
+    assert_eq!(standing, Some(Standing::Attested), "nothing is demanded");
 }
 
 /// A file around this body, as whoever writes it would make it.

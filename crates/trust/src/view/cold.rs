@@ -59,7 +59,7 @@ impl View {
         }
         let release = self.tickets.values().find(|held| held.covered)?.release;
         self.bundle_asked = true;
-        Some(Need::Bundle(release))
+        Some(Need::Bundle(release)).filter(|need| !round.tried.contains(need))
     }
 
     /// The answer that a proof bundle has brought already.

@@ -37,10 +37,6 @@ pub(crate) struct Args {
     /// Folder that files are put into, under their names
     #[arg(long = "target-dir", global = true, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Say that files are there only once they are on disk. Without it a power cut soon after can take a
-    /// file back or damage it; the next download finds that and fetches it again
-    #[arg(long, global = true)]
-    sync: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -101,7 +97,7 @@ fn download(context: &Context, args: &Args, trusted: &Path) -> Result<(), Failur
     let mut metadata = metadata(args)?;
     std::fs::create_dir_all(folder)?;
     apart(trusted, folder)?;
-    let mut downloads = Downloads::new(metadata.at(base), folder, args.sync)?;
+    let mut downloads = Downloads::new(metadata.at(base), folder)?;
     let mut shelf = Folder(trusted.to_owned());
     let mut refreshed = brought_up(&mut metadata, &mut shelf)?;
     let mut rows = Vec::new();

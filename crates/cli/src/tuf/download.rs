@@ -1,8 +1,6 @@
 //! A file that metadata vouches for, streamed to disk: checked while it comes, resumed where it broke
-//! off, in its place only when all of it is right. Durable before it is in its place too, where that is
-//! asked for: many files together, for a thousand waits for the disk, one after the other, would cost ten
-//! times what the network does. Where it is not, a power cut can take a file back or damage it; whatever
-//! is in its place is read and checked again before it counts as there.
+//! off, in its place only when all of it is right and durable. Many files become durable together: a
+//! thousand waits for the disk, one after the other, would cost ten times what the network does.
 use super::http::{Http, HttpError, Stream};
 use super::shelf::{HoldError, hold};
 use andon_trust::client::{Check, File, FileError};
@@ -65,21 +63,19 @@ pub(crate) enum Obtained {
 pub(crate) struct Downloads {
     http: Http,
     folder: PathBuf,
-    /// whole and right, not yet in its place: part, place, bytes
+    /// whole and right, not yet durable: part, place, bytes
     waiting: Vec<(PathBuf, PathBuf, u64)>,
-    /// whether files reach the disk before they are in their places
-    sync: bool,
     _held: fs::File,
 }
 
 impl Downloads {
     /// # Errors
     /// [`DownloadError`].
-    pub(crate) fn new(http: Http, folder: &Path, sync: bool) -> Result<Downloads, DownloadError> {
+    pub(crate) fn new(http: Http, folder: &Path) -> Result<Downloads, DownloadError> {
         let failed = |source| DownloadError::Write(folder.to_owned(), source);
         fs::create_dir_all(folder).map_err(failed)?;
         let held = hold(folder)?;
-        Ok(Downloads { http, folder: folder.to_owned(), waiting: Vec::new(), sync, _held: held })
+        Ok(Downloads { http, folder: folder.to_owned(), waiting: Vec::new(), _held: held })
     }
 
     /// Where a file is, or will be.
@@ -113,8 +109,8 @@ impl Downloads {
         Ok(Obtained::Fetched)
     }
 
-    /// Puts what waits into its place. Synced, first the bytes reach the disk, then the names change,
-    /// then the names reach the disk.
+    /// Puts what waits into its place: first the bytes reach the disk, then the names change, then
+    /// the names reach the disk.
     /// # Errors
     /// [`DownloadError::Write`].
     pub(crate) fn settle(&mut self) -> Result<(), DownloadError> {
@@ -143,11 +139,8 @@ impl Downloads {
         }
     }
 
-    /// Files or folders of one file system, on disk when this returns, if that is asked for.
+    /// Files or folders of one file system, on disk when this returns.
     fn durable(&self, paths: Vec<&Path>) -> Result<(), DownloadError> {
-        if !self.sync {
-            return Ok(());
-        }
         let together = paths.len() > SYNCED_ALONE_MAX;
         for path in if together { vec![self.folder.as_path()] } else { paths } {
             let failed = |source| DownloadError::Write(path.to_owned(), source);

@@ -392,7 +392,7 @@ impl Driver {
         match stops::accept(&self.app, &envelope, now).await {
             Ok(_) => Ok(()),
             Err(stops::AcceptError::Store(why)) => Err(why),
-            Err(stops::AcceptError::Refused(why)) => {
+            Err(why) => {
                 say(&format!("rollout {rollout}: the line's own freeze is refused: {why}"));
                 self.pause(rollout);
                 Ok(())

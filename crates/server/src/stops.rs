@@ -11,8 +11,10 @@ use andon_model::{Digest, LineId, RolloutId, Time};
 use andon_rollout::{Event, HaltReason};
 use andon_trust::stop::StopRefusal;
 
-/// Most freezes kept; beyond, the oldest have long expired or somebody plays with the cord.
-const FREEZES_MAX: usize = 4000;
+/// Most freezes of one party in force at once, so that a thief of one party's key leaves the cord to all others.
+pub const FREEZES_PER_PARTY_MAX: usize = 256;
+/// Most freezes in force at once: with the directives they fit a line's index.
+pub const FREEZES_MAX: usize = 3000;
 /// A freeze's reason is at most so long, so that the envelope stays under 1 KB.
 const REASON_MAX: usize = 200;
 
@@ -22,6 +24,9 @@ pub enum AcceptError {
     /// it must not be obeyed
     #[error("freeze is refused")]
     Refused(#[from] StopRefusal),
+    /// there is no room for it
+    #[error("{0} freezes of {1} are in force already; no more are taken")]
+    Full(usize, String),
     /// the journal failed
     #[error("store freeze")]
     Store(#[from] StoreError),
@@ -38,22 +43,42 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
         let policy = core.state.policy.as_ref().map(|policy| &policy.policy);
         let who = authorities(&app.inputs, policy, &core.state, &repository);
         let freeze = andon_trust::stop::verify(envelope, &who, now)?;
-        let full = core.state.freezes.len() >= FREEZES_MAX;
         // Anybody can put other signatures beside those that count: only one that makes it last longer is news.
         let mut known = core.state.freezes.iter();
         let known = known.find(|(_, known)| {
             Digest::of(&known.envelope.payload) == payload && known.freeze.expires >= freeze.expires
         });
         let stop = known.map_or(Digest::of(&envelope.to_bytes()), |(stop, _)| *stop);
-        if core.state.freezes.contains_key(&stop) || full {
+        if core.state.freezes.contains_key(&stop) {
             (stop, app.stage(&mut core, &[])?)
         } else {
+            room_for(&freeze.by, &core, now)?;
             let records = records(&core, stop, envelope, &freeze, now);
             (stop, app.stage(&mut core, &records)?)
         }
     };
     receipt.durable().await?;
     Ok(stop)
+}
+
+/// What has ended, and what the policy overrides, takes no room.
+fn room_for(by: &Party, core: &Core, now: Time) -> Result<(), AcceptError> {
+    let in_force = core.state.freezes.values().filter(|known| {
+        let payload = Digest::of(&known.envelope.payload);
+        known.freeze.expires > now && !core.state.overrides(&payload, now)
+    });
+    let (mut all, mut own) = (0, 0);
+    for known in in_force {
+        all += 1;
+        own += usize::from(known.freeze.by == *by);
+    }
+    if own >= FREEZES_PER_PARTY_MAX {
+        return Err(AcceptError::Full(own, by.to_string()));
+    }
+    if all >= FREEZES_MAX {
+        return Err(AcceptError::Full(all, "all parties".to_owned()));
+    }
+    Ok(())
 }
 
 fn records(

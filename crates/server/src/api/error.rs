@@ -214,6 +214,10 @@ impl From<AcceptError> for Refusal {
         let words = in_words(&error);
         match error {
             AcceptError::Store(error) => Refusal::from(error),
+            AcceptError::Full(..) => {
+                let next = "let some end, or override them by the policy; if nobody here signed them, replace that party's keys";
+                Refusal::conflict(&words, next)
+            }
             AcceptError::Refused(StopRefusal::TooLarge(_)) => {
                 Refusal::too_large(andon_model::limits::STOP_BYTES_MAX as u64)
             }

@@ -18,6 +18,7 @@ mod restarts;
 mod rig;
 mod rollouts;
 mod rules;
+mod stops;
 mod two_lines;
 mod vendor;
 mod verifier;

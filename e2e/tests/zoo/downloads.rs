@@ -149,6 +149,31 @@ fn files_are_done_in_order_up_to_the_first_that_fails() {
     assert_eq!(client.file("v00/tool"), None);
 }
 
+/// Several are under way at once; which of them fails first is a matter of luck, what is said is not.
+#[test]
+fn of_files_that_fail_together_the_first_in_order_is_named_and_what_came_stays() {
+    let mut zoo = Zoo::new().unwrap();
+    let names: Vec<String> = (0..40).map(|n| format!("f{n:02}")).collect();
+    for name in &names {
+        zoo.add_file("targets", name, name.as_bytes());
+    }
+    zoo.bump("targets");
+    zoo.publish();
+    for name in &names[9..] {
+        let path = format!("files/{}.{name}", Digest::of(name.as_bytes()));
+        assert!(zoo.served.bytes(&path).is_some());
+        zoo.served.put(&path, b"xxx".to_vec());
+    }
+    let client = Client::new(&zoo).unwrap();
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let ran = client.download(&zoo, &wanted).unwrap();
+    assert!(ran.refused("check f09"), "{ran:?}");
+    assert_eq!(client.file("f08").unwrap(), b"f08");
+    assert_eq!(client.file("f09"), None);
+    let asked = zoo.served.asked().0.iter().filter(|path| path.starts_with("files/")).count();
+    assert!(asked < 20, "{asked} files were asked for although the tenth was wrong");
+}
+
 #[test]
 fn a_file_asked_for_twice_and_two_files_of_the_same_bytes_come_once_each() {
     let mut zoo = Zoo::new().unwrap();

@@ -97,22 +97,22 @@ fn download(context: &Context, args: &Args, trusted: &Path) -> Result<(), Failur
     let mut metadata = metadata(args)?;
     std::fs::create_dir_all(folder)?;
     apart(trusted, folder)?;
-    let mut downloads = Downloads::new(metadata.at(base), folder)?;
+    let downloads = Downloads::new(metadata.at(base), folder)?;
     let mut shelf = Folder(trusted.to_owned());
     let mut refreshed = brought_up(&mut metadata, &mut shelf)?;
-    let mut rows = Vec::new();
-    let outcome = args.names.iter().try_for_each(|name| -> Result<(), Failure> {
-        let file = refreshed.find(&mut metadata, &mut shelf, name).map_err(advised)?;
-        let fetched = downloads.obtain(&file)? == Obtained::Fetched;
-        let place = downloads.place(&file);
-        rows.push(json!({"name": name, "file": place, "bytes": file.length(), "fetched": fetched}));
+    let mut files = Vec::new();
+    let found = args.names.iter().try_for_each(|name| -> Result<(), Failure> {
+        files.push(refreshed.find(&mut metadata, &mut shelf, name).map_err(advised)?);
         Ok(())
     });
-    // What came before a failure is in its place all the same.
-    let settled = downloads.settle();
-    outcome?;
-    settled?;
+    // What comes before a name that nobody vouches for is fetched all the same.
+    let obtained = downloads.obtain(&files)?;
+    found?;
     downloads.clear()?;
+    let rows: Vec<Value> = args.names.iter().zip(files.iter().zip(&obtained)).map(|(name, (file, how))| {
+        let fetched = *how == Obtained::Fetched;
+        json!({"name": name, "file": downloads.place(file), "bytes": file.length(), "fetched": fetched})
+    }).collect();
     let all = json!({"metadata": versions(&refreshed), "files": &rows});
     output::either(context.form(), &all, || {
         let places = rows.iter().filter_map(|row| row["file"].as_str());

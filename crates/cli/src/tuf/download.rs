@@ -4,10 +4,11 @@
 use super::http::{Http, HttpError, Stream};
 use super::shelf::{HoldError, hold};
 use andon_trust::client::{Check, File, FileError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Where parts live until they are whole. No file from metadata can have this name
 /// (`andon_trust::client::local_path`).
@@ -19,6 +20,8 @@ const WAITING_MAX: usize = 4096;
 const WAITING_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Up to so many files are synced one by one, more by one sync of their whole file system.
 const SYNCED_ALONE_MAX: usize = 4;
+/// Most files under way at once: enough that the disk and the server do not wait for each other.
+const AT_ONCE_MAX: usize = 4;
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -57,14 +60,13 @@ pub(crate) enum Obtained {
     /// it came
     Fetched,
 }
+type Outcome = Result<Obtained, DownloadError>;
 
 /// A folder for files.
 #[derive(Debug)]
 pub(crate) struct Downloads {
     http: Http,
     folder: PathBuf,
-    /// whole and right, not yet durable: part, place, bytes
-    waiting: Vec<(PathBuf, PathBuf, u64)>,
     _held: fs::File,
 }
 
@@ -75,7 +77,7 @@ impl Downloads {
         let failed = |source| DownloadError::Write(folder.to_owned(), source);
         fs::create_dir_all(folder).map_err(failed)?;
         let held = hold(folder)?;
-        Ok(Downloads { http, folder: folder.to_owned(), waiting: Vec::new(), _held: held })
+        Ok(Downloads { http, folder: folder.to_owned(), _held: held })
     }
 
     /// Where a file is, or will be.
@@ -83,45 +85,97 @@ impl Downloads {
         self.folder.join(file.path())
     }
 
-    /// Makes sure that the file is in its place, after [`Downloads::settle`] at the latest.
+    fn part(&self, file: &File) -> PathBuf {
+        self.folder.join(PARTS).join(file.digest())
+    }
+
+    /// Puts files into their places, a few at a time, and says of each how. Once one has failed no
+    /// more are begun; what came by then is in its place, and durable.
     /// # Errors
-    /// [`DownloadError`]; what was in its place before is untouched.
-    pub(crate) fn obtain(&mut self, file: &File) -> Result<Obtained, DownloadError> {
-        let place = self.place(file);
-        let parts = self.folder.join(PARTS);
-        let path = parts.join(file.digest());
-        if self.waiting.iter().any(|(part, at, _)| *part == path || *at == place) {
-            self.settle()?;
+    /// What went wrong with the first that failed, in the order given; its place is untouched.
+    pub(crate) fn obtain(&self, files: &[File]) -> Result<Vec<Obtained>, DownloadError> {
+        let mut obtained = Vec::new();
+        let mut rest = files;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(self.batch(rest));
+            let outcomes = self.fetch(batch);
+            let fetched = |(at, outcome): &(usize, Outcome)| {
+                matches!(outcome, Ok(Obtained::Fetched)).then(|| &batch[*at])
+            };
+            let settled = self.settle(outcomes.iter().filter_map(fetched));
+            for (_, outcome) in outcomes {
+                obtained.push(outcome?);
+            }
+            settled?;
+            rest = later;
         }
-        if is_right(&place, file) {
+        Ok(obtained)
+    }
+
+    /// How many of these, at least one, can become durable together: bounded, and none touches
+    /// another's names.
+    fn batch(&self, files: &[File]) -> usize {
+        let (mut taken, mut bytes) = (HashSet::new(), 0_u64);
+        let fits = |file: &&File| {
+            let room = taken.len() < 2 * WAITING_MAX && bytes < WAITING_BYTES_MAX;
+            bytes = bytes.saturating_add(file.length());
+            let names = [self.part(file), self.place(file)].map(PathBuf::into_os_string);
+            room && names.into_iter().all(|name| taken.insert(name))
+        };
+        files.iter().take_while(fits).count().max(1)
+    }
+
+    /// Fetches several at a time; the answers stand in the order given, up to the last that was begun.
+    fn fetch(&self, files: &[File]) -> Vec<(usize, Outcome)> {
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let work = || {
+            let mut done = Vec::new();
+            while !failed.load(Ordering::Relaxed)
+                && let at = next.fetch_add(1, Ordering::Relaxed)
+                && let Some(file) = files.get(at)
+            {
+                let outcome = self.one(file);
+                failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                done.push((at, outcome));
+            }
+            done
+        };
+        let mut all = std::thread::scope(|scope| {
+            let more = 1..AT_ONCE_MAX.min(files.len());
+            let others: Vec<_> = more.map(|_| scope.spawn(work)).collect();
+            let mut all = work();
+            for other in others {
+                all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        });
+        all.sort_by_key(|(at, _)| *at);
+        all
+    }
+
+    fn one(&self, file: &File) -> Outcome {
+        if is_right(&self.place(file), file) {
             return Ok(Obtained::Present);
         }
-        let failed = |source| DownloadError::Write(path.clone(), source);
-        fs::create_dir_all(&parts).map_err(failed)?;
-        let mut options = fs::OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
-        self.fill(Part { file, bytes: opened.map_err(failed)?, path: path.clone() })?;
-        self.waiting.push((path, place, file.length()));
-        let bytes: u64 = self.waiting.iter().map(|(_, _, bytes)| bytes).sum();
-        if self.waiting.len() >= WAITING_MAX || bytes >= WAITING_BYTES_MAX {
-            self.settle()?;
-        }
+        let path = self.part(file);
+        let bytes = open_part(&path).map_err(|e| DownloadError::Write(path.clone(), e))?;
+        self.fill(Part { file, bytes, path })?;
         Ok(Obtained::Fetched)
     }
 
-    /// Puts what waits into its place: first the bytes reach the disk, then the names change, then
+    /// Puts what is whole into its place: first the bytes reach the disk, then the names change, then
     /// the names reach the disk.
-    /// # Errors
-    /// [`DownloadError::Write`].
-    pub(crate) fn settle(&mut self) -> Result<(), DownloadError> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.durable(waiting.iter().map(|(part, _, _)| part.as_path()).collect())?;
+    fn settle<'f>(&self, files: impl Iterator<Item = &'f File>) -> Result<(), DownloadError> {
+        let moves: Vec<_> = files.map(|file| (self.part(file), self.place(file))).collect();
+        self.durable(moves.iter().map(|(part, _)| part.as_path()).collect())?;
         let mut changed = BTreeSet::new();
-        for (part, place, _) in &waiting {
+        for (part, place) in &moves {
+            let failed = |source| DownloadError::Write(place.clone(), source);
             let above = place.parent().unwrap_or(&self.folder);
-            let placed = fs::create_dir_all(above).and_then(|()| fs::rename(part, place));
-            placed.map_err(|source| DownloadError::Write(place.clone(), source))?;
-            changed.insert(above);
+            if changed.insert(above) {
+                fs::create_dir_all(above).map_err(failed)?;
+            }
+            fs::rename(part, place).map_err(failed)?;
         }
         self.durable(changed.into_iter().collect())
     }
@@ -129,7 +183,7 @@ impl Downloads {
     /// Ends a run that went well: parts of former runs are gone.
     /// # Errors
     /// [`DownloadError::Write`].
-    pub(crate) fn clear(self) -> Result<(), DownloadError> {
+    pub(crate) fn clear(&self) -> Result<(), DownloadError> {
         let parts = self.folder.join(PARTS);
         match fs::remove_dir_all(&parts) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -188,6 +242,19 @@ impl Downloads {
                 Err(why) => return Err(DownloadError::Fetch(file.path().to_owned(), why)),
             }
         }
+    }
+}
+
+/// Opens a part with what an earlier run left of it; its folder is made when there is none.
+fn open_part(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            options.open(path)
+        }
+        opened => opened,
     }
 }
 

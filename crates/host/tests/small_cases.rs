@@ -1,7 +1,8 @@
 //! Every short sequence of events, and every way a record's write can be cut short.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::machine::{Event, Evidence, Outcome, Phase};
-use andon_host::record::{self, COPY_BYTES, FILE_BYTES, InSlot, Mark, OFFSETS, Record};
+use andon_host::record::{self, COPY_BYTES, CrashMark, FILE_BYTES, InSlot, Mark, OFFSETS, Record};
+use andon_host::storage::{self, Stored as _};
 use andon_host::{Machine, Slot, SlotState};
 use andon_model::Digest;
 use andon_model::id::{ComponentId, RolloutId};
@@ -22,11 +23,13 @@ fn alphabet() -> Vec<Event> {
         Event::Ready,
         Event::Tick,
         charged(Evidence::Crash, false),
+        charged(Evidence::HostCrashed, false),
         charged(Evidence::HostDied, false),
         charged(Evidence::Unexplained, false),
         charged(Evidence::Unexplained, true),
         Event::FrozenUnwell,
         Event::Unusable,
+        Event::Outdated,
         Event::Stopped,
     ]
 }
@@ -125,14 +128,14 @@ fn sample(sequence: u64) -> Record {
         bad: vec![mark; 3],
         version_min: Version(2),
         charge: None,
+        crash: CrashMark::NONE,
     }
 }
 
 fn file(copies: &[Record]) -> Vec<u8> {
     let mut bytes = vec![0; FILE_BYTES];
     for one in copies {
-        let at = usize::try_from(record::offset_of(one.sequence)).unwrap();
-        bytes[at..at + COPY_BYTES].copy_from_slice(&one.encode()[..]);
+        storage::write(&mut bytes, &one.encode()).unwrap();
     }
     bytes
 }
@@ -142,7 +145,7 @@ fn torn_writes_leave_the_other_copy_or_none() {
     let (old, new) = (sample(6), sample(7));
     let before = file(&[sample(5), old.clone()]);
     let after = new.encode();
-    let at = usize::try_from(record::offset_of(7)).unwrap();
+    let at = usize::try_from(OFFSETS[0]).unwrap();
     for cut in 0..=COPY_BYTES {
         for front in [true, false] {
             let mut bytes = before.clone();

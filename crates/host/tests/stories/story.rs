@@ -108,10 +108,9 @@ impl World {
                 self.online.then_some(Input::Fetched { release })
             }
             Command::Stage { component, release, .. } => Some(Input::Staged { component, release }),
-            Command::WriteRecord { component, offset, bytes } => {
+            Command::WriteRecord { component, bytes, .. } => {
                 let file = self.disk.entry(component).or_insert_with(|| vec![0; FILE_BYTES]);
-                let at = usize::try_from(offset).unwrap();
-                file[at..at + bytes.len()].copy_from_slice(&bytes[..]);
+                andon_host::storage::write(file, &bytes).unwrap();
                 None
             }
             Command::StartService(launch) => {

@@ -122,17 +122,9 @@ impl Judge<'_> {
         parts.filter_map(|part| part.record.as_mut().ok())
     }
 
-    /// Nothing below its minimum is gone back to, whatever else a record says.
     fn outdate_all(&mut self) {
         let now = self.seen.now;
-        for record in self.records_mut() {
-            let other = record.machine.inactive();
-            if record.slot(other).is_some_and(|held| held.version < record.version_min)
-                && record.machine.apply(now, Event::Outdated) == Outcome::Noted
-            {
-                record.slots[other.index()] = None;
-            }
-        }
+        self.records_mut().for_each(|record| outdate(record, now));
     }
 
     /// Minimums rise, frozen releases that were never confirmed or are charged are left, and what lies
@@ -150,7 +142,6 @@ impl Judge<'_> {
             }
         }
         self.units = units;
-        self.outdate_all();
     }
 
     /// A minimum rises to what this host has confirmed, and no higher.
@@ -163,6 +154,7 @@ impl Judge<'_> {
         let version = asked.map(|asked| asked.min(held.version)).filter(|_| confirmed);
         let Some(version) = version.filter(|version| *version > record.version_min) else { return };
         record.version_min = version;
+        outdate(record, now);
         self.reports.push(report(record, module, &held, What::MinimumRaised(version)));
     }
 
@@ -254,6 +246,15 @@ pub(super) fn charge(
     let outcome = record.machine.apply(now, Event::Charged { evidence, frozen });
     reports.extend(lost(record, module, &held, outcome));
     reports
+}
+
+/// Nothing below its minimum is gone back to, whatever else a record says.
+fn outdate(record: &mut Record, now: Time) {
+    let other = record.machine.inactive();
+    let old = record.slot(other).is_some_and(|held| held.version < record.version_min);
+    if old && record.machine.apply(now, Event::Outdated) == Outcome::Noted {
+        record.slots[other.index()] = None;
+    }
 }
 
 /// After a slot may have been given up: remember it.

@@ -40,6 +40,8 @@ pub struct Carried {
     pub off: Vec<(ComponentId, Off)>,
     /// records that could not be written, and why
     pub unwritten: Vec<(Option<ComponentId>, String)>,
+    /// whether the kernel's record of its crash has served and may be removed: what it led to is durable
+    pub settled: bool,
 }
 
 /// Writes, loads and tells, in this order: the host's own record; what charges and stops changed; then
@@ -57,6 +59,7 @@ pub fn carry_out(decision: &Decision, shell: &mut impl Shell) -> Carried {
     for record in &decision.writes {
         carry.save(record);
     }
+    carry.out.settled = decision.settled && carry.out.unwritten.is_empty();
     for step in &decision.steps {
         carry.step(step);
     }

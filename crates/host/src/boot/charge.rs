@@ -24,7 +24,12 @@ impl Judge<'_> {
             _ if self.ended_in_order() => return self.end_all(),
             Ending::Crash(crash) if self.charged_before(crash) => return self.end_all(),
             Ending::Crash(crash) => match self.named(crash) {
-                Some((at, module)) => {
+                // Off in this boot; the crash is charged when its record can be read again.
+                Some((None, _)) => {
+                    self.settled = false;
+                    return self.end_all();
+                }
+                Some((Some(at), module)) => {
                     let cause = format!("kernel crash in module {module}");
                     self.charge(at, Evidence::HostCrashed, &cause, crash.mark);
                     return self.end_all();
@@ -57,8 +62,9 @@ impl Judge<'_> {
         self.records().any(|(_, record)| record.crash == crash.mark)
     }
 
-    /// The newest change of the unit whose module the crash names first.
-    fn named(&self, crash: &Crash) -> Option<(At, String)> {
+    /// The newest change of the unit whose module the crash names first; of which there is none when one of
+    /// its records cannot be read.
+    fn named(&self, crash: &Crash) -> Option<(Option<At>, String)> {
         let place = |unit: &Unit| match &unit.starts {
             Starts::AtBoot { module } => crash.names(module).map(|at| (at, module.clone())),
             Starts::Later => None,
@@ -67,13 +73,16 @@ impl Judge<'_> {
         let (_, at, module) = units
             .filter_map(|(at, unit)| place(unit).map(|(first, module)| (first, at, module)))
             .min()?;
-        Some((self.newest(|of, _| of.unit == at)?, module))
+        let whole = self.units[at].parts.iter().all(|part| part.record.is_ok());
+        Some((self.newest(|of, _| whole && of.unit == at), module))
     }
 
-    /// What was loading, else what was in its watch period.
+    /// What was loading, else what was in its watch period: but where a record cannot be read, its
+    /// component may have been loading.
     fn risked(&self) -> Option<At> {
         let phase = |phase| self.newest(move |_, record| record.machine.phase() == phase);
-        phase(Phase::Loading).or_else(|| phase(Phase::Soaking))
+        let whole = self.units.iter().flat_map(|unit| &unit.parts).all(|part| part.record.is_ok());
+        phase(Phase::Loading).or_else(|| phase(Phase::Soaking).filter(|_| whole))
     }
 
     fn newest(&self, which: impl Fn(At, &Record) -> bool) -> Option<At> {

@@ -130,6 +130,8 @@ pub struct Decision {
     pub reports: Vec<Report>,
     /// how long to look for stops before this decision is taken again; `None`: not at all
     pub fetch: Option<Millis>,
+    /// whether the end of the last boot is charged to whom it has to be, once `writes` are durable
+    pub settled: bool,
 }
 
 /// Decides. Total, and a pure function of its arguments.
@@ -156,12 +158,13 @@ struct Judge<'d> {
     units: Vec<Unit>,
     reports: Vec<Report>,
     charged: Option<andon_model::beat::Strength>,
+    settled: bool,
 }
 
 impl<'d> Judge<'d> {
     fn new(disk: &OnDisk, seen: &'d Seen<'d>, policy: &'d Policy) -> Judge<'d> {
         let (units, before) = (disk.units.clone(), disk.boot);
-        Judge { seen, policy, before, units, reports: Vec::new(), charged: None }
+        Judge { seen, policy, before, units, reports: Vec::new(), charged: None, settled: true }
     }
 
     fn ended_in_order(&self) -> bool {

@@ -117,6 +117,7 @@ impl Judge<'_> {
             allowed,
             off,
             fetch: self.fetch(),
+            settled: self.settled,
             reports: self.reports,
         }
     }

@@ -183,6 +183,26 @@ fn every_flipped_bit_is_seen() {
     assert!(record::newest(&whole, &other).is_err());
 }
 
+/// A record as hosts wrote it before fallbacks were counted, taken apart and put together by hand.
+#[test]
+fn a_record_of_the_first_format_is_still_read() {
+    let new = sample(6);
+    let bytes = new.encode();
+    let machine = 16 + 1 + new.component.as_str().len();
+    let mut older = vec![0; COPY_BYTES];
+    older[..8].copy_from_slice(b"ANDONRC1");
+    older[8..machine + 26].copy_from_slice(&bytes[8..machine + 26]);
+    let rest = bytes[machine + 32..COPY_BYTES - 32].to_vec();
+    older[machine + 26..][..rest.len()].copy_from_slice(&rest);
+    let sum = Digest::of(&older[..COPY_BYTES - 32]);
+    older[COPY_BYTES - 32..].copy_from_slice(&sum.0);
+    assert_eq!(Record::decode(&older), Some(new));
+    older[7] = b'9';
+    let sum = Digest::of(&older[..COPY_BYTES - 32]);
+    older[COPY_BYTES - 32..].copy_from_slice(&sum.0);
+    assert_eq!(Record::decode(&older), None, "a format that nobody knows");
+}
+
 #[test]
 fn slots_are_each_others_other() {
     assert_eq!((Slot::A.other(), Slot::B.other()), (Slot::B, Slot::A));

@@ -3,7 +3,7 @@
 //!
 //! What is held against it is what was acknowledged, not what the flushes say: so a flush that is missing
 //! shows (the `record-without-flush` mutant).
-use crate::device::{Device, HOST, Op, life};
+use crate::disk::{Disk, HOST, Op, life};
 use andon_host::boot::What;
 use andon_host::boot_record::BootRecord;
 use andon_host::machine::Phase;
@@ -17,7 +17,7 @@ struct Count {
     undecidable: usize,
 }
 
-/// Where a device stands between two of its operations.
+/// Where a disk stands between two of its operations.
 struct Standing {
     /// what has surely arrived
     durable: Vec<u8>,
@@ -66,7 +66,7 @@ impl Count {
             arrived.for_each(|(_, (at, bytes))| put(&mut base, *at, bytes));
             self.torn::<T>(&base, last, now.acknowledged);
         }
-        // A device that has dropped the flush before: what was acknowledged then may be gone, and no host
+        // A disk that has dropped the flush before: what was acknowledged then may be gone, and no host
         // can help it; but there is something to go by, once three were written. Every eighth byte
         // will do.
         let (at, bytes) = last;
@@ -78,7 +78,7 @@ impl Count {
         }
     }
 
-    fn device<T: Stored>(&mut self, device: &Device) {
+    fn disk<T: Stored>(&mut self, disk: &Disk) {
         let empty = vec![0; FILE_BYTES];
         let mut now = Standing {
             durable: empty.clone(),
@@ -86,7 +86,7 @@ impl Count {
             acknowledged: 0,
             before_flush: empty,
         };
-        for op in &device.log {
+        for op in &disk.log {
             match op {
                 Op::Write(at, bytes) => now.pending.push((*at, bytes.clone())),
                 Op::Flush => {
@@ -104,7 +104,7 @@ impl Count {
                 self.cut::<T>(&now);
             }
         }
-        assert_eq!(now.durable, device.bytes, "the model and the device differ");
+        assert_eq!(now.durable, disk.bytes, "the model and the disk differ");
     }
 }
 
@@ -123,10 +123,10 @@ fn no_power_cut_loses_an_acknowledged_record_or_leaves_a_host_undecided() {
         assert!(seen, "this life lacks a {what}: {told:#?}");
     }
     let mut count = Count::default();
-    for (name, device) in &rig.devices {
+    for (name, disk) in &rig.disks {
         match name.as_str() {
-            HOST => count.device::<BootRecord>(device),
-            _ => count.device::<Record>(device),
+            HOST => count.disk::<BootRecord>(disk),
+            _ => count.disk::<Record>(disk),
         }
     }
     println!("crash states: {count:?}");
@@ -138,8 +138,8 @@ fn no_power_cut_loses_an_acknowledged_record_or_leaves_a_host_undecided() {
 #[test]
 fn writes_go_to_the_two_places_and_never_to_the_newer_one() {
     let (rig, _) = life();
-    for device in rig.devices.values() {
-        let places: Vec<usize> = device
+    for disk in rig.disks.values() {
+        let places: Vec<usize> = disk
             .log
             .iter()
             .filter_map(|op| match op {
@@ -158,12 +158,12 @@ fn writes_go_to_the_two_places_and_never_to_the_newer_one() {
 /// What the guard loads is written down before: mutant count-after-load.
 #[test]
 fn a_host_that_is_gone_while_loading_knows_it_at_the_next_boot() {
-    use crate::device::{Load, Rig};
+    use crate::disk::{Load, Rig};
     let mut rig = Rig::new();
     let boot = rig.boot(Load::Fatal);
     assert_eq!(boot.risked.len(), 1);
     for name in ["sensor", "rules"] {
-        let record: Record = storage::read(&mut rig.devices[name].bytes.clone()).unwrap();
+        let record: Record = storage::read(&mut rig.disks[name].bytes.clone()).unwrap();
         assert_eq!(record.machine.phase(), Phase::Loading, "{name}");
     }
 }

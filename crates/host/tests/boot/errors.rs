@@ -1,6 +1,6 @@
-//! A device that gives an error, at every call of a boot in turn, once or from then on, with nothing, half
-//! or all of a failing write on the device.
-use crate::device::{Fault, HOST, Load, Op, Rig};
+//! A disk that gives an error, at every call of a boot in turn, once or from then on, with nothing, half
+//! or all of a failing write on the disk.
+use crate::disk::{Fault, HOST, Load, Op, Rig};
 use andon_host::boot::Off;
 use andon_host::boot_record::BootRecord;
 use andon_host::machine::Phase;
@@ -31,14 +31,14 @@ fn faults() -> impl Iterator<Item = Fault> {
     })
 }
 
-/// The newest that was acknowledged; else what the device holds is newer.
+/// The newest that was acknowledged; else what the disk holds is newer.
 fn readable<T: Stored>(rig: &Rig, name: &str, fault: &Fault) {
-    let device = &rig.devices[name];
-    let acknowledged = device.log.iter().rev().find_map(|op| match op {
+    let disk = &rig.disks[name];
+    let acknowledged = disk.log.iter().rev().find_map(|op| match op {
         Op::Acknowledged(copy) => T::decode(&copy[..]),
         _ => None,
     });
-    let read: T = storage::read(&mut device.bytes.clone())
+    let read: T = storage::read(&mut disk.bytes.clone())
         .unwrap_or_else(|why| panic!("{name} after {fault:?}: {why}"));
     assert!(read.sequence() >= acknowledged.unwrap().sequence(), "{name} after {fault:?}");
 }
@@ -55,7 +55,7 @@ fn an_error_at_any_call_leaves_the_old_record_or_keeps_risky_parts_off() {
         for name in ["sensor", "rules"] {
             readable::<Record>(&rig, name, &fault);
             let loaded = !boot.risked.is_empty();
-            let intended = rig.devices[name].log.iter().any(|op| match op {
+            let intended = rig.disks[name].log.iter().any(|op| match op {
                 Op::Acknowledged(copy) => {
                     let record = Record::decode(&copy[..]).unwrap();
                     record.machine.phase() == Phase::Loading
@@ -67,7 +67,7 @@ fn an_error_at_any_call_leaves_the_old_record_or_keeps_risky_parts_off() {
         }
         let kept_off = !boot.carried.off.is_empty() || !boot.decision.off.is_empty();
         assert!(kept_off || !boot.risked.is_empty(), "neither loaded nor said why not: {fault:?}");
-        // The device is well again: the next boot decides, and loads what was confirmed.
+        // The disk is well again: the next boot decides, and loads what was confirmed.
         rig.fault = None;
         let next = rig.boot(Load::Well);
         let versions: Vec<u32> =
@@ -81,7 +81,7 @@ fn an_error_at_any_call_leaves_the_old_record_or_keeps_risky_parts_off() {
 fn a_record_that_cannot_be_read_keeps_its_unit_off_and_says_so() {
     for name in [HOST, "sensor", "rules"] {
         let mut rig = Rig::new();
-        rig.devices.get_mut(name).unwrap().bytes.fill(0xa5);
+        rig.disks.get_mut(name).unwrap().bytes.fill(0xa5);
         let boot = rig.boot(Load::Well);
         assert!(boot.risked.is_empty(), "{name}");
         let why = &boot.decision.off[0].1;
@@ -98,12 +98,12 @@ fn a_record_that_cannot_be_read_keeps_its_unit_off_and_says_so() {
     }
 }
 
-/// A write that failed takes its number again, and so its place: what the device has vouched for last is
+/// A write that failed takes its number again, and so its place: what the disk has vouched for last is
 /// not overwritten by the write after.
 #[test]
 fn after_a_failed_write_the_next_one_goes_to_the_same_place() {
     let mut rig = Rig::new();
-    let record: Record = storage::read(&mut rig.devices["rules"].bytes.clone()).unwrap();
+    let record: Record = storage::read(&mut rig.disks["rules"].bytes.clone()).unwrap();
     let next = |sequence| Record { sequence, ..record.clone() }.encode();
     rig.write("rules", &next(2)).unwrap();
     let calls = rig.calls;
@@ -113,7 +113,7 @@ fn after_a_failed_write_the_next_one_goes_to_the_same_place() {
         assert!(rig.write("rules", &next(3)).is_err());
         rig.fault = None;
         rig.write("rules", &next(3)).unwrap();
-        let places: Vec<usize> = rig.devices["rules"]
+        let places: Vec<usize> = rig.disks["rules"]
             .log
             .iter()
             .filter_map(|op| match op {

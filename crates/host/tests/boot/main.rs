@@ -1,8 +1,8 @@
 //! What the guard decides, over every short sequence of events, every way a write can be cut short and
-//! every error a device can give.
+//! every error a disk can give.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 mod crash_states;
-mod device;
+mod disk;
 mod errors;
 mod exhaustive;
 mod table;

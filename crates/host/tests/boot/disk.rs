@@ -1,4 +1,4 @@
-//! A host with a module and the content that it reads, on a device that notes every write and flush and
+//! A host with a module and the content that it reads, on a disk that notes every write and flush and
 //! may refuse any of them. The supervisor's own writes go the same way as the guard's.
 use crate::world::{ENFORCE, confirmed, directive, freeze, part, stage, unit};
 use andon_host::boot::{
@@ -28,7 +28,7 @@ pub(crate) enum Op {
 
 /// One record's place: what a reader gets now, and how it came about.
 #[derive(Clone, Debug)]
-pub(crate) struct Device {
+pub(crate) struct Disk {
     pub(crate) bytes: Vec<u8>,
     pub(crate) log: Vec<Op>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Fault {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rig {
-    pub(crate) devices: BTreeMap<String, Device>,
+    pub(crate) disks: BTreeMap<String, Disk>,
     pub(crate) now: Time,
     pub(crate) ending: Ending,
     pub(crate) frozen: Vec<u32>,
@@ -66,7 +66,7 @@ pub(crate) enum Load {
 }
 
 struct Access<'r> {
-    device: &'r mut Device,
+    disk: &'r mut Disk,
     fault: &'r Option<Fault>,
     calls: &'r mut usize,
 }
@@ -75,7 +75,7 @@ impl Access<'_> {
     fn fails(&mut self, reads: bool) -> Option<&Fault> {
         *self.calls += 1;
         let fault = self.fault.as_ref()?;
-        // A device that is full or read-only can still be read.
+        // A disk that is full or read-only can still be read.
         let concerns = !reads || fault.errno == "EIO";
         let now = *self.calls == fault.at || (fault.lasting && *self.calls > fault.at);
         (concerns && now).then_some(fault)
@@ -89,27 +89,27 @@ impl Storage for Access<'_> {
             return Err(fault.errno);
         }
         let at = usize::try_from(offset).unwrap();
-        into.copy_from_slice(&self.device.bytes[at..at + into.len()]);
+        into.copy_from_slice(&self.disk.bytes[at..at + into.len()]);
         Ok(())
     }
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), &'static str> {
         let failed = self.fails(false).map(|fault| (fault.errno, fault.arrive));
         let arrive = failed.map_or(bytes.len(), |(_, arrive)| arrive.min(bytes.len()));
         let at = usize::try_from(offset).unwrap();
-        self.device.bytes[at..at + arrive].copy_from_slice(&bytes[..arrive]);
-        self.device.log.push(Op::Write(at, bytes[..arrive].to_vec()));
+        self.disk.bytes[at..at + arrive].copy_from_slice(&bytes[..arrive]);
+        self.disk.log.push(Op::Write(at, bytes[..arrive].to_vec()));
         failed.map_or(Ok(()), |(errno, _)| Err(errno))
     }
     fn flush(&mut self) -> Result<(), &'static str> {
         if let Some(fault) = self.fails(false) {
             return Err(fault.errno);
         }
-        self.device.log.push(Op::Flush);
+        self.disk.log.push(Op::Flush);
         Ok(())
     }
 }
 
-/// The guard's shell: saves on the rig's devices, loads as told.
+/// The guard's shell: saves on the rig's disks, loads as told.
 struct Guard<'r> {
     rig: &'r mut Rig,
     load: Load,
@@ -164,7 +164,7 @@ impl Rig {
     pub(crate) fn new() -> Rig {
         let now = Time(86_400_000 * 365);
         let mut rig = Rig {
-            devices: BTreeMap::new(),
+            disks: BTreeMap::new(),
             now,
             ending: Ending::Clean,
             frozen: vec![],
@@ -174,8 +174,8 @@ impl Rig {
             crashes: 0,
         };
         for name in [HOST, "sensor", "rules"] {
-            let device = Device { bytes: vec![0; FILE_BYTES], log: vec![] };
-            rig.devices.insert(name.to_owned(), device);
+            let disk = Disk { bytes: vec![0; FILE_BYTES], log: vec![] };
+            rig.disks.insert(name.to_owned(), disk);
         }
         let first = BootRecord { sequence: 1, ..BootRecord::NEW };
         rig.write(HOST, &first.encode()).unwrap();
@@ -191,17 +191,17 @@ impl Rig {
         name: &str,
         copy: &[u8; COPY_BYTES],
     ) -> Result<(), StorageError<&'static str>> {
-        let device = self.devices.get_mut(name).unwrap();
+        let disk = self.disks.get_mut(name).unwrap();
         let (fault, calls) = (&self.fault, &mut self.calls);
-        storage::write(&mut Access { device, fault, calls }, copy)?;
-        self.devices.get_mut(name).unwrap().log.push(Op::Acknowledged(Box::new(*copy)));
+        storage::write(&mut Access { disk, fault, calls }, copy)?;
+        self.disks.get_mut(name).unwrap().log.push(Op::Acknowledged(Box::new(*copy)));
         Ok(())
     }
 
     fn read<T: storage::Stored>(&mut self, name: &str) -> Option<T> {
-        let device = self.devices.get_mut(name).unwrap();
+        let disk = self.disks.get_mut(name).unwrap();
         let (fault, calls) = (&self.fault, &mut self.calls);
-        storage::read(&mut Access { device, fault, calls }).ok()
+        storage::read(&mut Access { disk, fault, calls }).ok()
     }
 
     fn part(&mut self, name: &str) -> Part {

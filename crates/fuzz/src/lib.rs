@@ -12,6 +12,7 @@ mod logs;
 mod metadata;
 mod objects;
 mod payloads;
+mod records;
 pub mod seeds;
 pub mod world;
 

@@ -1,5 +1,5 @@
 //! The list of targets: name, function, longest input, seeds. A new parser of untrusted bytes gets a row.
-use crate::{Fate, host, logs, metadata, objects, payloads, seeds};
+use crate::{Fate, host, logs, metadata, objects, payloads, records, seeds};
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +54,8 @@ pub const ALL: &[Entry] = &[
     entry("tuf-client", metadata::client, 8192, seeds::client_targets),
     entry("proof-bundle", metadata::bundle, 16_384, seeds::bundles),
     entry("view", host::view, 8192, seeds::answers),
+    entry("record", records::copy, 1024, records::copies),
+    entry("crash-record", records::crash, 4096, records::crashes),
 ];
 
 /// The target of this name.

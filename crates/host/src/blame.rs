@@ -47,7 +47,7 @@ impl Host {
     fn charge_service(&mut self, name: &ComponentId, newest: Option<ComponentId>, cause: &str) {
         self.pause(name);
         let outcome = newest.map(|id| self.charge(&id, Evidence::Crash, cause));
-        if matches!(outcome, Some(Outcome::FellBack | Outcome::SafeMode)) {
+        if matches!(outcome, Some(Outcome::FellBack | Outcome::SafeMode | Outcome::Parked)) {
             self.set_run(name, Run::Off);
         }
     }
@@ -71,7 +71,7 @@ impl Host {
             self.journal(Fact::Hung { which });
         }
         let outcome = self.charge(&id, Evidence::Crash, cause);
-        if matches!(outcome, Outcome::FellBack | Outcome::SafeMode) {
+        if matches!(outcome, Outcome::FellBack | Outcome::SafeMode | Outcome::Parked) {
             self.set_run(name, Run::Stopping(After::Settle));
         }
     }
@@ -130,12 +130,12 @@ impl Host {
     /// After a slot may have been given up: remember it, write it down, bring the other one into
     /// effect. Everything here is local.
     pub(crate) fn after_loss(&mut self, id: &ComponentId, outcome: Outcome) {
-        if !matches!(outcome, Outcome::FellBack | Outcome::SafeMode) {
+        if !matches!(outcome, Outcome::FellBack | Outcome::SafeMode | Outcome::Parked) {
             return self.write_record(id);
         }
         let Some(component) = self.components.get_mut(id) else { return };
         let lost = match outcome {
-            Outcome::FellBack => component.machine.inactive(),
+            Outcome::FellBack | Outcome::Parked => component.machine.inactive(),
             _ => component.machine.inactive().other(),
         };
         if let Some(mark) = component.held(lost).map(|held| held.in_slot.mark) {

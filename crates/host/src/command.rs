@@ -64,12 +64,12 @@ pub enum Command {
         /// what it is made of
         manifest: Arc<Manifest>,
     },
-    /// Write these bytes at this offset of the component's record file, and fdatasync.
+    /// Overwrite the older copy in the component's record file, durably ([`crate::storage::write`]).
     WriteRecord {
         /// whose
         component: ComponentId,
-        /// where ([`crate::record::OFFSETS`])
-        offset: u64,
+        /// counts up; [`crate::Input::RecordFailed`] names it
+        sequence: u64,
         /// one copy
         bytes: Box<[u8; crate::record::COPY_BYTES]>,
     },

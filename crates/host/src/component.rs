@@ -1,11 +1,10 @@
 //! One component with its names and manifests around the [`Machine`], and the work on its next release.
 use crate::machine::{Machine, Slot, SlotState};
-use crate::record::{InSlot, Mark, Record};
+use crate::record::{CrashMark, InSlot, Mark, Record};
 use andon_model::beat::{Charge, ComponentState, ComponentStatus};
 use andon_model::digest::Digest;
 use andon_model::host_journal::Which;
 use andon_model::id::{ComponentId, RolloutId};
-use andon_model::limits::BAD_MARKS_MAX;
 use andon_model::release::{ComponentKind, Hook, Manifest, Version};
 use andon_model::time::Time;
 use std::sync::Arc;
@@ -86,6 +85,7 @@ pub(crate) struct Component {
     pub(crate) parked: bool,
     pub(crate) sequence: u64,
     pub(crate) charge: Option<Charge>,
+    pub(crate) crash: CrashMark,
     pub(crate) record_health: RecordHealth,
     pub(crate) wanted: Option<Wanted>,
     pub(crate) work: Work,
@@ -104,6 +104,7 @@ impl Component {
             parked: false,
             sequence: 0,
             charge: None,
+            crash: CrashMark::NONE,
             record_health: RecordHealth::Sound,
             wanted: None,
             work: Work::Idle,
@@ -126,6 +127,7 @@ impl Component {
             version_min: record.version_min,
             sequence: record.sequence,
             charge: record.charge,
+            crash: record.crash,
             ..Component::new(record.component)
         }
     }
@@ -139,6 +141,7 @@ impl Component {
             bad: self.bad.clone(),
             version_min: self.version_min,
             charge: self.charge.clone(),
+            crash: self.crash,
         }
     }
 
@@ -184,10 +187,7 @@ impl Component {
 
     /// Never again under this ticket.
     pub(crate) fn remember_bad(&mut self, mark: Mark) {
-        self.bad.retain(|known| *known != mark);
-        self.bad.push(mark);
-        let over = self.bad.len().saturating_sub(BAD_MARKS_MAX);
-        self.bad.drain(..over);
+        crate::record::remember(&mut self.bad, mark);
         let is_bad = |wanted: &Wanted| wanted.in_slot().mark == mark;
         if self.wanted.as_ref().is_some_and(is_bad) {
             self.wanted = None;

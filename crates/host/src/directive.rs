@@ -2,14 +2,13 @@
 use crate::component::{Component, Wanted};
 use crate::host::Host;
 use crate::machine::{Event, Slot, SlotState};
+use crate::stops::parks_at;
 use andon_model::digest::Digest;
-use andon_model::directive::{Demand, Directive};
 use andon_model::handover::DirectiveSeen;
 use andon_model::host_journal::Fact;
-use andon_model::id::{ComponentId, VendorId};
-use andon_model::position::Position;
+use andon_model::id::ComponentId;
 use andon_model::release::{ComponentKind, Version};
-use andon_model::time::{Millis, Time};
+use andon_model::time::Time;
 
 impl Host {
     pub(crate) fn directives_seen(&mut self, directives: Vec<DirectiveSeen>) {
@@ -24,24 +23,12 @@ impl Host {
         self.obey_freezes();
     }
 
-    /// Those in force that may speak for components of this vendor.
-    fn demanded(&self, vendor: &VendorId) -> impl Iterator<Item = &DirectiveSeen> {
-        let speaks =
-            |directive: &Directive| self.now < directive.expires && directive.speaks_for(vendor);
-        self.directives.iter().filter(move |seen| speaks(&seen.directive))
-    }
-
-    /// Whether nobody is to start this release any more.
-    pub(crate) fn barred(&self, vendor: &VendorId, release: &Digest) -> bool {
-        self.demanded(vendor).any(|seen| seen.directive.bars() == Some(release))
-    }
-
     /// Whether a recall lets this host go from what it runs back to what is wanted. A rollout that has
     /// begun before it, long at everybody perhaps, is not the gated way back.
     pub(crate) fn recalled_to(&self, wanted: &Wanted) -> bool {
         let component = self.components.get(&wanted.manifest.component);
         let Some(active) = component.and_then(Component::active) else { return false };
-        let mut demanded = self.demanded(&active.manifest.vendor);
+        let mut demanded = self.stops().demanded(self.now, &active.manifest.vendor);
         demanded.any(|DirectiveSeen { directive, .. }| {
             directive.issued <= wanted.begun
                 && directive.lets_back(&active.in_slot.release, &wanted.release)
@@ -51,29 +38,15 @@ impl Host {
     /// Whether the component is switched off now. Files have nothing that runs.
     pub(crate) fn parked(&self, component: &Component) -> bool {
         let Some(active) = component.active() else { return false };
-        let off = |seen: &DirectiveSeen| {
-            self.parks_at(seen)
-                .is_some_and(|(release, at)| *release == active.in_slot.release && at <= self.now)
-        };
+        let (vendor, release) = (&active.manifest.vendor, &active.in_slot.release);
         active.manifest.kind != ComponentKind::Files
-            && self.demanded(&active.manifest.vendor).any(off)
-    }
-
-    /// When this host parks: every host at its own moment, so that a PARK given in error can be lifted
-    /// before it has reached all.
-    fn parks_at<'s>(&self, seen: &'s DirectiveSeen) -> Option<(&'s Digest, Time)> {
-        let Demand::Park { release, over } = &seen.directive.demand else { return None };
-        let place = self.id.map_or(Position::MAX, |id| Position::of(&seen.digest, release, id));
-        // over < 2^27 ms: the product has no room to overflow.
-        let after = (u128::from(over.0) * u128::from(place.0)) >> 64;
-        let after = Millis(u64::try_from(after).unwrap_or(over.0));
-        Some((release, seen.directive.issued.plus(after)))
+            && self.stops().parked(self.now, self.id, vendor, release)
     }
 
     /// The next moment at which a PARK begins or ends here.
     pub(crate) fn next_park(&self) -> Option<Time> {
         let times = self.directives.iter().filter_map(|seen| {
-            let (_, at) = self.parks_at(seen)?;
+            let (_, at) = parks_at(seen, self.id)?;
             Some(if at > self.now { at } else { seen.directive.expires })
         });
         times.filter(|at| *at > self.now).min()
@@ -115,13 +88,8 @@ impl Host {
             return;
         }
         let here = active.in_slot.version;
-        let asked = self.demanded(&active.manifest.vendor).filter_map(|seen| {
-            match &seen.directive.demand {
-                Demand::Minimum { component, version } if component == id => Some(*version),
-                _ => None,
-            }
-        });
-        let Some(version) = asked.max().map(|version| version.min(here)) else { return };
+        let asked = self.stops().minimum(self.now, &active.manifest.vendor, id);
+        let Some(version) = asked.map(|version| version.min(here)) else { return };
         if version <= component.version_min {
             return;
         }
@@ -149,7 +117,7 @@ impl Component {
 
     /// The other slot is no longer something to fall back to.
     fn forget_other(&mut self, now: Time, active: Slot) {
-        self.machine.apply(now, Event::Cleared);
+        self.machine.apply(now, Event::Outdated);
         self.slots[active.other().index()] = None;
     }
 }

@@ -8,6 +8,8 @@ use crate::input::{Found, Input, Previous};
 use crate::machine::{Event, Evidence, Phase, Slot, SlotState};
 use crate::report::Outbox;
 use crate::service::{Run, Service};
+use crate::stops::Stops;
+use crate::storage::Stored as _;
 use andon_model::digest::Digest;
 use andon_model::facts::{FactName, Facts};
 use andon_model::handover::{DirectiveSeen, FreezeSeen};
@@ -118,7 +120,9 @@ impl Host {
             Input::StageFailed { component, release, why } => {
                 self.stage_failed(&component, &release, &why);
             }
-            Input::RecordFailed { component, why } => self.record_failed(&component, &why),
+            Input::RecordFailed { component, sequence, why } => {
+                self.record_failed(&component, sequence, &why);
+            }
             Input::ServiceReady { component } => self.service_ready(&component),
             Input::ServiceExited { component, exit } => self.service_exited(&component, exit),
             Input::ServiceHung { component } => {
@@ -199,6 +203,7 @@ impl Host {
         for found in found.into_iter().take(COMPONENTS_MAX) {
             self.restore(found);
         }
+        self.number_charges();
         self.charge_what_was_risked(previous);
         let ids: Vec<ComponentId> = self.components.keys().cloned().collect();
         for id in ids {
@@ -210,7 +215,8 @@ impl Host {
     fn restore(&mut self, found: Found) {
         match found.record {
             Ok(record) => {
-                self.outbox.unreported(record.charge.clone());
+                let numbered = record.charge.clone().filter(|charge| charge.number > 0);
+                self.outbox.unreported(numbered);
                 let component = Component::restored(record, &found.manifests);
                 self.components.insert(found.component, component);
             }
@@ -223,10 +229,27 @@ impl Host {
         }
     }
 
+    /// What the guard has charged gets its number here, once, and goes into the next beat.
+    fn number_charges(&mut self) {
+        let (boot, mut numbered) = (self.boot, Vec::new());
+        for component in self.components.values_mut() {
+            let Some(charge) = component.charge.as_mut().filter(|charge| charge.number == 0) else {
+                continue;
+            };
+            charge.number = self.outbox.next_charge_number(boot);
+            numbered.push((component.id.clone(), charge.clone()));
+        }
+        for (id, charge) in numbered {
+            self.write_record(&id);
+            self.outbox.unreported(Some(charge));
+        }
+    }
+
     fn charge_what_was_risked(&mut self, previous: Previous) {
         let (evidence, cause) = match previous {
             Previous::HostEnded => (Evidence::HostDied, "host went down in its watch period"),
             Previous::SupervisorEnded => (Evidence::Unexplained, "supervisor ended while loading"),
+            Previous::Judged => return,
         };
         let risked = |one: &&Component| {
             let phase = one.machine.phase();
@@ -267,12 +290,15 @@ impl Host {
         }
     }
 
-    fn record_failed(&mut self, id: &ComponentId, why: &str) {
+    fn record_failed(&mut self, id: &ComponentId, sequence: Option<u64>, why: &str) {
         self.refused(&format!("write record of {id}"), why);
         let now = self.now;
         let Some(component) = self.components.get_mut(id) else { return };
         component.record_health = RecordHealth::Broken;
         component.work = Work::Idle;
+        // The next write takes the number and so the place of the one that failed: the other copy is all
+        // that the disk has vouched for.
+        component.sequence = sequence.map_or(component.sequence, |failed| failed.saturating_sub(1));
         // What was just made active in memory is not so on disk, and was not started.
         if component.machine.probation() && component.machine.phase() == Phase::Loading {
             component.machine.apply(now, Event::Unusable);
@@ -308,7 +334,7 @@ impl Host {
         let record = component.record();
         self.out.push(Command::WriteRecord {
             component: id.clone(),
-            offset: crate::record::offset_of(record.sequence),
+            sequence: record.sequence,
             bytes: record.encode(),
         });
     }
@@ -321,11 +347,13 @@ impl Host {
         self.journal(Fact::Refused { what: Text::clipped(what), why: Text::clipped(why) });
     }
 
+    pub(crate) fn stops(&self) -> Stops<'_> {
+        Stops { freezes: &self.freezes, directives: &self.directives }
+    }
+
     /// Whether a freeze concerns this release, or a directive that it is to run nowhere.
     pub(crate) fn frozen(&self, vendor: &VendorId, release: &Digest) -> bool {
-        let in_force = |seen: &&FreezeSeen| self.now < seen.freeze.expires;
-        self.freezes.iter().filter(in_force).any(|seen| seen.freeze.concerns(vendor, release))
-            || self.barred(vendor, release)
+        self.stops().frozen(self.now, vendor, release)
     }
 
     /// Whether the release in this slot is frozen.

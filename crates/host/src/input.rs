@@ -49,6 +49,8 @@ pub enum Previous {
     HostEnded,
     /// only the supervisor; the host stayed up
     SupervisorEnded,
+    /// the whole host, and the guard has charged whom it had to already
+    Judged,
 }
 
 /// One component's record and manifests as found on disk at start.
@@ -130,6 +132,8 @@ pub enum Input {
     RecordFailed {
         /// whose
         component: ComponentId,
+        /// which write; `None`: what failed came after it
+        sequence: Option<u64>,
         /// why
         why: String,
     },

@@ -4,7 +4,9 @@
 //! What it is not: it knows no files, processes or names; [`crate::Host`] puts those around it.
 //! Every event is legal at any time; what makes no sense in a state changes nothing.
 use andon_model::beat::Strength;
-use andon_model::limits::{CRASH_SCORE_FALLBACK, CRASH_SCORE_PARK, CRASH_WINDOW};
+use andon_model::limits::{
+    CRASH_SCORE_FALLBACK, CRASH_SCORE_PARK, CRASH_WINDOW, FALLBACK_WINDOW, HOST_CRASH_WINDOW,
+};
 use andon_model::time::{Millis, Time};
 
 /// Where a release lies.
@@ -105,6 +107,8 @@ pub enum Event {
     FrozenUnwell,
     /// the active slot's files are gone or damaged
     Unusable,
+    /// what the other slot holds is too old to be gone back to
+    Outdated,
     /// stopped in order
     Stopped,
 }
@@ -114,9 +118,12 @@ pub enum Event {
 pub enum Evidence {
     /// exit by signal or status, hang, failed hook
     Crash,
-    /// the host went down while this was loading or soaking
+    /// the kernel crashed, and its own record or the watchdog says so
+    HostCrashed,
+    /// the host went down while this was loading or soaking; without a guard nobody looked for more
     HostDied,
-    /// the supervisor ended while this was loading, and the host stayed up
+    /// the end of a boot while this was loading or soaking, for which the guard found no cause; or the
+    /// supervisor's end while this was loading
     Unexplained,
 }
 
@@ -125,14 +132,22 @@ impl Evidence {
     #[must_use]
     pub const fn strength(self) -> Strength {
         match self {
-            Evidence::Crash => Strength::Strong,
+            Evidence::Crash | Evidence::HostCrashed => Strength::Strong,
             Evidence::HostDied | Evidence::Unexplained => Strength::Weak,
         }
     }
     const fn points(self) -> u8 {
         match self {
-            Evidence::Crash => 2,
+            Evidence::Crash | Evidence::HostCrashed => 2,
             Evidence::HostDied | Evidence::Unexplained => 1,
+        }
+    }
+    /// A confirmed release that ran for longer starts with no points: a host takes longer to fall again
+    /// than a process.
+    const fn window(self) -> Millis {
+        match self {
+            Evidence::HostCrashed => HOST_CRASH_WINDOW,
+            _ => CRASH_WINDOW,
         }
     }
 }
@@ -148,8 +163,18 @@ pub enum Outcome {
     Confirmed,
     /// the other slot is active now
     FellBack,
-    /// the component is off
+    /// the component is off: no slot is left
     SafeMode,
+    /// as `FellBack`, but for the third time within a day: the component is off until a new release comes
+    Parked,
+}
+
+impl Outcome {
+    /// Whether the component is off now.
+    #[must_use]
+    pub const fn is_off(self) -> bool {
+        matches!(self, Outcome::SafeMode | Outcome::Parked)
+    }
 }
 
 /// One component's state.
@@ -160,6 +185,10 @@ pub struct Machine {
     /// since when it runs
     ready_at: Time,
     soak_ms: u32,
+    /// minute of the newest fallback since 1970, plus one; 0: none
+    fell_back: u32,
+    /// minutes between the two newest fallbacks
+    fell_back_gap: u16,
     slots: [SlotState; 2],
     active: Option<Slot>,
     phase: Phase,
@@ -182,6 +211,8 @@ impl Machine {
             since: Time(0),
             ready_at: Time(0),
             soak_ms: 0,
+            fell_back: 0,
+            fell_back_gap: u16::MAX,
             slots: [SlotState::Empty; 2],
             active: None,
             phase: Phase::Idle,
@@ -208,7 +239,8 @@ impl Machine {
                 Some(_) => self.leave_active(now),
                 None => Outcome::Ignored,
             },
-            Event::Stopped => self.stop(),
+            Event::Outdated => self.outdate(),
+            Event::Stopped => self.stop(now),
         }
     }
 
@@ -267,14 +299,14 @@ impl Machine {
         if self.active().is_none() {
             return Outcome::Ignored;
         }
-        if self.phase == Phase::Running && now.since(self.ready_at) > CRASH_WINDOW {
-            self.score = 0;
-        }
+        self.forgive(now, evidence.window());
         self.score = self.score.saturating_add(evidence.points());
         self.ready_at = now;
         let decisive = match self.probation() {
             true => evidence != Evidence::Unexplained || self.score >= CRASH_SCORE_FALLBACK,
             false if self.can_fall_back() => self.score >= CRASH_SCORE_FALLBACK,
+            // A host that falls again and again helps nobody, whatever else there is.
+            false if evidence == Evidence::HostCrashed => self.score >= CRASH_SCORE_FALLBACK,
             false => self.score >= CRASH_SCORE_PARK,
         };
         if decisive || (frozen && self.can_fall_back()) {
@@ -292,19 +324,50 @@ impl Machine {
         self.score = 0;
         self.since = now;
         self.ready_at = now;
-        if can {
-            self.active = Some(slot.other());
-            self.phase = Phase::Idle;
-            return Outcome::FellBack;
+        if !can {
+            self.phase = Phase::Safe;
+            return Outcome::SafeMode;
         }
-        self.phase = Phase::Safe;
-        Outcome::SafeMode
+        self.active = Some(slot.other());
+        let third = self.third_fallback(now);
+        self.phase = if third { Phase::Safe } else { Phase::Idle };
+        if third { Outcome::Parked } else { Outcome::FellBack }
     }
 
-    fn stop(&mut self) -> Outcome {
+    /// Notes a fallback; whether it is the third within a day.
+    fn third_fallback(&mut self, now: Time) -> bool {
+        let minute = u32::try_from(now.0 / MINUTE_MS).unwrap_or(u32::MAX).saturating_add(1);
+        let gap = match self.fell_back {
+            0 => u16::MAX,
+            before => u16::try_from(minute.saturating_sub(before)).unwrap_or(u16::MAX),
+        };
+        let in_all = u64::from(gap) + u64::from(self.fell_back_gap);
+        (self.fell_back, self.fell_back_gap) = (minute, gap);
+        in_all * MINUTE_MS <= FALLBACK_WINDOW.0
+    }
+
+    /// What ran confirmed for so long starts with no points.
+    fn forgive(&mut self, now: Time, after: Millis) {
+        if self.phase == Phase::Running && now.since(self.ready_at) > after {
+            self.score = 0;
+        }
+    }
+
+    /// Nobody goes back below the minimum: what lies there is forgotten, even if it was confirmed.
+    fn outdate(&mut self) -> Outcome {
+        let other = self.inactive();
+        if self.active.is_none() || self.slots[other.index()] == SlotState::Empty {
+            return Outcome::Ignored;
+        }
+        self.slots[other.index()] = SlotState::Empty;
+        Outcome::Noted
+    }
+
+    fn stop(&mut self, now: Time) -> Outcome {
         if self.active().is_none() {
             return Outcome::Ignored;
         }
+        self.forgive(now, HOST_CRASH_WINDOW);
         self.phase = Phase::Idle;
         Outcome::Noted
     }
@@ -361,7 +424,7 @@ impl Machine {
         soaking.then(|| self.ready_at.plus(Millis(u64::from(self.soak_ms))))
     }
 
-    /// Fixed form inside a record: 26 bytes.
+    /// Fixed form inside a record.
     pub(crate) fn to_bytes(self) -> [u8; MACHINE_BYTES] {
         let mut out = [0; MACHINE_BYTES];
         out[..8].copy_from_slice(&self.since.0.to_le_bytes());
@@ -378,6 +441,8 @@ impl Machine {
             Phase::Safe => 4,
         };
         out[24] = self.score;
+        out[26..30].copy_from_slice(&self.fell_back.to_le_bytes());
+        out[30..].copy_from_slice(&self.fell_back_gap.to_le_bytes());
         out
     }
 
@@ -390,6 +455,8 @@ impl Machine {
             since: Time(number(0)),
             ready_at: Time(number(8)),
             soak_ms: u32::from_le_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]),
+            fell_back: u32::from_le_bytes([bytes[26], bytes[27], bytes[28], bytes[29]]),
+            fell_back_gap: u16::from_le_bytes([bytes[30], bytes[31]]),
             slots: [slot_state(bytes[20])?, slot_state(bytes[21])?],
             active: match bytes[22] {
                 0 => None,
@@ -410,12 +477,22 @@ impl Machine {
         (bytes[25] == 0 && machine.consistent()).then_some(machine)
     }
 
+    /// Reads the form in which fallbacks were not counted.
+    pub(crate) fn from_older_bytes(bytes: &[u8; 26]) -> Option<Machine> {
+        let mut all = [0; MACHINE_BYTES];
+        all[..26].copy_from_slice(bytes);
+        all[30..].copy_from_slice(&u16::MAX.to_le_bytes());
+        Machine::from_bytes(&all)
+    }
+
     /// Whether some slot boots, or nothing is installed, or the component is in safe mode.
     #[must_use]
     pub fn consistent(&self) -> bool {
         match (self.active, self.phase) {
             (None, phase) => phase == Phase::Idle,
-            (Some(slot), Phase::Safe) => self.slot(slot) == SlotState::Bad,
+            (Some(slot), Phase::Safe) => {
+                matches!(self.slot(slot), SlotState::Bad | SlotState::Confirmed)
+            }
             (Some(slot), Phase::Soaking) => self.slot(slot) == SlotState::Tried,
             (Some(slot), Phase::Running) => self.slot(slot) == SlotState::Confirmed,
             (Some(slot), Phase::Idle | Phase::Loading) => {
@@ -425,7 +502,8 @@ impl Machine {
     }
 }
 
-pub(crate) const MACHINE_BYTES: usize = 26;
+pub(crate) const MACHINE_BYTES: usize = 32;
+const MINUTE_MS: u64 = 60_000;
 
 const fn slot_state_number(state: SlotState) -> u8 {
     match state {

@@ -1,8 +1,9 @@
-//! The durable record of one component: two checksummed copies at fixed offsets of one preallocated
-//! file. The older copy is overwritten, so that a write cut short leaves the other one whole.
+//! The durable record of one component: what is decided about it, and what it is charged with. Guard and
+//! supervisor read and write the same one.
 //!
-//! What it is not: it writes nothing; a shell writes the bytes at the offset and calls fdatasync.
+//! What it is not: it writes nothing ([`crate::storage`] says how it is written).
 use crate::machine::{MACHINE_BYTES, Machine, Slot, SlotState};
+use crate::storage::{self, Reader, Stored, Writer};
 use andon_model::beat::{Charge, Strength};
 use andon_model::digest::Digest;
 use andon_model::id::{ComponentId, RolloutId};
@@ -11,15 +12,12 @@ use andon_model::release::Version;
 use andon_model::text::Text;
 use andon_model::time::Time;
 
-/// Bytes of one copy.
-pub const COPY_BYTES: usize = 1024;
-/// Where the copies lie: on different pages and, on usual disks, in different blocks.
-pub const OFFSETS: [u64; 2] = [0, 4096];
-/// Length of the preallocated file.
-pub const FILE_BYTES: usize = 8192;
+pub use crate::storage::{COPY_BYTES, FILE_BYTES, OFFSETS};
 
-const MAGIC: &[u8; 8] = b"ANDONRC1";
-const BODY_BYTES: usize = COPY_BYTES - 32;
+const MAGIC: [u8; 8] = *b"ANDONRC2";
+/// As hosts wrote it before fallbacks were counted.
+const MAGIC_1: [u8; 8] = *b"ANDONRC1";
+const MACHINE_BYTES_1: usize = 26;
 /// Longest cause kept across a restart; the journal has the whole one.
 const CAUSE_BYTES_MAX: usize = 96;
 
@@ -38,6 +36,15 @@ impl Mark {
         short.copy_from_slice(&whole.0[..16]);
         Mark(short)
     }
+}
+
+/// Digest of a crash's own record, shortened; zeros for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CrashMark(pub [u8; 16]);
+
+impl CrashMark {
+    /// No crash.
+    pub const NONE: CrashMark = CrashMark([0; 16]);
 }
 
 /// Which release a slot holds.
@@ -68,6 +75,8 @@ pub struct Record {
     pub version_min: Version,
     /// the last charge, so that it is reported even after a crash
     pub charge: Option<Charge>,
+    /// the kernel's crash that was last charged here: a record of it that is found again counts once
+    pub crash: CrashMark,
 }
 
 /// Why there is no record to go by.
@@ -84,42 +93,29 @@ pub enum RecordError {
     File,
 }
 
-/// Where the copy with this sequence number goes: even to the first place, odd to the second.
-#[must_use]
-pub const fn offset_of(sequence: u64) -> u64 {
-    OFFSETS[(sequence % 2) as usize]
-}
-
 /// The newest whole copy in a record file's bytes.
 /// # Errors
 /// [`RecordError::Unreadable`] when neither is whole, [`RecordError::Component`] for a mix-up.
 pub fn newest(file: &[u8], component: &ComponentId) -> Result<Record, RecordError> {
     let copy = |at: u64| {
-        let from = usize::try_from(at).ok()?;
-        Record::decode(file.get(from..from + COPY_BYTES)?)
+        let from = usize::try_from(at).unwrap_or(usize::MAX);
+        from.checked_add(COPY_BYTES).and_then(|to| file.get(from..to)).unwrap_or_default()
     };
-    let record = match (copy(OFFSETS[0]), copy(OFFSETS[1])) {
-        (Some(a), Some(b)) if a.sequence >= b.sequence => a,
-        (_, Some(record)) | (Some(record), None) => record,
-        (None, None) => return Err(RecordError::Unreadable),
-    };
-    match record.component == *component {
-        true => Ok(record),
-        false => Err(RecordError::Component(record.component.as_str().to_owned())),
-    }
+    let record: Option<Record> = storage::newest(copy(OFFSETS[0]), copy(OFFSETS[1]));
+    record.ok_or(RecordError::Unreadable)?.of(component)
 }
 
-impl Record {
-    /// One copy: fixed layout, little-endian, zero-filled, SHA-256 of the body at its end.
-    #[must_use]
-    pub fn encode(&self) -> Box<[u8; COPY_BYTES]> {
-        let mut out = Writer { bytes: Box::new([0; COPY_BYTES]), at: 0 };
-        out.put(MAGIC);
-        out.put(&self.sequence.to_le_bytes());
+impl Stored for Record {
+    fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    fn encode(&self) -> Box<[u8; COPY_BYTES]> {
+        let mut out = Writer::new(MAGIC, self.sequence);
         out.text(self.component.as_str());
         out.put(&self.machine.to_bytes());
         for slot in &self.slots {
-            out.in_slot(slot.as_ref());
+            put_in_slot(&mut out, slot.as_ref());
         }
         out.put(&self.version_min.0.to_le_bytes());
         let bad = &self.bad[self.bad.len().saturating_sub(BAD_MARKS_MAX)..];
@@ -127,35 +123,67 @@ impl Record {
         for mark in bad {
             out.put(&mark.0);
         }
-        out.charge(self.charge.as_ref());
-        let sum = Digest::of(&out.bytes[..BODY_BYTES]);
-        out.bytes[BODY_BYTES..].copy_from_slice(&sum.0);
-        out.bytes
+        put_charge(&mut out, self.charge.as_ref());
+        out.put(&self.crash.0);
+        out.sealed()
     }
 
-    /// Reads one copy; `None` unless every byte of it is as it was written.
-    #[must_use]
-    pub fn decode(copy: &[u8]) -> Option<Record> {
-        if copy.len() != COPY_BYTES || Digest::of(&copy[..BODY_BYTES]).0 != copy[BODY_BYTES..] {
-            return None;
-        }
-        let mut from = Reader { rest: &copy[..BODY_BYTES] };
-        if from.take::<8>()? != *MAGIC {
-            return None;
-        }
+    fn decode(copy: &[u8]) -> Option<Record> {
+        let mut from = Reader::new(storage::body(copy)?);
+        let magic = from.take::<8>()?;
         let sequence = u64::from_le_bytes(from.take()?);
         let component = ComponentId::new(&from.text()?).ok()?;
-        let machine = Machine::from_bytes(&from.take::<MACHINE_BYTES>()?)?;
-        let slots = [from.in_slot()?, from.in_slot()?];
+        let machine = match magic {
+            MAGIC => Machine::from_bytes(&from.take::<MACHINE_BYTES>()?)?,
+            MAGIC_1 => Machine::from_older_bytes(&from.take::<MACHINE_BYTES_1>()?)?,
+            _ => return None,
+        };
+        let slots = [in_slot(&mut from)?, in_slot(&mut from)?];
         let version_min = Version(u32::from_le_bytes(from.take()?));
         let count = usize::from(from.take::<1>()?[0]);
         if count > BAD_MARKS_MAX {
             return None;
         }
         let bad = (0..count).map(|_| from.take().map(Mark)).collect::<Option<Vec<_>>>()?;
-        let charge = from.charge(&component)?;
-        let record = Record { sequence, component, machine, slots, bad, version_min, charge };
+        let charge = charge(&mut from, &component)?;
+        // An older record has zeros here: no crash.
+        let crash = CrashMark(from.take()?);
+        let record =
+            Record { sequence, component, machine, slots, bad, version_min, charge, crash };
         record.consistent().then_some(record)
+    }
+}
+
+impl Record {
+    /// Nothing installed.
+    #[must_use]
+    pub fn new(component: ComponentId) -> Record {
+        Record {
+            sequence: 0,
+            component,
+            machine: Machine::new(),
+            slots: [None, None],
+            bad: Vec::new(),
+            version_min: Version(0),
+            charge: None,
+            crash: CrashMark::NONE,
+        }
+    }
+
+    /// This record, if it is this component's.
+    /// # Errors
+    /// [`RecordError::Component`] for a mix-up.
+    pub fn of(self, component: &ComponentId) -> Result<Record, RecordError> {
+        match self.component == *component {
+            true => Ok(self),
+            false => Err(RecordError::Component(self.component.as_str().to_owned())),
+        }
+    }
+
+    /// What lies in this slot.
+    #[must_use]
+    pub fn slot(&self, slot: Slot) -> Option<&InSlot> {
+        self.slots[slot.index()].as_ref()
     }
 
     /// A slot that the machine would run must name its release.
@@ -167,92 +195,65 @@ impl Record {
     }
 }
 
-struct Writer {
-    bytes: Box<[u8; COPY_BYTES]>,
-    at: usize,
+/// Never again under this ticket.
+pub(crate) fn remember(bad: &mut Vec<Mark>, mark: Mark) {
+    bad.retain(|known| *known != mark);
+    bad.push(mark);
+    let over = bad.len().saturating_sub(BAD_MARKS_MAX);
+    bad.drain(..over);
 }
 
-impl Writer {
-    fn put(&mut self, bytes: &[u8]) {
-        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(bytes);
-        self.at += bytes.len();
+fn put_in_slot(out: &mut Writer, slot: Option<&InSlot>) {
+    let Some(slot) = slot else { return out.put(&[0]) };
+    out.put(&[1]);
+    out.put(&slot.release.0);
+    out.put(&slot.version.0.to_le_bytes());
+    out.put(&slot.mark.0);
+}
+
+fn put_charge(out: &mut Writer, charge: Option<&Charge>) {
+    let Some(charge) = charge else { return out.put(&[0]) };
+    out.put(&[if charge.strength == Strength::Strong { 2 } else { 1 }]);
+    out.put(&charge.number.to_le_bytes());
+    out.put(&charge.version.0.to_le_bytes());
+    out.put(&charge.release.0);
+    out.put(&charge.at.0.to_le_bytes());
+    let mut cause = charge.cause.as_str();
+    while cause.len() > CAUSE_BYTES_MAX {
+        cause = cause.char_indices().next_back().map_or("", |(at, _)| &cause[..at]);
     }
-    /// At most 255 bytes, length first.
-    fn text(&mut self, text: &str) {
-        self.put(&[u8::try_from(text.len()).unwrap_or(0)]);
-        self.put(text.as_bytes());
-    }
-    fn in_slot(&mut self, slot: Option<&InSlot>) {
-        match slot {
-            None => self.put(&[0]),
-            Some(slot) => {
-                self.put(&[1]);
-                self.put(&slot.release.0);
-                self.put(&slot.version.0.to_le_bytes());
-                self.put(&slot.mark.0);
-            }
-        }
-    }
-    fn charge(&mut self, charge: Option<&Charge>) {
-        let Some(charge) = charge else { return self.put(&[0]) };
-        self.put(&[if charge.strength == Strength::Strong { 2 } else { 1 }]);
-        self.put(&charge.number.to_le_bytes());
-        self.put(&charge.version.0.to_le_bytes());
-        self.put(&charge.release.0);
-        self.put(&charge.at.0.to_le_bytes());
-        let mut cause = charge.cause.as_str();
-        while cause.len() > CAUSE_BYTES_MAX {
-            cause = cause.char_indices().next_back().map_or("", |(at, _)| &cause[..at]);
-        }
-        self.text(cause);
+    out.text(cause);
+}
+
+/// `None`: malformed; `Some(None)`: nothing in the slot.
+#[expect(clippy::option_option, reason = "malformed and absent are different answers")]
+fn in_slot(from: &mut Reader<'_>) -> Option<Option<InSlot>> {
+    match from.take::<1>()?[0] {
+        0 => Some(None),
+        1 => Some(Some(InSlot {
+            release: Digest(from.take()?),
+            version: Version(u32::from_le_bytes(from.take()?)),
+            mark: Mark(from.take()?),
+        })),
+        _ => None,
     }
 }
 
-struct Reader<'b> {
-    rest: &'b [u8],
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*head)
-    }
-    fn text(&mut self) -> Option<String> {
-        let length = usize::from(self.take::<1>()?[0]);
-        let (head, rest) = self.rest.split_at_checked(length)?;
-        self.rest = rest;
-        String::from_utf8(head.to_vec()).ok()
-    }
-    /// `None`: malformed; `Some(None)`: nothing in the slot.
-    #[expect(clippy::option_option, reason = "malformed and absent are different answers")]
-    fn in_slot(&mut self) -> Option<Option<InSlot>> {
-        match self.take::<1>()?[0] {
-            0 => Some(None),
-            1 => Some(Some(InSlot {
-                release: Digest(self.take()?),
-                version: Version(u32::from_le_bytes(self.take()?)),
-                mark: Mark(self.take()?),
-            })),
-            _ => None,
-        }
-    }
-    #[expect(clippy::option_option, reason = "malformed and absent are different answers")]
-    fn charge(&mut self, component: &ComponentId) -> Option<Option<Charge>> {
-        let strength = match self.take::<1>()?[0] {
-            0 => return Some(None),
-            1 => Strength::Weak,
-            2 => Strength::Strong,
-            _ => return None,
-        };
-        Some(Some(Charge {
-            number: u64::from_le_bytes(self.take()?),
-            component: component.clone(),
-            version: Version(u32::from_le_bytes(self.take()?)),
-            release: Digest(self.take()?),
-            strength,
-            at: Time(u64::from_le_bytes(self.take()?)),
-            cause: Text::try_from(self.text()?).ok()?,
-        }))
-    }
+#[expect(clippy::option_option, reason = "malformed and absent are different answers")]
+fn charge(from: &mut Reader<'_>, component: &ComponentId) -> Option<Option<Charge>> {
+    let strength = match from.take::<1>()?[0] {
+        0 => return Some(None),
+        1 => Strength::Weak,
+        2 => Strength::Strong,
+        _ => return None,
+    };
+    Some(Some(Charge {
+        number: u64::from_le_bytes(from.take()?),
+        component: component.clone(),
+        version: Version(u32::from_le_bytes(from.take()?)),
+        release: Digest(from.take()?),
+        strength,
+        at: Time(u64::from_le_bytes(from.take()?)),
+        cause: Text::try_from(from.text()?).ok()?,
+    }))
 }

@@ -1,7 +1,8 @@
 //! Every short sequence of events, and every way a record's write can be cut short.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::machine::{Event, Evidence, Outcome, Phase};
-use andon_host::record::{self, COPY_BYTES, FILE_BYTES, InSlot, Mark, OFFSETS, Record};
+use andon_host::record::{self, COPY_BYTES, CrashMark, FILE_BYTES, InSlot, Mark, OFFSETS, Record};
+use andon_host::storage::{self, Stored as _};
 use andon_host::{Machine, Slot, SlotState};
 use andon_model::Digest;
 use andon_model::id::{ComponentId, RolloutId};
@@ -22,11 +23,13 @@ fn alphabet() -> Vec<Event> {
         Event::Ready,
         Event::Tick,
         charged(Evidence::Crash, false),
+        charged(Evidence::HostCrashed, false),
         charged(Evidence::HostDied, false),
         charged(Evidence::Unexplained, false),
         charged(Evidence::Unexplained, true),
         Event::FrozenUnwell,
         Event::Unusable,
+        Event::Outdated,
         Event::Stopped,
     ]
 }
@@ -125,14 +128,14 @@ fn sample(sequence: u64) -> Record {
         bad: vec![mark; 3],
         version_min: Version(2),
         charge: None,
+        crash: CrashMark::NONE,
     }
 }
 
 fn file(copies: &[Record]) -> Vec<u8> {
     let mut bytes = vec![0; FILE_BYTES];
     for one in copies {
-        let at = usize::try_from(record::offset_of(one.sequence)).unwrap();
-        bytes[at..at + COPY_BYTES].copy_from_slice(&one.encode()[..]);
+        storage::write(&mut bytes, &one.encode()).unwrap();
     }
     bytes
 }
@@ -142,7 +145,7 @@ fn torn_writes_leave_the_other_copy_or_none() {
     let (old, new) = (sample(6), sample(7));
     let before = file(&[sample(5), old.clone()]);
     let after = new.encode();
-    let at = usize::try_from(record::offset_of(7)).unwrap();
+    let at = usize::try_from(OFFSETS[0]).unwrap();
     for cut in 0..=COPY_BYTES {
         for front in [true, false] {
             let mut bytes = before.clone();
@@ -178,6 +181,26 @@ fn every_flipped_bit_is_seen() {
     }
     let other = ComponentId::new("other").unwrap();
     assert!(record::newest(&whole, &other).is_err());
+}
+
+/// A record as hosts wrote it before fallbacks were counted, taken apart and put together by hand.
+#[test]
+fn a_record_of_the_first_format_is_still_read() {
+    let new = sample(6);
+    let bytes = new.encode();
+    let machine = 16 + 1 + new.component.as_str().len();
+    let mut older = vec![0; COPY_BYTES];
+    older[..8].copy_from_slice(b"ANDONRC1");
+    older[8..machine + 26].copy_from_slice(&bytes[8..machine + 26]);
+    let rest = bytes[machine + 32..COPY_BYTES - 32].to_vec();
+    older[machine + 26..][..rest.len()].copy_from_slice(&rest);
+    let sum = Digest::of(&older[..COPY_BYTES - 32]);
+    older[COPY_BYTES - 32..].copy_from_slice(&sum.0);
+    assert_eq!(Record::decode(&older), Some(new));
+    older[7] = b'9';
+    let sum = Digest::of(&older[..COPY_BYTES - 32]);
+    older[COPY_BYTES - 32..].copy_from_slice(&sum.0);
+    assert_eq!(Record::decode(&older), None, "a format that nobody knows");
 }
 
 #[test]

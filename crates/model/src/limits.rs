@@ -116,12 +116,22 @@ pub const CRASH_SCORE_FALLBACK: u8 = 4;
 pub const CRASH_SCORE_PARK: u8 = 10;
 /// A confirmed release that ran well for so long starts with no points held against it.
 pub const CRASH_WINDOW: Millis = Millis::from_secs(600);
+/// The same for crashes that took the whole host down: a day, as hosts are seldom started.
+pub const HOST_CRASH_WINDOW: Millis = Millis::from_secs(86_400);
+/// The third fallback of a component within this time switches it off: what keeps going wrong is no
+/// matter of one release.
+pub const FALLBACK_WINDOW: Millis = Millis::from_secs(86_400);
 /// Longest a service may take from its start or reload to `READY=1`.
 pub const READY_WAIT_MAX: Millis = Millis::from_secs(5);
 /// Pause before a crashed service is started again: doubles from the first to the second value.
 pub const RESTART_PAUSE: [Millis; 2] = [Millis::from_secs(1), Millis::from_secs(60)];
 /// Pause before a fetch that failed is asked for again.
 pub const FETCH_PAUSE: Millis = Millis::from_secs(5);
+/// Longest that the guard looks for stops in the network before it loads anything, where nothing or only
+/// an unexplained end was charged: people wait for the boot.
+pub const FETCH_AT_BOOT_MAX: Millis = Millis::from_secs(2);
+/// The same once a crash was charged: a stop or a fix is worth more by then than a quick boot.
+pub const FETCH_AFTER_CRASH_MAX: Millis = Millis::from_secs(30);
 /// Most alerts a host keeps for its next beats; older ones are counted and dropped.
 pub const ALERTS_KEPT_MAX: usize = 256;
 /// Most freezes named by one beat.

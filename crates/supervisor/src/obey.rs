@@ -57,19 +57,20 @@ impl Supervisor {
             match command {
                 Command::Journal(fact) => self.journal.write(self.host_id(), fact),
                 _ if broken => {}
-                Command::WriteRecord { component, offset, bytes } => {
-                    let written = crate::records::write(&self.state, &component, offset, &bytes);
+                Command::WriteRecord { component, sequence, bytes } => {
+                    let written = crate::records::write(&self.state, &component, &bytes);
                     if let Err(failed) = written {
                         broken = true;
                         let why = failed.to_string();
-                        self.inputs.push_back(Input::RecordFailed { component, why });
+                        let sequence = Some(sequence);
+                        self.inputs.push_back(Input::RecordFailed { component, sequence, why });
                     }
                 }
                 Command::SwitchCurrent { component, slot } => {
                     if let Err(failed) = slots::switch(&self.state, &component, slot) {
                         broken = true;
-                        let why = format!("switch current: {failed}");
-                        self.inputs.push_back(Input::RecordFailed { component, why });
+                        let (sequence, why) = (None, format!("switch current: {failed}"));
+                        self.inputs.push_back(Input::RecordFailed { component, sequence, why });
                     }
                 }
                 other => self.act(other),

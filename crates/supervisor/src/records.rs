@@ -1,6 +1,7 @@
 //! Record files: read at start, one copy overwritten at a time. No rename, no growth.
 use crate::state::State;
-use andon_host::record::{self, COPY_BYTES, FILE_BYTES, RecordError};
+use andon_host::record::{self, RecordError};
+use andon_host::storage::{self, COPY_BYTES, FILE_BYTES, Storage, StorageError};
 use andon_host::{Found, Slot};
 use andon_model::Digest;
 use andon_model::id::ComponentId;
@@ -16,15 +17,20 @@ fn path_of(state: &State, component: &ComponentId) -> PathBuf {
     state.folder.join("records").join(component.as_str())
 }
 
-/// Writes one copy and makes it durable.
+/// Overwrites the older copy, durably.
 /// # Errors
-/// The first thing that failed; the other copy is untouched.
+/// The first thing that failed; the newer copy is untouched.
 pub(crate) fn write(
     state: &State,
     component: &ComponentId,
-    offset: u64,
     bytes: &[u8; COPY_BYTES],
-) -> io::Result<()> {
+) -> Result<(), StorageError<io::Error>> {
+    let mut file =
+        Opened(opened(state, component).map_err(|failed| StorageError::Write(0, failed))?);
+    storage::write(&mut file, bytes)
+}
+
+fn opened(state: &State, component: &ComponentId) -> io::Result<File> {
     let path = path_of(state, component);
     let file = OpenOptions::new()
         .read(true)
@@ -38,8 +44,22 @@ pub(crate) fn write(
         file.sync_all()?;
         File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
     }
-    file.write_all_at(bytes, offset)?;
-    file.sync_data()
+    Ok(file)
+}
+
+struct Opened(File);
+
+impl Storage for Opened {
+    type Error = io::Error;
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(into, offset)
+    }
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
 }
 
 /// Every component that has a record, with the manifests in its slots.

@@ -1,7 +1,8 @@
 //! The real supervisor, real processes, no server at all: what crashes is left behind all the same.
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 use andon_host::machine::{Event, Machine};
-use andon_host::record::{FILE_BYTES, InSlot, Mark, Record, offset_of};
+use andon_host::record::{CrashMark, InSlot, Mark, Record};
+use andon_host::storage::{self, FILE_BYTES, Stored as _};
 use andon_model::Digest;
 use andon_model::host_journal::{Entry, Fact};
 use andon_model::id::{ComponentId, RolloutId, VendorId};
@@ -101,10 +102,10 @@ fn host(folder: &Path, a: &str, b: &str) -> PathBuf {
         bad: vec![],
         version_min: Version(0),
         charge: None,
+        crash: CrashMark::NONE,
     };
     let mut file = vec![0; FILE_BYTES];
-    let at = usize::try_from(offset_of(1)).unwrap();
-    file[at..at + 1024].copy_from_slice(&record.encode()[..]);
+    storage::write(&mut file, &record.encode()).unwrap();
     std::fs::create_dir_all(state.join("records")).unwrap();
     std::fs::write(state.join("records/tool"), file).unwrap();
     // A child that dies at once, again and again: an ordinary event.

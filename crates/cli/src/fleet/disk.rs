@@ -1,7 +1,8 @@
 //! What of a light host outlives its death: the bytes that a real host keeps on its disk. Everything
 //! else is dropped when the host dies as a whole and rebuilt from here. It stands in memory, not on
 //! the file system: what is tried here is the host's logic after a crash, not fdatasync.
-use andon_host::record::{self, FILE_BYTES};
+use andon_host::record;
+use andon_host::storage::{self, COPY_BYTES, FILE_BYTES};
 use andon_host::{Found, Slot};
 use andon_model::host_journal::Which;
 use andon_model::release::Manifest;
@@ -53,25 +54,16 @@ impl Disk {
         self.folder.join("state")
     }
 
-    /// Overwrites one copy of a component's record.
+    /// Overwrites the older copy of a component's record.
     /// # Errors
-    /// An offset outside the record file.
+    /// None but in a record file that is not whole.
     pub(super) fn write_record(
         &mut self,
         component: ComponentId,
-        offset: u64,
-        bytes: &[u8],
+        bytes: &[u8; COPY_BYTES],
     ) -> Result<(), String> {
         let file = self.records.entry(component).or_insert_with(|| vec![0; FILE_BYTES]);
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let place = from.checked_add(bytes.len()).and_then(|to| file.get_mut(from..to));
-        match place {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                Ok(())
-            }
-            None => Err(format!("record offset {offset} is outside the record file")),
-        }
+        storage::write(file, bytes).map_err(|failed| failed.to_string())
     }
 
     /// The manifest that lies beside a slot's files.

@@ -20,10 +20,11 @@ impl Light<'_> {
                     // A record could not be written: nothing risky happens that the next boot would
                     // not know of.
                     _ if cut => {}
-                    Command::WriteRecord { component, offset, bytes } => {
-                        let written = self.disk.write_record(component.clone(), offset, &bytes[..]);
+                    Command::WriteRecord { component, sequence, bytes } => {
+                        let written = self.disk.write_record(component.clone(), &bytes);
                         if let Err(why) = written {
-                            self.inputs.push_back(Input::RecordFailed { component, why });
+                            let sequence = Some(sequence);
+                            self.inputs.push_back(Input::RecordFailed { component, sequence, why });
                             cut = true;
                         }
                     }

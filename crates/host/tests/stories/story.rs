@@ -1,8 +1,10 @@
 //! A whole host driven by inputs, its shell played by the test: every command is obeyed at once.
+use andon_host::machine::Event;
 use andon_host::record::{FILE_BYTES, newest};
+use andon_host::storage::Stored as _;
 use andon_host::{Command, Exit, Found, Host, HostConfig, Input, Previous};
 use andon_model::Digest;
-use andon_model::beat::{ComponentState, Presence};
+use andon_model::beat::{Charge, ComponentState, Presence, Strength};
 use andon_model::handover::FreezeSeen;
 use andon_model::host_journal::Fact;
 use andon_model::id::{ComponentId, HostId, OperatorId, RolloutId, VendorId};
@@ -108,10 +110,9 @@ impl World {
                 self.online.then_some(Input::Fetched { release })
             }
             Command::Stage { component, release, .. } => Some(Input::Staged { component, release }),
-            Command::WriteRecord { component, offset, bytes } => {
+            Command::WriteRecord { component, bytes, .. } => {
                 let file = self.disk.entry(component).or_insert_with(|| vec![0; FILE_BYTES]);
-                let at = usize::try_from(offset).unwrap();
-                file[at..at + bytes.len()].copy_from_slice(&bytes[..]);
+                andon_host::storage::write(file, &bytes).unwrap();
                 None
             }
             Command::StartService(launch) => {
@@ -154,6 +155,9 @@ impl World {
         (status.state, status.version)
     }
     pub(crate) fn dies_and_boots(&mut self) {
+        self.boots_after(Previous::HostEnded);
+    }
+    pub(crate) fn boots_after(&mut self, previous: Previous) {
         self.host = Host::new(config(2));
         let found = self.disk.iter().map(|(component, file)| Found {
             component: component.clone(),
@@ -161,7 +165,7 @@ impl World {
             manifests: self.manifests.clone(),
         });
         let found = found.collect();
-        self.tell(Input::Booted { found, previous: Previous::HostEnded });
+        self.tell(Input::Booted { found, previous });
     }
     pub(crate) fn freeze(&mut self, release: Digest) {
         self.freeze_all(&[Scope::Release(release)]);
@@ -222,6 +226,65 @@ fn a_host_that_dies_in_the_watch_period_boots_with_the_old_release() {
     let after = world.fetched;
     world.offer(&rules(2), "second");
     assert_eq!(world.fetched, after, "remembered over the crash");
+}
+
+/// What the guard has charged is told to the server once, with a number of the supervisor's, and nothing is
+/// charged a second time. Mutant: judged-twice.
+#[test]
+fn what_the_guard_has_charged_is_told_and_not_charged_again() {
+    let mut world = World::new();
+    world.offer(&rules(2), "second");
+    assert_eq!(world.state("rules"), (ComponentState::Probation, Some(Version(2))));
+    let mut record = newest(&world.disk[&id("rules")], &id("rules")).unwrap();
+    record.sequence += 1;
+    // The guard loads it; that it was loaded could not be written any more.
+    record.machine.apply(world.now, Event::Started);
+    record.charge = Some(Charge {
+        number: 0,
+        component: id("rules"),
+        version: Version(2),
+        release: digest(&rules(2)),
+        strength: Strength::Weak,
+        cause: Text::clipped("the host went down unexplained"),
+        at: world.now,
+    });
+    let file = world.disk.get_mut(&id("rules")).unwrap();
+    andon_host::storage::write(file, &record.encode()).unwrap();
+    world.boots_after(Previous::Judged);
+    assert_eq!(world.state("rules"), (ComponentState::Probation, Some(Version(2))));
+    let beat = world.host.beat(world.now, Presence::Alive).unwrap();
+    let [charge] = &beat.charges[..] else { panic!("{:?}", beat.charges) };
+    assert!(charge.number > 0 && charge.strength == Strength::Weak);
+    let number = charge.number;
+    world.tell(Input::ChargesStored { up_to: number });
+    world.boots_after(Previous::Judged);
+    let again = newest(&world.disk[&id("rules")], &id("rules")).unwrap();
+    assert_eq!(again.charge.map(|charge| charge.number), Some(number), "numbered once");
+}
+
+/// Mutant: failed-write-leaves-its-place.
+#[test]
+fn after_a_failed_write_the_host_takes_the_same_number_again() {
+    let mut host = Host::new(config(1));
+    host.apply(Time(1), Input::Booted { found: vec![], previous: Previous::Judged });
+    let offered = |host: &mut Host, version: u32, rollout: &str| {
+        let manifest = rules(version);
+        let release = digest(&manifest);
+        let rollout = RolloutId::new(rollout).unwrap();
+        let begun = Time(1);
+        host.apply(Time(2), Input::Offered { release, rollout, generation: 1, begun, manifest });
+        let batch = host.apply(Time(3), Input::Fetched { release });
+        let writes = batch.into_iter().filter_map(|command| match command {
+            Command::WriteRecord { sequence, bytes, .. } => Some((sequence, bytes)),
+            _ => None,
+        });
+        writes.collect::<Vec<_>>()
+    };
+    let first = offered(&mut host, 1, "a");
+    let (sequence, why) = (Some(first[0].0), "no space".to_owned());
+    host.apply(Time(4), Input::RecordFailed { component: id("rules"), sequence, why });
+    let second = offered(&mut host, 2, "b");
+    assert_eq!((first[0].0, second[0].0), (1, 1));
 }
 
 #[test]

@@ -192,8 +192,7 @@ impl Engine<'_> {
             machine.apply(now, Event::Started);
             machine.apply(now, Event::Ready);
         }
-        if !self.draws.hit(host, Purpose::Heals, self.faulty.heals) || outcome == Outcome::SafeMode
-        {
+        if !self.draws.hit(host, Purpose::Heals, self.faulty.heals) || outcome.is_off() {
             self.need_hands(host);
         } else if outcome == Outcome::FellBack {
             self.fall_back(host);
@@ -237,12 +236,12 @@ impl Engine<'_> {
                 self.wheel.push(at.saturating_add(self.faulty.boot_ms), host, Kind::Up);
             }
             // Off, and the host up: somebody has to look, but it beats.
-            Outcome::SafeMode if healed => {
+            Outcome::SafeMode | Outcome::Parked if healed => {
                 self.need_hands(host);
                 self.wheel.push(at, host, Kind::Up);
             }
             // What should go back does not: nobody hears of it any more.
-            Outcome::FellBack | Outcome::SafeMode => self.need_hands(host),
+            Outcome::FellBack | Outcome::SafeMode | Outcome::Parked => self.need_hands(host),
             // Nothing decided yet: the same release loads again.
             Outcome::Ignored | Outcome::Noted | Outcome::Confirmed => self.up(host, at),
         }

@@ -288,7 +288,7 @@ impl Host {
             one.staged().is_some_and(|held| match held.manifest.kind {
                 ComponentKind::Service => one.id == *name,
                 ComponentKind::Content => held.manifest.consumer.as_ref() == Some(name),
-                ComponentKind::Files => false,
+                ComponentKind::Files | ComponentKind::Kmod => false,
             }) && self.activatable(one)
         };
         self.components.values().filter(concerns).map(|one| one.id.clone()).collect()
@@ -306,7 +306,7 @@ impl Host {
             one.active().is_some_and(|held| match held.manifest.kind {
                 ComponentKind::Service => one.id == *name,
                 ComponentKind::Content => held.manifest.consumer.as_ref() == Some(name),
-                ComponentKind::Files => false,
+                ComponentKind::Files | ComponentKind::Kmod => false,
             })
         };
         self.components.values().filter(member).map(|one| one.id.clone()).collect()

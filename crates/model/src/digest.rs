@@ -17,6 +17,23 @@ pub struct HexError {
     pub(crate) bytes: usize,
 }
 
+/// A digest in the making, of bytes that come one part after another.
+#[derive(Clone, Debug, Default)]
+pub struct Digesting(sha2::Sha256);
+
+impl Digesting {
+    /// These bytes come next.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all that came.
+    #[must_use]
+    pub fn done(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 impl Digest {
     /// The digest of `bytes`.
     #[must_use]

@@ -30,6 +30,7 @@ pub mod line;
 pub mod log_entry;
 pub mod merkle;
 pub mod order;
+pub mod pins;
 pub mod policy;
 pub mod position;
 pub mod proof_bundle;

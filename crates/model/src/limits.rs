@@ -80,6 +80,10 @@ pub const GENERATIONS_MAX: usize = 4096;
 pub const INDEX_ITEMS_MAX: usize = 4096;
 /// Largest index, bytes.
 pub const INDEX_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Longest name of a kernel module (`MODULE_NAME_LEN` less its last byte), bytes.
+pub const MODULE_NAME_MAX: usize = 55;
+/// Largest file of pinned keys, bytes: 256 vendors with a few keys each.
+pub const PINS_BYTES_MAX: usize = 256 * 1024;
 /// Most people or keys in one role.
 pub const KEYS_MAX: usize = 64;
 /// Most approvals on one ticket.

@@ -6,8 +6,8 @@
 use crate::digest::Digest;
 use crate::id::{ComponentId, VendorId};
 use crate::limits::{
-    ARGV_MAX, FILES_MAX, HOOK_TIMEOUT_MAX, MANIFEST_BYTES_MAX, PATH_LENGTH_MAX, PROBES_MAX,
-    RELEASE_BYTES_MAX, TEXT_LENGTH_MAX,
+    ARGV_MAX, FILES_MAX, HOOK_TIMEOUT_MAX, MANIFEST_BYTES_MAX, MODULE_NAME_MAX, PATH_LENGTH_MAX,
+    PROBES_MAX, RELEASE_BYTES_MAX, TEXT_LENGTH_MAX,
 };
 use crate::text::Text;
 use crate::time::Millis;
@@ -34,6 +34,8 @@ pub enum ComponentKind {
     Service,
     /// any other tool's data, with validate, reload and health hooks
     Files,
+    /// a kernel module; the guard loads it at boot, and nobody else does
+    Kmod,
 }
 
 /// Whether the release takes effect or is only staged, validated and reported.
@@ -137,7 +139,8 @@ pub struct Manifest {
     /// how the consumer gets it
     pub activation: Activation,
     /// program and arguments below the slot (kind service); `{content:NAME}` stands for the active
-    /// folder of content component NAME, `{state}` for the service's state folder
+    /// folder of content component NAME, `{state}` for the service's state folder. Kind kmod: the
+    /// module's parameters, `name=value`, with the same `{content:NAME}`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exec: Vec<String>,
     /// commands for a tool that does not know us (kind files)
@@ -274,7 +277,15 @@ impl Manifest {
             ComponentKind::Content | ComponentKind::Files if !self.exec.is_empty() => {
                 Some("must not have exec")
             }
-            ComponentKind::Service | ComponentKind::Files if self.consumer.is_some() => {
+            ComponentKind::Kmod if self.module().is_none() => {
+                Some("needs exactly one file NAME.ko")
+            }
+            ComponentKind::Kmod if self.exec.iter().any(|word| word.contains([' ', '"', '\0'])) => {
+                Some("must not have blanks or quotes in its parameters")
+            }
+            ComponentKind::Service | ComponentKind::Files | ComponentKind::Kmod
+                if self.consumer.is_some() =>
+            {
                 Some("must not have a consumer")
             }
             _ => None,
@@ -283,6 +294,19 @@ impl Manifest {
             Some(problem) => Err(ReleaseError::Kind { kind: self.kind, problem }),
             None => Ok(()),
         }
+    }
+
+    /// The kernel module of kind kmod, and its name as the kernel writes it.
+    #[must_use]
+    pub fn module(&self) -> Option<(&FileEntry, String)> {
+        let mut modules = self.files.iter().filter_map(|file| {
+            let name = file.path.rsplit('/').next()?.strip_suffix(".ko")?;
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            let fits = (1..=MODULE_NAME_MAX).contains(&name.len()) && name.bytes().all(letters);
+            fits.then(|| (file, name.replace('-', "_")))
+        });
+        let first = modules.next()?;
+        modules.next().is_none().then_some(first)
     }
 
     /// Bytes of all files together.

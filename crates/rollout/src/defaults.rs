@@ -56,7 +56,7 @@ pub fn emergency() -> LanePolicy {
 /// belong here too; the match is exhaustive so that whoever adds a kind must say so.
 const fn shows_at_boot(kind: ComponentKind) -> bool {
     match kind {
-        ComponentKind::Service => true,
+        ComponentKind::Service | ComponentKind::Kmod => true,
         ComponentKind::Content | ComponentKind::Files => false,
     }
 }

@@ -2,6 +2,7 @@
 use crate::envelope::{VerifyError, signed_with, verify_any};
 use andon_model::envelope::{Envelope, PayloadType};
 use andon_model::limits::{FREEZE_ALONE_MAX, MESSAGE_SKEW_MAX, STOP_BYTES_MAX};
+use andon_model::pins::Pins;
 use andon_model::policy::Person;
 use andon_model::stop::{Freeze, FreezeError, Party, Scope};
 use andon_model::{Digest, OperatorId, PublicKey, Time, VendorId};
@@ -31,6 +32,28 @@ pub struct Authorities {
 }
 
 impl Authorities {
+    /// Of a host that has no verified metadata at hand: its pinned keys, and the releases that lie in its
+    /// slots. It obeys stops of what it has, and needs no others.
+    #[must_use]
+    pub fn pinned(pins: &Pins, releases: BTreeMap<Digest, VendorId>) -> Authorities {
+        let vendors = pins.vendors.iter().map(|one| (one.vendor.clone(), one.keys.clone()));
+        let roles = pins.vendors.iter().map(|one| {
+            let threshold = usize::try_from(one.threshold).unwrap_or(usize::MAX);
+            (one.vendor.clone(), (one.role.clone(), threshold))
+        });
+        Authorities {
+            platform: pins.platform.clone(),
+            vendors: vendors.collect(),
+            releases,
+            operator: pins.operator.clone(),
+            operators: pins.operators.clone(),
+            people: pins.people.clone(),
+            roots: pins.roots.clone(),
+            roots_threshold: pins.roots_threshold,
+            vendor_roles: roles.collect(),
+        }
+    }
+
     /// The freeze as long as it holds: beyond [`FREEZE_ALONE_MAX`] only if two distinct keys of its party
     /// have signed it, and for an operator these are people's. Else one stolen key could keep a fleet
     /// from its updates for good.

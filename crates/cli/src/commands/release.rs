@@ -112,6 +112,7 @@ enum Kind {
     Content,
     Service,
     Files,
+    Kmod,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -151,6 +152,7 @@ fn create(context: &Context, args: Create) -> Outcome {
         Kind::Content => ComponentKind::Content,
         Kind::Service => ComponentKind::Service,
         Kind::Files => ComponentKind::Files,
+        Kind::Kmod => ComponentKind::Kmod,
     };
     let mut draft = Draft::new(args.vendor, args.component, Version(args.version), kind);
     draft.consumer = args.consumer;

@@ -119,7 +119,8 @@ pub(crate) fn kind(text: &str) -> Result<ComponentKind, &'static str> {
         "content" => Ok(ComponentKind::Content),
         "service" => Ok(ComponentKind::Service),
         "files" => Ok(ComponentKind::Files),
-        _ => Err("not content, service or files"),
+        "kmod" => Ok(ComponentKind::Kmod),
+        _ => Err("not content, service, files or kmod"),
     }
 }
 

@@ -46,7 +46,7 @@ impl Prior {
     pub fn clean_assumed(kind: ComponentKind) -> u64 {
         match kind {
             ComponentKind::Content | ComponentKind::Files => 99,
-            ComponentKind::Service => 49,
+            ComponentKind::Service | ComponentKind::Kmod => 49,
         }
     }
 

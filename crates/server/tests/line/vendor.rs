@@ -58,6 +58,8 @@ pub(crate) struct Vendor {
     /// all seats of the plan's one stratum in order
     pub(crate) order: Vec<(Position, u64)>,
     pub(crate) steps: Vec<Step>,
+    /// directives that it names
+    pub(crate) directives: Vec<Digest>,
 }
 
 type Shared = State<(Arc<Mutex<Script>>, Arc<Notify>)>;
@@ -151,10 +153,21 @@ impl Vendor {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let at = VendorLineAt { vendor, url };
-        let (plan, order, steps) = (None, vec![], vec![]);
+        let (plan, order, steps, directives) = (None, vec![], vec![], vec![]);
         let lane = Lane::Routine;
-        let vendor =
-            Vendor { lane, script, called, at, policy, online, person, plan, order, steps };
+        let vendor = Vendor {
+            lane,
+            script,
+            called,
+            at,
+            policy,
+            online,
+            person,
+            plan,
+            order,
+            steps,
+            directives,
+        };
         vendor.show_policy();
         vendor.say_rounds(vec![], START);
         vendor
@@ -180,7 +193,8 @@ impl Vendor {
 
     fn say_rounds(&self, rounds: Vec<Round>, issued: Time) {
         let line = self.policy.line.clone();
-        let rounds = Rounds { schema: 1, line, issued, rounds };
+        let directives = self.directives.clone();
+        let rounds = Rounds { schema: 1, line, issued, rounds, directives };
         self.put("/v1/line/rounds", self.seal(PayloadType::Rounds, &rounds));
         self.script.lock().unwrap().version += 1;
     }

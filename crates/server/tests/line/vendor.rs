@@ -42,6 +42,8 @@ pub(crate) struct Script {
     pub(crate) tallies: Vec<Vec<u8>>,
     /// it has no seats for more hosts
     pub(crate) full: bool,
+    /// no round is open: a ticket waits
+    pub(crate) closed: bool,
     pub(crate) calls: Vec<String>,
 }
 
@@ -73,6 +75,9 @@ async fn serve(State((script, called)): Shared, request: Request<Body>) -> Respo
     match (&parts.method, parts.uri.path()) {
         (&Method::POST, "/v1/line/roster") if script.full => StatusCode::FORBIDDEN.into_response(),
         (&Method::POST, "/v1/line/roster") => roster(&mut script, &body),
+        (&Method::POST, "/v1/line/tallies") if script.closed => {
+            (StatusCode::CONFLICT, r#"{"due":null}"#).into_response()
+        }
         (&Method::POST, "/v1/line/tallies") => {
             script.tallies.push(body.to_vec());
             (StatusCode::OK, r#"{"accepted":true}"#).into_response()

@@ -5,13 +5,15 @@ use andon_e2e::line::{Line, PEOPLE};
 use andon_e2e::recount::Recount;
 use andon_e2e::release::{self, Release};
 use andon_e2e::server::Server;
+use andon_e2e::verifier::Verifier;
 use andon_e2e::{tool, wait};
 use andon_model::envelope::Envelope;
 use andon_model::{Digest, HostId, Millis};
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Long enough for a loaded machine of two cores; every wait ends as soon as its condition holds.
@@ -83,9 +85,20 @@ fn laid_out(words: &[&str]) -> Result<Line> {
 }
 
 impl World {
-    /// All three lines, and every host with its seat.
     fn new() -> Result<World> {
-        let vendor = laid_out(&["--vendor-line", "acme"])?;
+        World::over(laid_out(&["--vendor-line", "acme"])?)
+    }
+
+    /// The same where the vendor line's tickets want a gate verifier's cosignature. A wave takes long
+    /// enough that its verifier can be stopped before the next one.
+    fn with_verifier() -> Result<World> {
+        let vendor = laid_out(&["--vendor-line", "acme", "--verifier", "v1"])?;
+        vendor.edit_policy_form("[routine]\nsoak_min = \"2s\"")?;
+        World::over(vendor)
+    }
+
+    /// All three lines, and every host with its seat.
+    fn over(vendor: Line) -> Result<World> {
         let mut members = String::new();
         let mut lines = Vec::new();
         for (name, hosts, _) in OPERATORS {
@@ -126,6 +139,19 @@ impl World {
         }
         release::publish(&self.server.http(), &self.vendor, None, release)?;
         release::start_routine(&self.server.http(), &self.vendor, "r1", release)
+    }
+
+    /// What is said of the vendor line's rollout, once `like` likes it.
+    fn told(&self, what: &str, like: impl Fn(&Value) -> bool) -> Result<Value> {
+        wait::until(what, PATIENCE, || {
+            let told = self.server.http().get("/v1/rollouts/r1").ok()?.json();
+            like(&told).then_some(told)
+        })
+    }
+
+    /// Where the vendor line's server keeps its members' tallies.
+    fn tallies(&self) -> PathBuf {
+        self.vendor.folder.join("server/data/tallies/r1")
     }
 
     /// How each rollout ended, the vendor line's first.
@@ -269,4 +295,84 @@ fn a_release_that_kills_reaches_the_first_wave_of_both_operators_together_and_al
 /// Hosts on which a service ended by the signal.
 fn killed(fleet: &Fleet) -> BTreeSet<HostId> {
     fleet.hosts_with(|entry| entry["fact"] == "exited" && entry["signal"] == 11)
+}
+
+fn waits(told: &Value) -> bool {
+    told["cosignatures"]["needed"] == 1
+}
+
+#[test]
+fn a_vendor_lines_verifier_adds_up_what_its_members_say_and_everybody_follows() -> Result<()> {
+    let world = World::with_verifier()?;
+    let mut good = release::files(&world.vendor, "rules", 1, b"rules");
+    good.manifest.soak = Millis(300);
+    world.start(&good)?;
+    let told = world.told("the ticket to wait for its verifier", waits)?;
+    ensure!(told["handed"] == 0, "handed without a verifier: {told:#}");
+    let verifier = Verifier::start(&world.vendor, &world.server.address, "v1")?;
+    let states = world.ended()?;
+    ensure!(states == ["completed"; 3], "not all three completed: {states:?} {}", verifier.said());
+    let said = verifier.said();
+    drop(verifier);
+    let (vendor, operators) = world.read()?;
+    let said: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let tickets = vendor.tickets("r1")?;
+    ensure!(tickets.len() > 1, "so few waves: {tickets:?}");
+    let cosigned = said.iter().filter(|told| told["cosigned"] == "r1");
+    let cosigned: Vec<_> = cosigned.map(|told| told["generation"].as_u64()).collect();
+    let issued: Vec<_> = tickets.iter().map(|ticket| Some(ticket.generation)).collect();
+    let all = issued.iter().all(|it| cosigned.contains(it)) && cosigned.len() >= issued.len();
+    ensure!(all, "issued {issued:?}, cosigned {cosigned:?}: {said:?}");
+    for (operator, (name, hosts, _)) in operators.iter().zip(OPERATORS) {
+        let confirmed = operator.confirmed(good.digest())?.len();
+        ensure!(confirmed == hosts, "{confirmed} of {hosts} hosts of {name} confirmed it");
+        nobody_is_ahead_of_the_vendor_line(operator)?;
+    }
+    every_pooled_tally_is_its_members_own(&vendor, &operators)
+}
+
+/// Whoever has the vendor's server changes what a member had said. The verifier was away while it was
+/// counted: it takes the file for no member's word, and nobody beyond the first wave is reached.
+#[test]
+fn a_vendor_lines_verifier_doubts_a_tally_that_was_changed_and_nobody_new_is_reached() -> Result<()>
+{
+    let world = World::with_verifier()?;
+    let mut good = release::files(&world.vendor, "rules", 1, b"rules");
+    good.manifest.soak = Millis(300);
+    world.start(&good)?;
+    let verifier = Verifier::start(&world.vendor, &world.server.address, "v1")?;
+    world.told("the first wave", |told| told["handed"].as_u64() > Some(0))?;
+    verifier.kill()?;
+    let told = world.told("the next wave to wait for its verifier", waits)?;
+    ensure!(told["handed"] == FIRST_WAVE, "not the first wave: {told:#}");
+    let mut changed = 0;
+    for round in std::fs::read_dir(world.tallies()).context("list the rounds")? {
+        let file = round?.path().join("clinic.json");
+        let Ok(text) = std::fs::read(&file) else { continue };
+        let mut tally = Envelope::parse_limited(&text, 1 << 25)?;
+        let said = String::from_utf8(tally.payload.clone())?;
+        // Any other word than the member's will do.
+        tally.payload = format!("{said} ").into_bytes();
+        std::fs::write(&file, tally.to_bytes()).context("change a tally")?;
+        changed += 1;
+    }
+    ensure!(changed > 0, "no tally of the clinic was kept");
+    for turn in 1..=2 {
+        let verifier = Verifier::begin(&world.vendor, &world.server.address, "v1", &[])?;
+        let (how, said) = verifier.ended()?;
+        let doubts = said.contains("tally of operator clinic for rollout r1");
+        ensure!(how.code() == Some(1) && doubts, "turn {turn}: ended with {how}: {said}");
+    }
+    let told = world.told("the next wave to wait still", waits)?;
+    ensure!(told["handed"] == FIRST_WAVE, "it went on: {told:#}");
+    let (vendor, operators) = world.read()?;
+    let mut reached = 0;
+    for operator in &operators {
+        reached += operator.ran(good.digest())?.len();
+        nobody_is_ahead_of_the_vendor_line(operator)?;
+    }
+    ensure!((1..=FIRST_WAVE).contains(&reached), "{reached} hosts of both operators");
+    ensure!(vendor.tickets("r1")?.len() == 1, "a second ticket was issued");
+    Ok(())
 }

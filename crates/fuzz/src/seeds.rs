@@ -264,7 +264,13 @@ pub fn vendor_lines() -> Vec<Vec<u8>> {
         plan: Digest::of(b"plan"),
         standing: LineStanding::Halted { by, digest: Digest::of(b"e"), by_person: false },
     };
-    let rounds = Rounds { schema: 1, line: line.clone(), issued: NOW, rounds: vec![round] };
+    let rounds = Rounds {
+        schema: 1,
+        line: line.clone(),
+        issued: NOW,
+        rounds: vec![round],
+        directives: vec![Digest::of(b"directive")],
+    };
     let (strata, ranks) = (vec![0, 0], vec![1, 0]);
     let places = Places { schema: 1, line, operator, rollout: rollout(), strata, ranks };
     vec![json(&seating), json(&roster), json(&rounds), json(&places)]

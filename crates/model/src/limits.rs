@@ -213,6 +213,9 @@ pub const FAST_LANE_MAX: usize = 4096;
 pub const VENDOR_LINES_MAX: usize = 64;
 /// Most hosts in one roster: with indices of four digits the envelope stays under its limit.
 pub const ROSTER_HOSTS_MAX: usize = 65_536;
+/// Most directives that a line keeps, and that a vendor line names to its members: people sign them, one
+/// occasion at a time.
+pub const DIRECTIVES_MAX: usize = 1000;
 /// Most blocks of seats of one operator on one vendor line: one a day for ten years.
 pub const SEAT_BLOCKS_MAX: usize = 4096;
 /// Largest tally of one member, bytes: 4,096 strata with sixteen waves each.

@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::enrol::Anchor;
 use crate::id::{HostId, LineId, OperatorId, RolloutId, StratumId, VendorId};
 use crate::key::PublicKey;
-use crate::limits::{KEYS_MAX, ROSTER_HOSTS_MAX, SEAT_BLOCKS_MAX, STRATA_MAX};
+use crate::limits::{DIRECTIVES_MAX, KEYS_MAX, ROSTER_HOSTS_MAX, SEAT_BLOCKS_MAX, STRATA_MAX};
 use crate::policy::Person;
 use crate::text::Text;
 use crate::ticket::Newcomers;
@@ -220,6 +220,9 @@ pub struct Rounds {
     pub issued: Time,
     /// one per rollout that is running, or was over not long ago
     pub rounds: Vec<Round>,
+    /// directives of its vendor that are in force there, by the names under which the line serves them
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directives: Vec<Digest>,
 }
 
 /// Where one rollout of a vendor line is.
@@ -276,6 +279,7 @@ impl Rounds {
             serde_json::from_slice(bytes).map_err(|why| LineError::Parse(what, why))?;
         rule(rounds.schema == 1, what, "schema", "is not 1")?;
         rule(rounds.rounds.iter().all(|r| r.round > 0), what, "round", "is 0")?;
+        rule(rounds.directives.len() <= DIRECTIVES_MAX, what, "directives", "is too long")?;
         Ok(rounds)
     }
 }

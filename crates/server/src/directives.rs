@@ -7,13 +7,12 @@ use crate::state::State;
 use crate::store::StoreError;
 use andon_model::directive::{Demand, Directive};
 use andon_model::envelope::Envelope;
+use andon_model::limits::DIRECTIVES_MAX;
 use andon_model::release::ComponentKind;
+use andon_model::stop::Party;
 use andon_model::{Digest, LineId, Time};
 use andon_rollout::Event;
 use andon_trust::directive::DirectiveRefusal;
-
-/// Most directives kept: people sign them, one occasion at a time.
-pub const DIRECTIVES_MAX: usize = 1000;
 
 /// Why a directive was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +38,8 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
         let mut core = app.core();
         let policy = core.state.policy.as_ref().map(|policy| &policy.policy);
         let who = authorities(&app.inputs, policy, &core.state, &repository);
-        let directive = andon_trust::directive::verify(envelope, &who, now)?;
+        let directive = andon_trust::directive::verify(envelope, &who, now)
+            .map_err(|why| in_words_of(app.line(), envelope, why))?;
         // Anybody can put other signatures beside those that count: what it says is known by its payload.
         let mut known = core.state.directives.iter();
         let known = known.find(|(_, known)| Digest::of(&known.envelope.payload) == payload);
@@ -59,11 +59,25 @@ fn senseless<T>(what: String, next: &'static str) -> Result<T, AcceptError> {
     Err(AcceptError::Senseless(what, next))
 }
 
+/// A vendor line parks nothing, whoever has signed it, and says so.
+fn in_words_of(line: &LineId, envelope: &Envelope, why: DirectiveRefusal) -> AcceptError {
+    let parks = |said: Directive| matches!(said.demand, Demand::Park { .. });
+    let scope = matches!(why, DirectiveRefusal::Scope(_)) && matches!(line, LineId::Vendor(_));
+    if scope && Directive::parse(&envelope.payload).is_ok_and(parks) {
+        let what = "a vendor line parks nothing: only an operator takes protection off its hosts";
+        let next = "recall it, or let the operators' people park it on their own lines";
+        return AcceptError::Senseless(what.to_owned(), next);
+    }
+    why.into()
+}
+
 /// What a signature does not show.
 fn sensible(state: &State, line: &LineId, directive: &Directive) -> Result<(), AcceptError> {
-    if matches!(line, LineId::Vendor(_)) {
-        let what = "a vendor line has no hosts that could obey a directive".to_owned();
-        return senseless(what, "send it to the operators' servers");
+    if let LineId::Vendor(vendor) = line
+        && directive.by != Party::Vendor(vendor.clone())
+    {
+        let what = format!("{} has no say on the line of another vendor", directive.by);
+        return senseless(what, "send it to the line of that vendor, or to the operators' servers");
     }
     if state.directives.len() >= DIRECTIVES_MAX {
         return senseless("there are too many directives".to_owned(), "archive the journal");
@@ -129,10 +143,32 @@ fn records(core: &Core, envelope: &Envelope, directive: &Directive, now: Time) -
     records
 }
 
-/// Whether a directive of this line's own operator, by its payload's digest, stands behind a halt.
+/// Names of the directives that hold on this line now.
+pub fn in_force(state: &State, now: Time) -> impl Iterator<Item = Digest> {
+    let held = state.directives.iter().filter(move |(_, accepted)| {
+        let digest = Digest::of(&accepted.envelope.payload);
+        accepted.directive.expires > now && !state.overrides(&digest, now)
+    });
+    held.map(|(name, _)| *name)
+}
+
+/// Whether a directive that this line has taken, by its payload's digest, stands behind a halt.
 #[must_use]
 pub fn is_known(state: &State, digest: &Digest) -> bool {
     state.directives.values().any(|known| Digest::of(&known.envelope.payload) == *digest)
+}
+
+/// The recall to this release that the policy in force overrides, where no other one lets hosts go back.
+#[must_use]
+pub fn recall_lifted(state: &State, to: &Digest, now: Time) -> Option<Digest> {
+    let recalls = state.directives.values().filter(|accepted| {
+        let back =
+            matches!(&accepted.directive.demand, Demand::Recall { to: older, .. } if older == to);
+        back && accepted.directive.expires > now
+    });
+    let recalls: Vec<_> = recalls.map(|accepted| Digest::of(&accepted.envelope.payload)).collect();
+    let lifted = |digest: &Digest| state.overrides(digest, now);
+    recalls.first().copied().filter(|_| recalls.iter().all(lifted))
 }
 
 /// When the recall to this release was signed, by a clock that is ahead of this one: hosts go back under a

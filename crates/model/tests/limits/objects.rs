@@ -8,7 +8,7 @@ use andon_model::facts::FactName;
 use andon_model::handover::FromCheck;
 use andon_model::index::Index;
 use andon_model::limits::*;
-use andon_model::line::{Roster, Seating};
+use andon_model::line::{Roster, Rounds, Seating};
 use andon_model::log_entry::{LogEntry, LogEntryError};
 use andon_model::order::Shard;
 use andon_model::release::Manifest;
@@ -217,6 +217,10 @@ fn between() -> Vec<Case> {
     };
     let seats =
         |n| said(Seating::parse(&bytes(&put(sample("vendor-line", 0), "/seats", many(n, block)))));
+    let directives = |n| {
+        let rounds = put(sample("vendor-line", 2), "/directives", many(n, digest));
+        said(Rounds::parse(&bytes(&rounds)))
+    };
     let offers = |path: &'static str, one: fn(u64) -> Value| {
         move |n| said(FromCheck::parse(&bytes(&put(sample("handover", 0), path, many(n, one)))))
     };
@@ -233,6 +237,7 @@ fn between() -> Vec<Case> {
         ),
         case(limit!(STRATA_MAX), "strata is too long", roster("/strata", stratum)),
         case(limit!(SEAT_BLOCKS_MAX), "seats is too long", seats),
+        case(limit!(DIRECTIVES_MAX), "directives is too long", directives),
         case(limit!(HANDOVER_LINE_BYTES_MAX), "at most 8912896", |n| {
             said(FromCheck::parse(&padded(sample_bytes("handover", 1), n)))
         }),

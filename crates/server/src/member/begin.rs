@@ -6,7 +6,9 @@ use super::state::Followed;
 use crate::api::Refusal;
 use crate::api::commands::{Start, begin};
 use crate::app::Core;
+use crate::directives;
 use crate::record::Record;
+use crate::state::State;
 use andon_model::line::{LineStanding, Round, VendorLine};
 use andon_model::policy::{Lane, Policy};
 use andon_model::text::Text;
@@ -50,6 +52,11 @@ pub fn inside(
         let next = "put it on [fast_lane] in policy.toml, or start it in the routine lane";
         return Err(Refusal::conflict(&what, next));
     }
+    if let Some(recall) = directives::recall_lifted(&core.state, &plan.release, now) {
+        // No host of ours would go back to it.
+        let what = format!("the policy overrides the recall to it (directive {recall})");
+        return Err(Refusal::conflict(&what, "take the override out of policy.toml"));
+    }
     let hosts = followed.places.len();
     let blocks = core.state.lines.get(&line).map_or(&[][..], |line| &line.blocks);
     let start = Start {
@@ -88,6 +95,14 @@ fn name(core: &Core, consent: &VendorLine, rollout: &RolloutId) -> Result<Rollou
         .filter(|name| !core.state.rollouts.contains_key(name));
     let next = "archive the journal";
     free.next().ok_or_else(|| Refusal::conflict("all names for it are taken", next))
+}
+
+/// Whether a directive is behind the halt that our own people have overridden: here it holds for nothing.
+/// A halt by evidence, or by a freeze, is not overridden so.
+#[must_use]
+pub fn lifted(state: &State, standing: &LineStanding, now: Time) -> bool {
+    let LineStanding::Halted { digest, by_person: false, .. } = standing else { return false };
+    directives::is_known(state, digest) && state.overrides(digest, now)
 }
 
 /// What our own rollout is told when the vendor line's is over: evidence and freezes there end it, a

@@ -10,6 +10,7 @@
 //! - what permits or begins anything was said freshly ([`MESSAGE_AGE_MAX`]); what ends something need
 //!   not be.
 mod answer;
+mod directives;
 mod inside;
 mod join;
 mod roster;
@@ -82,6 +83,8 @@ pub struct Member {
     refused: BTreeMap<RolloutId, String>,
     /// why our own rollout has not begun
     why_not: BTreeMap<RolloutId, String>,
+    /// directives that the line names, and what became of each
+    directives: directives::Named,
     policy_due: bool,
     /// no roster is sent before
     roster_after: Time,
@@ -104,6 +107,7 @@ impl Member {
             outside: BTreeSet::new(),
             refused: BTreeMap::new(),
             why_not: BTreeMap::new(),
+            directives: directives::Named::default(),
             policy_due: true,
             roster_after: Time(0),
             app,
@@ -148,7 +152,7 @@ impl Member {
             return early.map(|()| Turn::Quiet);
         }
         let turn = match self.listen(wait).await {
-            Ok(turn) => self.follow(consent).await.map(|()| turn),
+            Ok(turn) => self.hear(consent).await.map(|()| turn),
             failed => failed,
         };
         early.and(turn)
@@ -190,6 +194,15 @@ impl Member {
     async fn envelope(&self, path: &str, limit: usize) -> Result<Envelope, TurnError> {
         let bytes = self.http.get(path, limit).await?;
         Ok(Envelope::parse_limited(&bytes, limit)?)
+    }
+
+    /// Directives before rollouts: of a halt that one is behind, our hosts hear from the directive.
+    async fn hear(&mut self, consent: &VendorLine) -> Result<(), TurnError> {
+        let directed = self.take_directives().await;
+        if matches!(directed, Err(TurnError::Store(_))) {
+            return directed;
+        }
+        directed.and(self.follow(consent).await)
     }
 
     async fn follow(&mut self, consent: &VendorLine) -> Result<(), TurnError> {

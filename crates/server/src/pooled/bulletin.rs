@@ -1,6 +1,7 @@
 //! What the vendor line tells its members of its rollouts: one signed text, renewed when something
 //! changes and often enough that an old one is noticed. Nobody hears of a round before it is on disk.
 use crate::app::App;
+use crate::directives;
 use crate::driver::AFTERWARDS;
 use crate::pooled::start::pools;
 use crate::rollout_state::{RolloutState, Wish};
@@ -24,6 +25,7 @@ pub const RENEW_AFTER: Millis = Millis::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Posted {
     rounds: Vec<Round>,
+    directives: Vec<Digest>,
     at: Time,
     /// the envelope
     pub bytes: Bytes,
@@ -36,21 +38,27 @@ pub struct Posted {
 /// [`StoreError`]: the server must restart.
 pub async fn post(app: &Arc<App>) -> Result<(), StoreError> {
     let now = app.now();
-    let (rounds, receipt) = {
+    let (rounds, directives, receipt) = {
         let mut core = app.core();
         let Some(rounds) = rounds(&core.state, now) else { return Ok(()) };
-        (rounds, app.stage(&mut core, &[])?)
+        let directives = directives::in_force(&core.state, now).collect();
+        (rounds, directives, app.stage(&mut core, &[])?)
     };
     receipt.durable().await?;
-    let same = |posted: &Posted| posted.rounds == rounds && now.since(posted.at) < RENEW_AFTER;
+    let same = |posted: &Posted| {
+        let news = posted.rounds != rounds || posted.directives != directives;
+        !news && now.since(posted.at) < RENEW_AFTER
+    };
     if app.rounds.borrow().as_ref().is_some_and(same) {
         return Ok(());
     }
-    let said = Rounds { schema: 1, line: app.line().clone(), issued: now, rounds };
+    let line = app.line().clone();
+    let said = Rounds { schema: 1, line, issued: now, rounds, directives };
     let payload = serde_json::to_vec(&said).unwrap_or_default();
     let bytes = app.inputs.online.seal(PayloadType::Rounds, &payload).to_bytes();
     let digest = Digest::of(&bytes);
-    let posted = Posted { rounds: said.rounds, at: now, bytes: bytes.into(), digest };
+    let (rounds, directives) = (said.rounds, said.directives);
+    let posted = Posted { rounds, directives, at: now, bytes: bytes.into(), digest };
     app.rounds.send_replace(Some(posted));
     Ok(())
 }

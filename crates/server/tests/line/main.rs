@@ -7,6 +7,7 @@ mod ceilings;
 mod directives;
 mod faults;
 mod late;
+mod line_directives;
 mod log;
 mod member;
 mod member_rules;

@@ -1,5 +1,6 @@
 //! Inside a vendor line: the operator's own rules still hold, seats are appended, and places or plans
 //! that do not fit are not believed.
+use crate::member::{at, joined};
 use crate::rig::*;
 use crate::rollouts::ticket;
 use crate::vendor::Vendor;
@@ -361,4 +362,21 @@ async fn old_words_of_a_vendor_line_begin_and_permit_nothing() {
     vendor.say(1, LineStanding::Live, Time(START.0 + 400_000));
     turn(&mut server, &mut member).await.unwrap();
     assert_eq!(server.app.core().state.rollouts.len(), 1);
+}
+
+/// On a line with gate verifiers the round that came before the last ticket is the one after it too.
+#[tokio::test]
+async fn a_tally_that_came_while_a_ticket_waited_is_sent_again_afterwards() {
+    let (_line, mut server, mut vendor, mut member, _) = joined(Pace::Vendor).await;
+    vendor.issue(16, at(1));
+    server.app.clock.set(at(1));
+    vendor.script.lock().unwrap().closed = true;
+    vendor.say(2, LineStanding::Live, at(1));
+    turn(&mut server, &mut member).await.unwrap();
+    assert!(vendor.tallies().iter().all(|tally| tally.round < 2), "it is not taken");
+    vendor.script.lock().unwrap().closed = false;
+    server.app.clock.set(at(2));
+    vendor.say(2, LineStanding::Live, at(2));
+    turn(&mut server, &mut member).await.unwrap();
+    assert_eq!(vendor.tallies().last().map(|tally| tally.round), Some(2), "the line waits for it");
 }

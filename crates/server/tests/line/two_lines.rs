@@ -16,28 +16,33 @@ use andon_server::member::Member;
 use andon_server::serve::Server;
 use axum::Router;
 use axum::extract::Request;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt as _;
 
-struct Operator {
+pub(crate) struct Operator {
     name: &'static str,
-    line: Line,
-    server: Server,
+    pub(crate) line: Line,
+    pub(crate) server: Server,
     member: Member,
     hosts: u64,
     /// hosts that run the release, or tried to
-    reached: BTreeSet<u64>,
+    pub(crate) reached: BTreeSet<u64>,
     dead: BTreeSet<u64>,
+    /// what each host runs, by version and digest
+    pub(crate) run: BTreeMap<u64, (u32, Digest)>,
 }
 
-struct World {
-    vendor: Line,
-    server: Server,
+pub(crate) struct World {
+    pub(crate) vendor: Line,
+    pub(crate) server: Server,
     /// what the vendor line's address answers with: another after a restart
     front: Arc<Mutex<Router>>,
-    operators: Vec<Operator>,
-    release: Digest,
+    pub(crate) operators: Vec<Operator>,
+    /// the rollout on the vendor line, and of what
+    name: &'static str,
+    pub(crate) version: u32,
+    pub(crate) release: Digest,
     at: VendorLineAt,
     /// the vendor line's newest ticket; a halt takes it away and nobody's host with it
     pooled: Option<Ticket>,
@@ -67,7 +72,7 @@ fn operator_line(name: &str, number: u8, pace: Pace) -> Line {
 }
 
 impl World {
-    async fn new(operators: &[(&'static str, u64, Pace)]) -> World {
+    pub(crate) async fn new(operators: &[(&'static str, u64, Pace)]) -> World {
         let member = |(at, (name, hosts, _)): (u8, &(&'static str, u64, Pace))| {
             let hosts = usize::try_from(*hosts).unwrap();
             crate::pooled::member::Member::new(name, 50 + at, hosts)
@@ -79,9 +84,20 @@ impl World {
         let front = Arc::new(Mutex::new(andon_server::api::router(Arc::clone(&server.app))));
         let url = serve(Arc::clone(&front)).await;
         let at = VendorLineAt { vendor: VendorId::new("acme").unwrap(), url };
-        let (operators_of, pooled, away) = (vec![], None, None);
-        let mut world =
-            World { vendor, server, front, operators: operators_of, release, at, pooled, away };
+        let (pooled, away) = (None, None);
+        let (name, version) = ("r1", 1);
+        let mut world = World {
+            vendor,
+            server,
+            front,
+            operators: vec![],
+            name,
+            version,
+            release,
+            at,
+            pooled,
+            away,
+        };
         for (number, (name, hosts, pace)) in (50..).zip(operators) {
             world.add(name, number, *hosts, *pace).await;
         }
@@ -94,31 +110,42 @@ impl World {
         enrol(&mut server, hosts).await;
         assert_eq!(line.publish(&mut server, 1).await, self.release, "one release on both lines");
         let member = Member::new(Arc::clone(&server.app), &self.at).unwrap().unwrap();
-        let (reached, dead) = (BTreeSet::new(), BTreeSet::new());
-        self.operators.push(Operator { name, line, server, member, hosts, reached, dead });
+        let (reached, dead, run) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        self.operators.push(Operator { name, line, server, member, hosts, reached, dead, run });
         let last = self.operators.len() - 1;
         self.turn(last).await;
     }
 
     /// One turn of an operator's server with the vendor line; both servers' drivers answer meanwhile.
-    async fn turn(&mut self, at: usize) {
+    pub(crate) async fn turn(&mut self, at: usize) {
         let Operator { server, member, .. } = &mut self.operators[at];
         let work = server.driver.during(member.turn(Millis::ZERO));
         self.server.driver.during(work).await.unwrap().unwrap().unwrap();
     }
 
     async fn start(&mut self) {
-        let command = self.vendor.command("1", START, start("r1", self.release));
+        self.start_as("r1", 1, self.release).await;
+    }
+
+    /// The next rollout on the vendor line.
+    pub(crate) async fn start_as(&mut self, name: &'static str, version: u32, release: Digest) {
+        (self.name, self.version, self.release, self.pooled) = (name, version, release, None);
+        for operator in &mut self.operators {
+            operator.reached.clear();
+        }
+        let now = self.server.app.now();
+        let command = self.vendor.command(name, now, start(name, self.release));
         let (status, answer) = post(&mut self.server, "/v1/commands", &command).await;
         assert_eq!(status, 200, "{answer}");
     }
 
     /// One second. Hosts that are covered take the release; if it is `bad`, that was their last word.
-    async fn second(&mut self, second: u64, bad: bool) {
+    pub(crate) async fn second(&mut self, second: u64, bad: bool) {
         let now = Time(START.0 + second * 1000);
         self.server.app.clock.set(now);
+        let (name, of) = (format!("acme.{}", self.name), (self.version, self.release));
         for operator in &mut self.operators {
-            operator.live(second, now, self.release, bad).await;
+            operator.live(second, now, (&name, of), bad).await;
         }
         self.server.driver.tick().await.unwrap();
         for at in (0..self.operators.len()).filter(|at| self.away != Some(*at)).collect::<Vec<_>>()
@@ -130,7 +157,7 @@ impl World {
 
     /// Whoever has the release is covered by the vendor line's ticket too.
     async fn nobody_is_ahead_of_the_vendor_line(&mut self) {
-        let served = ticket(&mut self.server, "vendor:acme", "r1").await;
+        let served = ticket(&mut self.server, "vendor:acme", self.name).await;
         self.pooled = served.or(self.pooled.take());
         let stratum = class(&[]).stratum();
         for operator in &self.operators {
@@ -144,18 +171,19 @@ impl World {
         }
     }
 
-    fn states(&self) -> Vec<StateName> {
+    pub(crate) fn states(&self) -> Vec<StateName> {
         let state = |server: &Server, name: &str| {
             let core = server.app.core();
             let found = core.state.rollouts.iter().find(|(known, _)| known.as_str() == name);
-            found.unwrap().1.explain(server.app.now()).state
+            found.map_or(StateName::Planned, |it| it.1.explain(server.app.now()).state)
         };
-        let own = self.operators.iter().map(|operator| state(&operator.server, "acme.r1"));
-        std::iter::once(state(&self.server, "r1")).chain(own).collect()
+        let own = format!("acme.{}", self.name);
+        let own = self.operators.iter().map(|operator| state(&operator.server, &own));
+        std::iter::once(state(&self.server, self.name)).chain(own).collect()
     }
 
     /// Power is lost at all three at once.
-    async fn restart(mut self) -> World {
+    pub(crate) async fn restart(mut self) -> World {
         self.server = self.vendor.restart(self.server).await;
         *self.front.lock().unwrap() = andon_server::api::router(Arc::clone(&self.server.app));
         let mut operators = Vec::new();
@@ -170,9 +198,11 @@ impl World {
 }
 
 impl Operator {
-    async fn live(&mut self, second: u64, now: Time, release: Digest, bad: bool) {
+    async fn live(&mut self, second: u64, now: Time, of: (&str, (u32, Digest)), bad: bool) {
         self.server.app.clock.set(now);
-        let current = ticket(&mut self.server, &format!("operator:{}", self.name), "acme.r1").await;
+        let (rollout, of) = of;
+        let line = self.line_name();
+        let current = ticket(&mut self.server, &line, rollout).await;
         let dead = self.dead.clone();
         for number in (1..=self.hosts).filter(|number| !dead.contains(number)) {
             let mut beat = quiet_beat(number, second + 1, now);
@@ -183,19 +213,27 @@ impl Operator {
                     self.dead.insert(number);
                     continue;
                 }
-                beat.components = vec![running(1, release, ComponentState::Confirmed)];
+                self.run.insert(number, of);
             }
+            let run = self.run.get(&number);
+            let runs = |(version, release)| running(version, release, ComponentState::Confirmed);
+            beat.components = run.copied().map(runs).into_iter().collect();
             assert_eq!(tell(&mut self.server, &beat).await.0, 200);
         }
         self.server.driver.tick().await.unwrap();
     }
 
+    pub(crate) fn line_name(&self) -> String {
+        format!("operator:{}", self.name)
+    }
+
     async fn freezes(&mut self) -> usize {
-        index(&mut self.server, &format!("operator:{}", self.name)).await.stops.len()
+        let line = self.line_name();
+        index(&mut self.server, &line).await.stops.len()
     }
 }
 
-async fn index(server: &mut Server, line: &str) -> Index {
+pub(crate) async fn index(server: &mut Server, line: &str) -> Index {
     Index::parse(&get(server, &format!("/v1/lines/{line}/index.json")).await).unwrap()
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Script {
     pub(crate) tallies: Vec<Vec<u8>>,
     /// it has no seats for more hosts
     pub(crate) full: bool,
+    /// no round is open: a ticket waits
+    pub(crate) closed: bool,
     pub(crate) calls: Vec<String>,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct Vendor {
     /// all seats of the plan's one stratum in order
     pub(crate) order: Vec<(Position, u64)>,
     pub(crate) steps: Vec<Step>,
+    /// directives that it names
+    pub(crate) directives: Vec<Digest>,
 }
 
 type Shared = State<(Arc<Mutex<Script>>, Arc<Notify>)>;
@@ -71,6 +75,9 @@ async fn serve(State((script, called)): Shared, request: Request<Body>) -> Respo
     match (&parts.method, parts.uri.path()) {
         (&Method::POST, "/v1/line/roster") if script.full => StatusCode::FORBIDDEN.into_response(),
         (&Method::POST, "/v1/line/roster") => roster(&mut script, &body),
+        (&Method::POST, "/v1/line/tallies") if script.closed => {
+            (StatusCode::CONFLICT, r#"{"due":null}"#).into_response()
+        }
         (&Method::POST, "/v1/line/tallies") => {
             script.tallies.push(body.to_vec());
             (StatusCode::OK, r#"{"accepted":true}"#).into_response()
@@ -151,10 +158,21 @@ impl Vendor {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let at = VendorLineAt { vendor, url };
-        let (plan, order, steps) = (None, vec![], vec![]);
+        let (plan, order, steps, directives) = (None, vec![], vec![], vec![]);
         let lane = Lane::Routine;
-        let vendor =
-            Vendor { lane, script, called, at, policy, online, person, plan, order, steps };
+        let vendor = Vendor {
+            lane,
+            script,
+            called,
+            at,
+            policy,
+            online,
+            person,
+            plan,
+            order,
+            steps,
+            directives,
+        };
         vendor.show_policy();
         vendor.say_rounds(vec![], START);
         vendor
@@ -180,7 +198,8 @@ impl Vendor {
 
     fn say_rounds(&self, rounds: Vec<Round>, issued: Time) {
         let line = self.policy.line.clone();
-        let rounds = Rounds { schema: 1, line, issued, rounds };
+        let directives = self.directives.clone();
+        let rounds = Rounds { schema: 1, line, issued, rounds, directives };
         self.put("/v1/line/rounds", self.seal(PayloadType::Rounds, &rounds));
         self.script.lock().unwrap().version += 1;
     }

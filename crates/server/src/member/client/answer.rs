@@ -18,11 +18,14 @@ impl Member {
             return Ok(());
         }
         let (taken, answer) = self.http.post("/v1/line/tallies", tally.to_bytes()).await?;
-        if !taken {
+        if taken {
+            self.answered.insert(round.rollout.clone(), key);
+        } else {
+            // While a ticket waits for its verifiers no round is open, and the same one may be due after it:
+            // whatever the line says next, it is asked again.
             let words = String::from_utf8_lossy(&answer).chars().take(200).collect::<String>();
             self.not_taken(round, words);
         }
-        self.answered.insert(round.rollout.clone(), key);
         Ok(())
     }
 

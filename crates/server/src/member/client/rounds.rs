@@ -63,7 +63,8 @@ impl Member {
             let (rollout, standing) = (round.rollout.clone(), round.standing.clone());
             let mut records = vec![self.fact(LineFact::Over { rollout, standing })];
             let own = permit::own(&core.state, &self.line, &round.rollout);
-            if let Some(own) = own.filter(|own| !own.halted())
+            let lifted = begin::lifted(&core.state, &round.standing, self.app.now());
+            if let Some(own) = own.filter(|own| !own.halted() && !lifted)
                 && let Some(event) = begin::told(consent, &round.standing)
             {
                 records.push(Record::event(&own.plan.rollout, event));

@@ -222,7 +222,7 @@ mod tests {
             // Until the client has gone.
             let _end = stream.read_to_end(&mut Vec::new());
         });
-        let (told, heard) = std::sync::mpsc::channel();
+        let (told, heard) = std::sync::mpsc::sync_channel(1);
         std::thread::spawn(move || {
             let client = Client::new(address, Duration::from_millis(200));
             let _gone = told.send(client.get("/x", 9).unwrap_err());

@@ -51,7 +51,7 @@ impl<'t> Told<'t> {
         Told {
             schema: 1,
             boots: decision.boot.boots,
-            mode: crate::mode(decision.mode),
+            mode: crate::run::mode(decision.mode),
             ending,
             modules,
             loaded: carried.loaded.iter().map(|unit| unit.as_str()).collect(),

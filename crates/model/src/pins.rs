@@ -110,3 +110,72 @@ impl Pins {
         now < self.policy_expires && self.overrides.iter().any(lifted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pins() -> Pins {
+        let key = PublicKey([7; 32]);
+        Pins {
+            schema: 1,
+            line: LineId::Operator(OperatorId::new("clinic").unwrap()),
+            host: None,
+            vouched: Time(1),
+            platform: vec![key],
+            vendors: vec![],
+            operator: OperatorId::new("clinic").ok(),
+            operators: vec![key],
+            people: vec![key],
+            roots: vec![],
+            roots_threshold: 2,
+            overrides: vec![],
+            policy_expires: Time(10),
+        }
+    }
+
+    fn read(pins: &Pins) -> Result<Pins, PinsError> {
+        Pins::parse(&serde_json::to_vec(pins).unwrap())
+    }
+
+    #[test]
+    fn every_limit_holds_at_the_limit_and_not_beyond() {
+        let mut bytes = serde_json::to_vec(&pins()).unwrap();
+        bytes.resize(PINS_BYTES_MAX, b' ');
+        assert_eq!(Pins::parse(&bytes).unwrap(), pins());
+        bytes.push(b' ');
+        assert!(matches!(Pins::parse(&bytes), Err(PinsError::TooLarge(_))));
+
+        let vendor = |at: usize| PinnedVendor {
+            vendor: VendorId::new(&format!("v{at}")).unwrap(),
+            keys: vec![],
+            role: vec![],
+            threshold: 1,
+        };
+        let with = |count: usize| Pins { vendors: (0..count).map(vendor).collect(), ..pins() };
+        read(&with(VENDORS_MAX)).unwrap();
+        assert!(matches!(read(&with(VENDORS_MAX + 1)), Err(PinsError::Field("vendors", _))));
+    }
+
+    /// A threshold of nothing would let anybody switch protection off.
+    #[test]
+    fn a_threshold_of_nobody_is_refused() {
+        assert!(read(&Pins { roots_threshold: 0, ..pins() }).is_err());
+        let vendor = VendorId::new("acme").unwrap();
+        let nobody = PinnedVendor { vendor, keys: vec![], role: vec![], threshold: 0 };
+        assert!(read(&Pins { vendors: vec![nobody], ..pins() }).is_err());
+    }
+
+    #[test]
+    fn an_override_ends_by_itself_and_with_its_policy() {
+        let stop = Digest::of(b"stop");
+        let of = |until: u64| {
+            let reason = crate::text::Text::clipped("ours is well");
+            let overrides = vec![FreezeOverride { freeze: stop, reason, until: Time(until) }];
+            Pins { overrides, ..pins() }
+        };
+        assert!(of(8).overridden(&stop, Time(7)) && !of(8).overridden(&stop, Time(8)));
+        assert!(of(99).overridden(&stop, Time(9)) && !of(99).overridden(&stop, Time(10)));
+        assert!(!of(8).overridden(&Digest::of(b"another"), Time(7)));
+    }
+}

@@ -453,4 +453,47 @@ mod tests {
         let refused = Manifest::parse(&serde_json::to_vec(&value).unwrap());
         assert!(matches!(refused, Err(ReleaseError::Parse(_))));
     }
+
+    fn kmod(files: &[&str], exec: &[&str]) -> Manifest {
+        let file = |path: &&str| FileEntry {
+            path: (*path).to_owned(),
+            digest: Digest::of(b""),
+            length: 0,
+            executable: false,
+        };
+        Manifest {
+            schema: 1,
+            vendor: VendorId::new("acme").unwrap(),
+            component: ComponentId::new("sensor").unwrap(),
+            version: Version(1),
+            kind: ComponentKind::Kmod,
+            mode: Mode::Enforce,
+            consumer: None,
+            activation: Activation::Restart,
+            exec: exec.iter().map(|word| (*word).to_owned()).collect(),
+            hooks: Hooks::default(),
+            probes: vec![],
+            soak: Millis(0),
+            architectures: vec![],
+            origin: Text::default(),
+            files: files.iter().map(file).collect(),
+            bundle: Digest::of(b""),
+        }
+    }
+
+    #[test]
+    fn a_kernel_module_is_one_file_with_a_name_that_the_kernel_takes() {
+        let named = |length: usize| kmod(&[&format!("{}.ko", "m".repeat(length))], &[]);
+        named(MODULE_NAME_MAX).check().unwrap();
+        assert!(named(MODULE_NAME_MAX + 1).check().is_err());
+        let good = kmod(&["lib/my-sensor.ko", "readme"], &["content={content:rules}/x", "debug=1"]);
+        good.check().unwrap();
+        assert_eq!(good.module().unwrap().1, "my_sensor");
+        for files in [&["readme"][..], &["a.ko", "b.ko"], &["sen sor.ko"], &[".ko"]] {
+            assert!(kmod(files, &[]).check().is_err(), "{files:?}");
+        }
+        for word in ["a=1 b=2", "a=\"x\"", "a=\0"] {
+            assert!(kmod(&["a.ko"], &[word]).check().is_err(), "{word:?}");
+        }
+    }
 }

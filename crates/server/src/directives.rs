@@ -46,7 +46,7 @@ pub async fn accept(app: &App, envelope: &Envelope, now: Time) -> Result<Digest,
         if let Some(name) = known.map(|(name, _)| *name) {
             (name, app.stage(&mut core, &[])?)
         } else {
-            sensible(&core.state, app.line(), &directive)?;
+            sensible(&core.state, app.line(), &directive, now)?;
             let records = records(&core, envelope, &directive, now);
             (Digest::of(&envelope.to_bytes()), app.stage(&mut core, &records)?)
         }
@@ -72,15 +72,22 @@ fn in_words_of(line: &LineId, envelope: &Envelope, why: DirectiveRefusal) -> Acc
 }
 
 /// What a signature does not show.
-fn sensible(state: &State, line: &LineId, directive: &Directive) -> Result<(), AcceptError> {
+fn sensible(
+    state: &State,
+    line: &LineId,
+    directive: &Directive,
+    now: Time,
+) -> Result<(), AcceptError> {
     if let LineId::Vendor(vendor) = line
         && directive.by != Party::Vendor(vendor.clone())
     {
         let what = format!("{} has no say on the line of another vendor", directive.by);
         return senseless(what, "send it to the line of that vendor, or to the operators' servers");
     }
-    if state.directives.len() >= DIRECTIVES_MAX {
-        return senseless("there are too many directives".to_owned(), "archive the journal");
+    let in_force = state.directives.values().filter(|known| known.directive.expires > now);
+    if in_force.count() >= DIRECTIVES_MAX {
+        let what = format!("{DIRECTIVES_MAX} directives are in force already");
+        return senseless(what, "let some end, or override them by the policy");
     }
     match &directive.demand {
         Demand::Recall { release, to } => {

@@ -81,7 +81,7 @@ pub(crate) enum Command {
 /// Which hosts and components a verb is for. Without any: every host, every component.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReachArgs {
-    /// Components of this kind: content, service or files
+    /// Components of this kind: content, service, files or kmod
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<ComponentKind>,
     /// This component

@@ -68,7 +68,7 @@ fn what_is_refused_changes_nothing() {
     refused(&["policy", "allow", "--kind", "service"], 1, "there is none at all");
     refused(&["policy", "pin", "--version", "3"], 2, "--component");
     refused(&["policy", "pause", "--until", "soon"], 2, "date and time");
-    refused(&["policy", "pause", "--kind", "driver"], 2, "content, service or files");
+    refused(&["policy", "pause", "--kind", "driver"], 2, "content, service, files or kmod");
     refused(&["policy", "pause", "--send"], 2, "--key");
     let send = [&["policy", "pause"], &KEYS[..], &["--send"]].concat();
     refused(&send, 5, "");

@@ -124,6 +124,12 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "crates/model/tests/attestation.rs",
         "a_waiver_holds_for_a_week_at_most_and_says_why",
     ),
+    ("PINS_BYTES_MAX", "crates/model/src/pins.rs", "every_limit_holds_at_the_limit_and_not_beyond"),
+    (
+        "MODULE_NAME_MAX",
+        "crates/model/src/release.rs",
+        "a_kernel_module_is_one_file_with_a_name_that_the_kernel_takes",
+    ),
     (
         "PROOF_BUNDLE_PLAIN_BYTES_MAX",
         "crates/model/src/proof_bundle.rs",

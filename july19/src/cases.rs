@@ -1,6 +1,6 @@
 //! The cases: what lies on the disk, what the machine is, and what must come of it.
 use crate::disk::{BAD, Content, Disk, GOOD, HANGS};
-use crate::kit::Kit;
+use crate::kit::{self, Kit};
 use crate::recount::Boot;
 use crate::serve::Line;
 use crate::vm::{Build, Cut, Ended, Vm};
@@ -103,7 +103,7 @@ impl<'k> Play<'k> {
     }
 
     fn logs(&self) -> Vec<String> {
-        (1..=self.vm.boots()).map(|boot| self.vm.log(boot).display().to_string()).collect()
+        (1..=self.vm.boots()).map(|boot| kit::from_checkout(&self.vm.log(boot))).collect()
     }
 }
 

@@ -44,6 +44,13 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
 }
 
+/// A path as the report names it: from the checkout, the same on every machine.
+pub(crate) fn from_checkout(path: &Path) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let below = root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path);
+    below.display().to_string()
+}
+
 impl Kit {
     pub(crate) fn make(root: &Path, guard: &Path) -> Result<Kit> {
         let folder = std::path::absolute(root.join("target/july19/kit"))?;

@@ -1,5 +1,5 @@
 //! What the host's disk says after its power was cut: the records, read out of the image from outside.
-use crate::kit::run;
+use crate::kit::{from_checkout, run};
 use andon_host::boot_record::BootRecord;
 use andon_host::machine::{Slot, SlotState};
 use andon_host::record::{self, Record};
@@ -34,7 +34,7 @@ pub(crate) fn shown(folder: &Path) -> Result<Value> {
     let boot = boot_record(folder)?.map(
         |it| json!({"boots": it.boots, "after_crash": it.crashes, "unexplained": it.unexplained}),
     );
-    let image = folder.join("disk.img").display().to_string();
+    let image = from_checkout(&folder.join("disk.img"));
     let active = rules.machine.active().map(Slot::name);
     Ok(json!({"boot": boot, "active": active, "fell_back": fell_back(&rules), "image": image}))
 }

@@ -108,7 +108,8 @@ pub fn files(root: &Path) -> Result<Vec<File>> {
 
 /// Left behind by builds and demos, or git's own: what `.gitignore` lists.
 fn foreign(name: &str) -> bool {
-    let beginnings = ["target", "andon-demo", "mutants.out", "demo-report.json"];
+    let beginnings =
+        ["target", "andon-demo", "mutants.out", "demo-report.json", "july19-report.json"];
     name == ".git"
         || name.ends_with(".profraw")
         || beginnings.iter().any(|start| name.starts_with(start))

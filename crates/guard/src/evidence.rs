@@ -53,9 +53,11 @@ pub(crate) fn put_by(evidence: &Evidence, state: &Path) -> std::io::Result<()> {
     evidence.files.iter().try_for_each(std::fs::remove_file)
 }
 
-fn mount(kind: &str, at: &Path) {
+/// Below `/sys` only: anywhere else a folder is a copy that somebody has laid out, and the machine's own
+/// records are not to appear in it, nor be cleared away from there.
+pub(crate) fn mount(kind: &str, at: &Path) {
     let empty = std::fs::read_dir(at).is_ok_and(|mut entries| entries.next().is_none());
-    if empty {
+    if empty && at.starts_with("/sys") {
         let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV;
         // Mounted already, or not to be had: then nothing is there to be read.
         let _best_effort = rustix::mount::mount(kind, at, kind, flags, None);

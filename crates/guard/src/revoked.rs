@@ -38,6 +38,7 @@ pub(crate) struct Revoked(Vec<Signer>);
 impl Revoked {
     /// What the firmware forbids; nothing where there is no such firmware.
     pub(crate) fn read(efivars: &Path) -> Revoked {
+        crate::evidence::mount("efivarfs", efivars);
         let bytes = crate::disk::bounded(&efivars.join(DBX), DBX_BYTES_MAX).unwrap_or_default();
         // Four bytes of attributes come first (efivarfs).
         Revoked(certificates(bytes.get(4..).unwrap_or_default()))

@@ -21,6 +21,9 @@ fn a_boot_after_nothing_special_allows_what_is_installed() {
     let boot = bench.boot_record();
     assert_eq!((boot.boots, boot.phase), (4, BootPhase::Running));
     assert!(bench.path("run/guard.json").exists());
+    // A folder that somebody has laid out is no place for the machine's own crash records.
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains(&bench.path("pstore").display().to_string()), "{mounts}");
 }
 
 #[test]

@@ -159,7 +159,8 @@ fn july19(root: &Path) -> Result<End> {
     let kit = std::fs::read_dir(root.join("target/july19/kit"));
     let kept = kit.is_ok_and(|all| all.flatten().any(|it| it.path().join("complete").exists()));
     let update = ["update", "-qq", "-o", "APT::Update::Error-Mode=any"];
-    if !kept && !(may_install && run::there("apt-get", &update)) {
+    let there = kept || (may_install && run::there("apt-get", &update));
+    if !there {
         return Ok(End::Skipped("no Debian kernel is kept here and no package server answers"));
     }
     let mut command = Command::new(root.join("x"));

@@ -16,7 +16,7 @@ const SIGNATURE_BYTES_MAX: u64 = 64 * 1024;
 /// At the end of every signed module.
 const MARK: &[u8] = b"~Module signature appended~\n";
 /// `struct module_signature`.
-const TRAILER_BYTES: u64 = 12;
+const TRAILER_BYTES: usize = 12;
 /// EFI_CERT_X509_GUID a5c059a1-94e4-4aa7-87b5-ab155c2bf072, as it lies in memory.
 const X509: [u8; 16] = [
     0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72,
@@ -79,11 +79,10 @@ fn certificates(mut lists: &[u8]) -> Vec<Signer> {
 /// The signature at the end of a module; `None`: it has none.
 fn signature(module: &File) -> io::Result<Option<Vec<u8>>> {
     let end = module.metadata()?.len();
-    let marked = MARK.len() as u64;
-    let Some(at) = end.checked_sub(marked + TRAILER_BYTES) else { return Ok(None) };
-    let mut tail = [0; TRAILER_BYTES as usize + MARK.len()];
+    let mut tail = [0; TRAILER_BYTES + MARK.len()];
+    let Some(at) = end.checked_sub(tail.len() as u64) else { return Ok(None) };
     module.read_exact_at(&mut tail, at)?;
-    let (trailer, mark) = tail.split_at(TRAILER_BYTES as usize);
+    let (trailer, mark) = tail.split_at(TRAILER_BYTES);
     if mark != MARK {
         return Ok(None);
     }

@@ -106,7 +106,7 @@ fn fetched(config: &Config, known: &mut stops::Known, longest: Duration) -> Resu
         net::bring_up(link)?;
     }
     let client = net::Client::new(server, longest);
-    known.fetch(&mut |path, limit| client.get(path, limit))
+    known.fetch(|path, limit| client.get(path, limit))
 }
 
 /// Ends this process when it takes too long: a disk that hangs, a bug of ours.

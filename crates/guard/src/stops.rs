@@ -94,7 +94,7 @@ impl Known {
     /// Asks the line's server for what is in force. Answers that do not verify change nothing.
     pub(crate) fn fetch(
         &mut self,
-        get: &mut dyn FnMut(&str, usize) -> Result<Vec<u8>, String>,
+        get: impl Fn(&str, usize) -> Result<Vec<u8>, String>,
     ) -> Result<usize, String> {
         let Some(pins) = &self.pins else { return Err("there are no pinned keys".to_owned()) };
         let line = format!("/v1/lines/{}", pins.line);

@@ -58,7 +58,9 @@ pub(crate) fn boot(config: &Config) -> ExitCode {
             of.as_ref().map_or("boot record", |of| of.as_str())
         ));
     }
+    // Who only observes leaves the store to whoever reads it in this host today.
     if carried.settled
+        && decision.mode == GuardMode::Enforce
         && let Err(why) = evidence::put_by(&found, &config.state)
     {
         shell.say(&format!("the crash's record stays where it is: {why}"));

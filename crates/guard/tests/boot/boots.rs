@@ -176,11 +176,24 @@ fn observing_counts_and_tells_and_changes_nothing() {
     assert_eq!(bench.record(), before, "{}", ran.said);
     assert!(bench.allowed());
     assert_eq!(bench.boot_record().boots, 4);
+    assert!(bench.path("pstore/dmesg-efi-179585767901001").exists(), "somebody else reads that");
     assert!(
         ran.said.contains("charged (strong)") && ran.said.contains("mode observe"),
         "{}",
         ran.said
     );
+}
+
+/// In an initial file system the state folder may still be mounted read-only.
+#[test]
+fn observing_keeps_nothing_from_loading_though_the_boot_cannot_be_counted() {
+    let bench = Bench::new();
+    std::fs::remove_file(bench.path("state/boot.record")).unwrap();
+    std::fs::create_dir(bench.path("state/boot.record")).unwrap();
+    let ran = bench.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.said.contains("boot record not written"), "{}", ran.said);
+    assert!(bench.allowed(), "{}", ran.said);
 }
 
 #[test]

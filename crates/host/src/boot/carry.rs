@@ -1,7 +1,7 @@
 //! The order in which a decision is carried out. Nothing risky happens that the next boot would not
 //! know of: what is about to be loaded is durable before it is loaded.
 use super::{Decision, Off, Report, Step, plan};
-use crate::boot_record::BootPhase;
+use crate::boot_record::{BootPhase, GuardMode};
 use crate::record::Record;
 use crate::storage::{COPY_BYTES, Stored as _};
 use andon_model::id::ComponentId;
@@ -46,13 +46,15 @@ pub struct Carried {
 
 /// Writes, loads and tells, in this order: the host's own record; what charges and stops changed; then
 /// unit by unit its intent, the load, and that it was loaded; last that the host is handed over. A unit
-/// whose records cannot be written stays off; without the host's own record all do.
+/// whose records cannot be written stays off; without the host's own record all do, but where the guard only
+/// observes.
 pub fn carry_out(decision: &Decision, shell: &mut impl Shell) -> Carried {
     let mut carry = Carry { decision, shell, out: Carried::default() };
     for report in &decision.reports {
         carry.shell.report(report);
     }
-    if !carry.save_boot(BootPhase::Loading) {
+    // Who only observes keeps nothing from loading, whatever the disk says.
+    if !carry.save_boot(BootPhase::Loading) && decision.mode == GuardMode::Enforce {
         carry.all_off();
         return carry.out;
     }
